@@ -1,0 +1,71 @@
+"""The exceptions a user can meet.
+
+::
+
+    Exception
+    └── DslnetError              everything this package raises on purpose
+        ├── ArgumentError        an argument is wrong: says which, what it got, what is allowed, the cure
+        ├── ClipError            a clip can't be converted as it is: says why and the cure
+        ├── WeightsError         a weights file is missing, damaged or not ours
+        ├── EngineError          an inference engine can't run here
+        ├── MediaError           a file can't be read, written or is not what it should be
+        └── JobError             an encode can't go on: says what is kept and how to resume
+
+Inside VapourSynth every one of them reaches the script as ``vs.Error`` with the same text.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ArgumentError",
+    "ClipError",
+    "DslnetError",
+    "EngineError",
+    "JobError",
+    "MediaError",
+    "WeightsError",
+]
+
+
+class DslnetError(Exception):
+    """Base of everything this package raises on purpose; its text is one line fit for a user."""
+
+
+class ArgumentError(DslnetError, ValueError):
+    """An argument is wrong.
+
+    The text always has the same four parts: the argument's name, the value it got, what is
+    allowed, and the cure.
+    """
+
+    def __init__(self, argument: str, got: object, allowed: str, cure: str = "") -> None:
+        self.argument = argument
+        self.got = got
+        self.allowed = allowed
+        text = f"{argument}={_shorten(got)} is not allowed: {allowed}"
+        super().__init__(f"{text}; {cure}" if cure else text)
+
+
+class ClipError(DslnetError, ValueError):
+    """A clip can't be converted as it is (format, field order, already HDR, ...)."""
+
+
+class WeightsError(DslnetError):
+    """A weights file is missing, damaged, or does not hold a network of ours."""
+
+
+class EngineError(DslnetError, RuntimeError):
+    """An inference engine is not installed or can't run on this machine."""
+
+
+class MediaError(DslnetError):
+    """A media file can't be read, written, or is not what it should be."""
+
+
+class JobError(DslnetError):
+    """An encode can't go on; the text says what is kept and how to resume."""
+
+
+def _shorten(value: object, limit: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
