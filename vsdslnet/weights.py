@@ -55,7 +55,7 @@ def available_models() -> list[str]:
 
 
 def find(model: str) -> Path:
-    """Path of a model by its name or of a ``.safetensors`` file by its path; WeightsError if there is none."""
+    """Path of a model by its name, or of a ``.safetensors`` file by its path; else WeightsError."""
     if model.endswith(_SUFFIX):
         path = Path(model).expanduser()
         if path.is_file():
