@@ -21,4 +21,5 @@ class TorchEngine:
     @torch.inference_mode()
     def __call__(self, window: Tensor) -> Tensor:
         """See :class:`~vsdslnet.inference.engine.Engine`."""
-        return self._network(window[None])[0]
+        pq: Tensor = self._network(window[None])[0]
+        return pq
