@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import msgspec
 
@@ -39,8 +40,8 @@ def plan_chunks(*, frames: int, cuts: Iterable[int], max_frames: int) -> list[Ch
             edges.append(cut)
     edges.append(frames)
     spans: list[tuple[int, int]] = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         parts = -(-(end - start) // max_frames)
         points = [start + (end - start) * part // parts for part in range(parts + 1)]
-        spans.extend(zip(points, points[1:], strict=False))
+        spans.extend(pairwise(points))
     return [Chunk(index, first, end) for index, (first, end) in enumerate(spans)]
