@@ -33,7 +33,7 @@ class EncodeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     ``model`` .. ``backend``, ``matrix_in`` .. ``scene_cuts``: as in ``core.dslnet.Convert``.
     ``codec``              "hevc" (HDR10's own) or "av1".
-    ``encoder``            "x265": the program; "av": the encoder inside PyAV; "auto": x265 if it is on the PATH.
+    ``encoder``            "x265": the program; "av": the one inside PyAV; "auto": x265 if it is on the PATH.
     ``preset``             how much time the encoder may take.
     ``crf``                constant quality, lower is better; None: the preset's.
     ``parameters``         further x265 (or SVT-AV1) parameters by name.
