@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["BT2020_D65", "ContentLight", "MasteringDisplay", "mastering_display"]
+__all__ = ["DISPLAY_P3_D65", "ContentLight", "MasteringDisplay", "mastering_display"]
 
 # ST 2086 and H.265 D.3.28: chromaticity in steps of 0.00002, luminance in steps of 0.0001 cd/m².
 _XY_STEPS = 50_000
@@ -18,8 +18,8 @@ _NITS_STEPS = 10_000
 
 Chromaticities = tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
 
-# Red, green, blue, white as CIE 1931 xy: BT.2020 table 3.
-BT2020_D65: Chromaticities = ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046), (0.3127, 0.3290))
+# Red, green, blue, white as CIE 1931 xy: SMPTE EG 432-1 with a D65 white, on which HDR10 is customarily graded.
+DISPLAY_P3_D65: Chromaticities = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), (0.3127, 0.3290))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +98,8 @@ class ContentLight:
 
 
 def mastering_display(peak_nits: float) -> MasteringDisplay:
-    """The volume a picture converted with this peak fits in: BT.2020 primaries, D65, up to the peak."""
-    return MasteringDisplay(chromaticities=BT2020_D65, min_nits=0.0001, max_nits=peak_nits)
+    """The display a picture converted with this peak is made for: P3 primaries, D65, up to the peak."""
+    return MasteringDisplay(chromaticities=DISPLAY_P3_D65, min_nits=0.0001, max_nits=peak_nits)
 
 
 def _xy_steps(xy: tuple[float, float]) -> tuple[int, int]:

@@ -14,6 +14,7 @@ import vsdslnet
 from vsdslnet import weights
 from vsdslnet.color.h273 import Transfer
 from vsdslnet.encode.encoders import choose_encoder
+from vsdslnet.encode.folder import job_folder, remove_if_idle
 from vsdslnet.encode.job import PLAN_NAME, JobIdentity, JobPlan, read_plan
 from vsdslnet.encode.journal import write_durably
 from vsdslnet.encode.plan import plan_chunks
@@ -22,7 +23,7 @@ from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source import open_source, scene_cuts
 from vsdslnet.errors import ArgumentError, JobError, MediaError, OutputError
 
-__all__ = ["check_output", "job_folder", "prepare"]
+__all__ = ["check_output", "prepare"]
 
 CONTAINERS = (".mkv", ".mp4", ".m4v", ".mov")
 # Less than this, or than the source's size if that is smaller, is not worth starting with.
@@ -30,11 +31,6 @@ _LEAST_FREE_BYTES = 64 << 20
 
 # Told while the source is looked through: frames seen, frames in all.
 Scanned = Callable[[int, int], None]
-
-
-def job_folder(output: Path) -> Path:
-    """Where a job keeps what it has done: beside the file it makes."""
-    return output.with_name(f"{output.name}.vsdslnet")
 
 
 def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
@@ -55,10 +51,10 @@ def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
         (job_folder(output) / "writable").unlink()
         free_bytes = shutil.disk_usage(output.parent).free
     except OSError as error:
-        _remove_if_empty(job_folder(output))
+        remove_if_idle(job_folder(output))
         raise OutputError(f"{output.parent}: can't be written to ({error.strerror})") from None
     if source.is_file() and free_bytes < min(_LEAST_FREE_BYTES, source.stat().st_size):
-        _remove_if_empty(job_folder(output))
+        remove_if_idle(job_folder(output))
         raise OutputError(f"{output.parent}: no space is left ({free_bytes >> 10} KiB free); make room")
 
 
@@ -114,8 +110,3 @@ def _plan(info: SourceInfo, identity: JobIdentity, folder: Path, scanned: Scanne
 def _tools(encoder: str) -> str:
     """Whose work the bits are; not which machine's, as chunks of one job may come from several."""
     return f"vsdslnet {vsdslnet.__version__}, {encoder}, {platform.machine()}"
-
-
-def _remove_if_empty(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
