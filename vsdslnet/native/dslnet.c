@@ -36,13 +36,25 @@
 
 enum { MAX_RADIUS_FRAMES = 16, MAX_WINDOW_FRAMES = 2 * MAX_RADIUS_FRAMES + 1, TEXT_BYTES = 1024 };
 
-/* Copies the first line of `text`: errors are one line wherever they come from. */
-static void first_line(char *line, size_t size, const char *text) {
-    size_t length = strcspn(text, "\r\n");
-    if (length >= size)
-        length = size - 1;
-    memcpy(line, text, length);
+/* Copies the last line that is not empty: errors are one line wherever they come from, and that is where a
+ * Python traceback says what happened. */
+static void one_line(char *line, size_t size, const char *text) {
+    size_t end = strlen(text);
+    while (end > 0 && strchr("\r\n \t", text[end - 1]))
+        end--;
+    size_t start = end;
+    while (start > 0 && !strchr("\r\n", text[start - 1]))
+        start--;
+    size_t length = end - start < size ? end - start : size - 1;
+    memcpy(line, text + start, length);
     line[length] = '\0';
+}
+
+/* What a Python function reports: an exception it raised, the "error" it returned, or NULL. */
+static const char *reported_error(const VSMap *result, const VSAPI *vsapi) {
+    int unset = 0;
+    const char *text = vsapi->mapGetError(result);
+    return text ? text : vsapi->mapGetData(result, "error", 0, &unset);
 }
 
 /* ---- The Python of this process ------------------------------------------------------------------- */
@@ -92,13 +104,13 @@ static int find_python(Python *py) {
     return py->is_initialized();
 }
 
-/* Takes the pending Python exception and writes its first line. Needs the GIL. */
+/* Takes the pending Python exception and writes its text as one line. Needs the GIL. */
 static void take_exception(const Python *py, char *line, size_t size) {
     void *type = NULL, *value = NULL, *traceback = NULL;
     py->fetch_error(&type, &value, &traceback);
     void *str = value ? py->to_str(value) : NULL;
     const char *text = str ? py->as_utf8(str, NULL) : NULL;
-    first_line(line, size, text ? text : "unknown Python error");
+    one_line(line, size, text ? text : "unknown Python error");
     void *held[] = {str, type, value, traceback};
     for (size_t i = 0; i < sizeof held / sizeof *held; i++)
         py->decref(held[i]); /* Py_DecRef ignores NULL */
@@ -167,16 +179,14 @@ static void VS_CC convert(const VSMap *in, VSMap *out, void *user_data, VSCore *
     }
     VSMap *result = vsapi->createMap();
     vsapi->callFunction(function, in, result);
-    const char *text = vsapi->mapGetError(result);
     int unset = 0;
-    if (!text)
-        text = vsapi->mapGetData(result, "error", 0, &unset);
+    const char *text = reported_error(result, vsapi);
     VSNode *clip = text ? NULL : vsapi->mapGetNode(result, "clip", 0, &unset);
     if (clip) {
         vsapi->mapConsumeNode(out, "clip", clip, maAppend);
     } else {
         char line[TEXT_BYTES];
-        first_line(line, sizeof line, text ? text : "the Python side returned no clip; reinstall vsdslnet");
+        one_line(line, sizeof line, text ? text : "the Python side returned no clip; reinstall vsdslnet");
         snprintf(error, sizeof error, "dslnet.Convert: %s", line);
         vsapi->mapSetError(out, error);
     }
@@ -237,7 +247,7 @@ static const VSFrame *window_result(const Window *d, int n, const VSMap *result,
                                     const VSAPI *vsapi) {
     int unset = 0;
     char line[TEXT_BYTES], error[TEXT_BYTES + 64];
-    const char *text = vsapi->mapGetError(result);
+    const char *text = reported_error(result, vsapi);
     const VSFrame *frame = text ? NULL : vsapi->mapGetFrame(result, "val", 0, &unset);
     if (frame && is_promised(d, frame, vsapi))
         return frame;
@@ -247,7 +257,7 @@ static const VSFrame *window_result(const Window *d, int n, const VSMap *result,
     } else if (!text) {
         text = "the selector returned no frame";
     }
-    first_line(line, sizeof line, text);
+    one_line(line, sizeof line, text);
     snprintf(error, sizeof error, "dslnet: frame %d: %s", n, line);
     vsapi->setFilterError(error, context);
     return NULL;
