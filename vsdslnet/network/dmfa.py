@@ -71,9 +71,7 @@ class LDOE(nn.Module):
         self.depthwise_in = DepthwiseConv(features, config.kernel)
         self.dynamic = DynamicKernel(features, config.dynamic_kernel) if config.dynamic_kernel else None
         self.depthwise_out = DepthwiseConv(features, config.kernel)
-        self.up = nn.ConvTranspose2d(
-            features, features if config.offset_conv else outputs, 4, stride=2, padding=1
-        )
+        self.up = nn.ConvTranspose2d(features, features if config.offset_conv else outputs, 4, stride=2, padding=1)
         self.offset = nn.Conv2d(features, outputs, 3, padding=1) if config.offset_conv else None
         if self.offset is not None:
             nn.init.zeros_(self.offset.weight)
