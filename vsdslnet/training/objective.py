@@ -128,7 +128,7 @@ def bright_intruder(
 def _flow_distance(offsets: Tensor, flow: Tensor) -> Tensor:
     """Mean distance in px between each frame's mean offset (N, F*9*2, H, W; y, x) and the flow (N, F, 2; x, y)."""
     n, f, _, h, w = flow.shape
-    mean = offsets.float().view(n, f, 9, 2, h, w).mean(dim=2).flip(2)
+    mean = offsets.float().reshape(n, f, 9, 2, h, w).mean(dim=2).flip(2)
     known = torch.isfinite(flow).all(dim=2, keepdim=True)
     distance = (mean - torch.nan_to_num(flow)).abs() * known
     return distance.sum() / known.sum().clamp(min=1) / 2
