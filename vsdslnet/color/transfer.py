@@ -1,0 +1,97 @@
+"""Transfer functions: PQ (SMPTE ST 2084 / BT.2100), BT.1886, sRGB, HLG."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "GRAPHICS_WHITE_NITS",
+    "PQ_MAX_NITS",
+    "SDR_GAMMA",
+    "bt1886_to_linear",
+    "hlg_to_scene",
+    "linear_to_bt1886",
+    "linear_to_srgb",
+    "nits_to_pq",
+    "pq_scalar",
+    "pq_to_nits",
+    "scene_to_hlg",
+    "srgb_to_linear",
+]
+
+PQ_MAX_NITS = 10_000.0
+"""Light at PQ signal 1.0 (BT.2100 table 4)."""
+
+GRAPHICS_WHITE_NITS = 203.0
+"""HDR reference (diffuse, graphics) white (BT.2408-7 table 1)."""
+
+SDR_GAMMA = 2.4
+"""Exponent of the SDR reference display with a black of 0 (BT.1886 annex 1)."""
+
+# BT.2100-2 table 4.
+_M1 = 2610 / 16384
+_M2 = 2523 / 4096 * 128
+_C1 = 3424 / 4096
+_C2 = 2413 / 4096 * 32
+_C3 = 2392 / 4096 * 32
+
+# BT.2100-2 table 5.
+_HLG_A = 0.17883277
+_HLG_B = 1 - 4 * _HLG_A
+_HLG_C = 0.55991073
+
+
+def nits_to_pq(nits: Tensor) -> Tensor:
+    """Light (cd/m², 0..10000; negative counts as 0) -> PQ signal 0..1 (inverse EOTF, BT.2100 table 4)."""
+    # The power's slope at 0 is infinite: a floor far below one 16-bit code keeps gradients finite.
+    y = (nits / PQ_MAX_NITS).clamp(min=1e-12).pow(_M1)
+    signal = ((_C1 + _C2 * y) / (1 + _C3 * y)).pow(_M2)
+    return torch.where(nits > 1e-8, signal, torch.zeros_like(signal))
+
+
+def pq_to_nits(signal: Tensor) -> Tensor:
+    """PQ signal 0..1 -> light in cd/m² (EOTF, BT.2100 table 4)."""
+    e = signal.clamp(min=1e-7, max=1.0).pow(1 / _M2)
+    return PQ_MAX_NITS * ((e - _C1).clamp(min=0) / (_C2 - _C3 * e)).clamp(min=1e-12).pow(1 / _M1)
+
+
+def pq_scalar(nits: float) -> float:
+    """:func:`nits_to_pq` of one number, in double precision and without torch tensors."""
+    y = max(nits / PQ_MAX_NITS, 0.0) ** _M1
+    return ((_C1 + _C2 * y) / (1 + _C3 * y)) ** _M2 if nits > 0 else 0.0
+
+
+def bt1886_to_linear(signal: Tensor) -> Tensor:
+    """SDR signal 0..1 -> display light relative to white, black at 0 (BT.1886 annex 1); negative -> 0."""
+    return signal.clamp(min=0).pow(SDR_GAMMA)
+
+
+def linear_to_bt1886(light: Tensor) -> Tensor:
+    """Display light relative to white -> SDR signal (inverse of BT.1886); negative -> 0."""
+    return torch.where(light > 0, light.clamp(min=1e-12).pow(1 / SDR_GAMMA), torch.zeros_like(light))
+
+
+def srgb_to_linear(signal: Tensor) -> Tensor:
+    """sRGB signal -> light relative to white (IEC 61966-2-1 clause 5.2); negative -> 0."""
+    signal = signal.clamp(min=0)
+    return torch.where(signal <= 0.04045, signal / 12.92, ((signal + 0.055) / 1.055).pow(2.4))
+
+
+def linear_to_srgb(light: Tensor) -> Tensor:
+    """Light relative to white -> sRGB signal (IEC 61966-2-1 clause 5.3); negative -> 0."""
+    light = light.clamp(min=0)
+    return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light.clamp(min=1e-6).pow(1 / 2.4) - 0.055)
+
+
+def hlg_to_scene(signal: Tensor) -> Tensor:
+    """HLG signal 0..1 -> scene light 0..1 (inverse OETF, BT.2100 table 5)."""
+    signal = signal.clamp(min=0)
+    return torch.where(signal <= 0.5, signal.square() / 3, (((signal - _HLG_C) / _HLG_A).exp() + _HLG_B) / 12)
+
+
+def scene_to_hlg(light: Tensor) -> Tensor:
+    """Scene light 0..1 -> HLG signal (OETF, BT.2100 table 5); negative -> 0."""
+    light = light.clamp(min=0)
+    log_part = _HLG_A * (12 * light - _HLG_B).clamp(min=1e-6).log() + _HLG_C
+    return torch.where(light <= 1 / 12, (3 * light).clamp(min=1e-12).sqrt() * (light > 0), log_part)
