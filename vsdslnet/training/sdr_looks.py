@@ -74,8 +74,9 @@ def _compress_locally(nits: Tensor, strength: float, pivot_nits: float = 60.0) -
 
 def _sample_colourist(rng: np.random.Generator) -> Parameters:
     return {
-        "gain_stops": float(rng.normal(0, 0.35) + (0.6 if rng.random() < 0.25 else 0)),
-        "tilt_stops": float(rng.normal(0, 0.35)),
+        # Means from graded films: about 68 cd/m² at SDR code 118, 300-430 at 193, 600 and more at 220.
+        "gain_stops": float(rng.normal(0.1, 0.35) + (0.6 if rng.random() < 0.2 else 0)),
+        "tilt_stops": float(rng.normal(0.2, 0.35)),
         "mid_stops": float(rng.normal(0, 0.2)),
         "local": float(rng.uniform(0.08, 0.35)) if rng.random() < 1 / 3 else 0.0,
         "per_channel": float(rng.choice([0.0, 0.5, 1.0])),
@@ -104,7 +105,8 @@ def colourist(
 def _sample_gainmap(rng: np.random.Generator) -> Parameters:
     return {
         "stops": float(rng.uniform(0.8, 3.4)),
-        "low": float(rng.uniform(0, 0.15)),
+        # Phones start late (their code 118 is 40 cd/m²), editors early (up to 87).
+        "low": float(rng.uniform(0, 0.32)),
         "high": float(rng.uniform(0.88, 1.05)),
         "white_nits": float(GRAPHICS_WHITE_NITS * 2 ** rng.normal(0, 0.12)),
         "local": 0.0,
