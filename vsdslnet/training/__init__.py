@@ -1,1 +1,4 @@
-"""Everything that makes weights: data, degradations, losses, the loop, metrics. Never imported at run time."""
+"""Everything needed to reproduce the weights: data, simulated grades, losses, loops, metrics.
+
+The runtime (:mod:`vsdslnet.inference`, :mod:`vsdslnet.plugin`) never imports this package.
+"""

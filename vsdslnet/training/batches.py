@@ -30,6 +30,11 @@ class Batch(NamedTuple):
     target: Tensor
     flow: Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        window, whole, target, flow = (t.to(device) for t in (self.window, self.whole, self.target, self.flow))
+        return Batch(window, whole, self.boxes, target, flow)
+
 
 def draw_batch(pool: Pool, config: TrainConfig, step: int, rank: int = 0, processes: int = 1) -> Batch:
     """The batch of one step: a pure function of the seed and the step.

@@ -41,7 +41,7 @@ def train(
     ``network`` is where a new run starts from (default: a fresh one, seeded). ``stop_after`` ends at
     that step with a checkpoint, as a kill would without one.
     """
-    accelerator = Accelerator(mixed_precision=config.precision)
+    accelerator = Accelerator()
     torch.manual_seed(config.seed)
     network = network if network is not None else DSLNet(config.network)
     if network.config != config.network:
@@ -102,11 +102,14 @@ def _step(
 ) -> dict[str, float]:
     """One optimiser step; returns the loss terms."""
     batch = draw_batch(pool, config, step, accelerator.process_index, accelerator.num_processes)
+    batch = batch.to(accelerator.device)
     factor = rate_factor(config.optimiser, step, config.steps)
     for group in optimiser.param_groups:
         group["lr"] = group["base_rate"] * factor
     guards = config.loss.guard_every > 0 and step % config.loss.guard_every == 0
-    terms: dict[str, Tensor] = objective(batch, config.seed * 1_000_003 + step if guards else None)
+    # Not accelerate's own mixed precision, which is fixed once a process.
+    with torch.autocast(accelerator.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
+        terms: dict[str, Tensor] = objective(batch, config.seed * 1_000_003 + step if guards else None)
     optimiser.zero_grad(set_to_none=True)
     accelerator.backward(terms["loss"])
     norm = accelerator.clip_grad_norm_(network.parameters(), config.optimiser.clip_norm)
