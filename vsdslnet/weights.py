@@ -60,17 +60,13 @@ def find(model: str) -> Path:
         path = Path(model).expanduser()
         if path.is_file():
             return path
-        raise WeightsError(
-            f"model={model!r}: there is no such file; give a model's name or a .safetensors path"
-        )
+        raise WeightsError(f"model={model!r}: there is no such file; give a model's name or a .safetensors path")
     for folder in models_folders():
         path = folder / f"{model}{_SUFFIX}"
         if path.is_file() and path.parent == folder:
             return path
     names = ", ".join(available_models()) or "none is installed"
-    raise WeightsError(
-        f"model={model!r} is not known: available are {names}, or a path to a .safetensors file"
-    )
+    raise WeightsError(f"model={model!r} is not known: available are {names}, or a path to a .safetensors file")
 
 
 def read(path: Path) -> WeightsFile:
@@ -82,9 +78,7 @@ def read(path: Path) -> WeightsFile:
         stat = path.stat()
         return _read_cached(path, stat.st_mtime_ns, stat.st_size)
     except OSError as error:
-        raise WeightsError(
-            f"{path}: can't be read ({error.strerror}); reinstall or name another file"
-        ) from None
+        raise WeightsError(f"{path}: can't be read ({error.strerror}); reinstall or name another file") from None
 
 
 @lru_cache(maxsize=16)
@@ -148,14 +142,10 @@ def load_network(file: WeightsFile) -> DSLNet:
         expected = network.state_dict()
         for name, tensor in expected.items():
             if name in state and state[name].shape != tensor.shape:
-                raise _bad(
-                    file.path, f"holds {name} as {tuple(state[name].shape)}, not {tuple(tensor.shape)}"
-                )
+                raise _bad(file.path, f"holds {name} as {tuple(state[name].shape)}, not {tuple(tensor.shape)}")
         if expected.keys() != state.keys():
             odd = sorted(expected.keys() ^ state.keys())
-            raise _bad(
-                file.path, f"does not hold the tensors its config asks for ({', '.join(odd[:3])}, ...)"
-            )
+            raise _bad(file.path, f"does not hold the tensors its config asks for ({', '.join(odd[:3])}, ...)")
     except SafetensorError as error:
         raise _bad(file.path, f"can't be parsed ({error})") from None
     network.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
