@@ -18,7 +18,7 @@ _NITS_STEPS = 10_000
 
 Chromaticities = tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
 
-# Red, green, blue, white as CIE 1931 xy: SMPTE EG 432-1 with a D65 white, on which HDR10 is customarily graded.
+# Red, green, blue, white as CIE 1931 xy: P3 (SMPTE EG 432-1) with D65, on which HDR10 is commonly graded.
 DISPLAY_P3_D65: Chromaticities = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), (0.3127, 0.3290))
 
 

@@ -51,9 +51,7 @@ class ChunkMaker:
             Path(plan.source.path), plan.identity.settings, track=plan.source.track, index=folder / "source"
         )
         if len(converted) != plan.frames:
-            raise JobError(
-                f"the source has {len(converted)} frames here, the plan says {plan.frames}; use --restart"
-            )
+            raise JobError(f"the source has {len(converted)} frames here, the plan says {plan.frames}; use --restart")
         self._clip = with_light(deliver(converted))
         self._picture = _Picture(
             width=self._clip.width,

@@ -78,9 +78,7 @@ def choose_encoder(settings: EncodeSettings) -> str:
     return f"{name} of PyAV {av.__version__}"
 
 
-def open_encoder(
-    encoder: str, settings: EncodeSettings, *, picture: Picture, frames: int, path: Path
-) -> ChunkEncoder:
+def open_encoder(encoder: str, settings: EncodeSettings, *, picture: Picture, frames: int, path: Path) -> ChunkEncoder:
     """Start the chosen encoder on a chunk of this many frames, written to ``path``."""
     if encoder.startswith("x265 program"):
         return _X265Program(settings, picture=picture, frames=frames, path=path)

@@ -17,9 +17,7 @@ __all__ = ["ChunkEngine"]
 class ChunkEngine(Protocol):
     """Makes chunks, wherever; the files lie in the job's folder when their results are given out."""
 
-    def run(
-        self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress
-    ) -> Iterator[ChunkResult]:
+    def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
         """Results in the order they are finished. JobError, MediaError, ... if it can't go on.
 
         Closing the iterator stops everything that still runs.

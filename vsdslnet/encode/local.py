@@ -35,9 +35,7 @@ class LocalEngine:
     def __init__(self, *, workers: int = 1) -> None:
         self._workers = workers
 
-    def run(
-        self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress
-    ) -> Iterator[ChunkResult]:
+    def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
         """See :class:`~vsdslnet.encode.engine.ChunkEngine`."""
         waiting = deque(chunks)
         attempts: dict[int, int] = {}

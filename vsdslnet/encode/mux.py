@@ -110,9 +110,7 @@ def _copy_chapters(source: Any, output: Any, plan: JobPlan) -> None:
         output.set_chapters(chapters)
 
 
-def _interleave(
-    source: Any, copies: dict[int, Any], video: Any, packets: VideoPackets, plan: JobPlan
-) -> Iterator[Any]:
+def _interleave(source: Any, copies: dict[int, Any], video: Any, packets: VideoPackets, plan: JobPlan) -> Iterator[Any]:
     """All packets, about in the order of time, as the muxer wants them."""
     time_base = Fraction(*plan.time_base)
     pictures = iter(packets)

@@ -117,9 +117,7 @@ def identify(path: Path) -> SourceIdentity:
                 digest.update(file.read(_SAMPLE_BYTES))
     except OSError as error:
         raise MediaError(f"{path}: can't be read ({error.strerror}); check its permissions") from None
-    return SourceIdentity(
-        size_bytes=stat.st_size, modified_ns=stat.st_mtime_ns, sample_sha256=digest.hexdigest()
-    )
+    return SourceIdentity(size_bytes=stat.st_size, modified_ns=stat.st_mtime_ns, sample_sha256=digest.hexdigest())
 
 
 def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...]:

@@ -74,10 +74,12 @@ class _Tally:
         self.max_nits = max((result.max_nits for result in results), default=0.0)
         self.max_average_nits = max((result.max_average_nits for result in results), default=0.0)
         self._in_flight: dict[int, int] = {}
-        self._started = time.monotonic()
+        self._first: tuple[float, int] | None = None
 
     def working(self, index: int, frames: int, max_nits: float) -> None:
         self._in_flight[index] = frames
+        if self._first is None:  # loading the model is no measure of speed
+            self._first = time.monotonic(), self.frames
         self.max_nits = max(self.max_nits, max_nits)
 
     def finished(self, result: ChunkResult) -> None:
@@ -93,7 +95,9 @@ class _Tally:
 
     @property
     def frames_per_second(self) -> float:
-        return (self.frames - self.kept) / max(time.monotonic() - self._started, 1e-6)
+        if self._first is None or self.frames == self._first[1]:
+            return 0.0
+        return (self.frames - self._first[1]) / max(time.monotonic() - self._first[0], 1e-6)
 
     @property
     def remaining_seconds(self) -> float | None:

@@ -49,10 +49,11 @@ class EncodeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     precision: str = "auto"
     backend: str = "auto"
     tile: tuple[int, int] | None = None
-    matrix_in: str | None = None
-    transfer_in: str | None = None
-    primaries_in: str | None = None
-    range_in: str | None = None
+    matrix_in: int | None = None
+    transfer_in: int | None = None
+    primaries_in: int | None = None
+    range_in: int | None = None
+    chromaloc_in: int | None = None
     scene_cuts: str = "detect"
     codec: Codec = "hevc"
     encoder: EncoderChoice = "auto"

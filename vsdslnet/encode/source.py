@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,34 +31,25 @@ class Source(NamedTuple):
 
 
 def open_source(path: Path, *, track: int, index: Path | None = None) -> Source:
-    """Open a video stream, frame-accurate and not rotated.
+    """Open a video stream, frame-accurate and not rotated, with its timestamps.
 
     ``index`` is where BestSource keeps what it learnt about the file, so that a second opening is quick.
     MediaError if it can't be decoded.
     """
-    cache: dict[str, Any] = {"cachemode": 0} if index is None else {"cachemode": 4, "cachepath": str(index)}
-    # The core warns on stderr that the timestamps are returned under names the signature does not list.
-    silence = vs.core.add_log_handler(lambda _kind, _text: None)
-    try:
-        opened: Any = vs.core.bs.VideoSource(
-            str(path), track=track, apply_rotation=0, exporttimestamps=1, showprogress=0, **cache
-        )
-    except vs.Error as error:
-        raise MediaError(f"{path}: can't be decoded ({_one_line(error)})") from None
-    finally:
-        vs.core.remove_log_handler(silence)
-    clip: vs.VideoNode = opened["clip"]
+    with _stderr_silenced():
+        opened: Any = _video_source(path, track, index, exporttimestamps=1)
     time_base = Fraction(opened["timebasenum"], opened["timebaseden"])
-    return Source(clip, _rising([int(at) for at in opened["timestamps"]]), time_base)
+    return Source(opened["clip"], _rising([int(at) for at in opened["timestamps"]]), time_base)
 
 
 def open_converted(path: Path, settings: EncodeSettings, *, track: int, index: Path | None) -> vs.VideoNode:
     """The HDR clip of a source: ``core.dslnet.Convert`` with these settings."""
-    clip = open_source(path, track=track, index=index).clip
+    clip = _video_source(path, track, index)
     arguments = {
         "matrix_in": settings.matrix_in,
         "transfer_in": settings.transfer_in,
         "primaries_in": settings.primaries_in,
+        "chromaloc_in": settings.chromaloc_in,
         "range_in": settings.range_in,
         "tile": None if settings.tile is None else list(settings.tile),
     }
@@ -105,6 +100,28 @@ def scene_cuts(clip: vs.VideoNode) -> vs.VideoNode:
     needs_matrix = {"matrix_s": "709"} if clip.format.color_family == vs.RGB else {}
     grey = clip.resize.Bilinear(width=width, height=max(16, height), format=vs.GRAY8, **needs_matrix)
     return grey.scd.Detect()
+
+
+def _video_source(path: Path, track: int, index: Path | None, **more: int) -> Any:
+    cache: dict[str, Any] = {"cachemode": 0} if index is None else {"cachemode": 4, "cachepath": str(index)}
+    try:
+        return vs.core.bs.VideoSource(str(path), track=track, apply_rotation=0, showprogress=0, **cache, **more)
+    except vs.Error as error:
+        raise MediaError(f"{path}: can't be decoded ({_one_line(error)})") from None
+
+
+@contextmanager
+def _stderr_silenced() -> Iterator[None]:
+    """VapourSynth warns there, past its own log handlers, that the timestamps' names are not declared."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _rising(timestamps: list[int]) -> list[int]:

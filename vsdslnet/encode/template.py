@@ -2,7 +2,7 @@
 
 FFmpeg's muxers take mastering display, content light and rotation from a stream's parameters, which no
 Python binding lets one set. So a tiny MP4 of one picture is made, given the boxes in which MP4 says these
-things (ISO/IEC 14496-12, 12.1.5-12.1.7 and 8.3.2), and opened: its stream is the template for both containers.
+things (ISO/IEC 14496-12, 12.1.5-12.1.7 and 8.3.2), and opened: its stream is the template.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _one_picture_mp4(picture: bytes, stream_format: str) -> bytes:
         av.open(buffer, "w", format="mp4") as target,
     ):
         stream = source.streams.video[0]
-        copy = target.add_stream_from_template(stream)
+        copy = target.add_stream_from_template(stream, opaque=True)
         for packet in source.demux(stream):
             if packet.size:
                 packet.stream, packet.pts, packet.dts = copy, 0, 0
