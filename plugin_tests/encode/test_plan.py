@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,14 +15,12 @@ from vsdslnet.encode.plan import MIN_CHUNK_FRAMES, plan_chunks
     cuts=st.sets(st.integers(-5, 3100), max_size=60),
     max_frames=st.integers(8, 500),
 )
-def test_chunks_cover_all_frames_in_order_within_bounds(
-    frames: int, cuts: set[int], max_frames: int
-) -> None:
+def test_chunks_cover_all_frames_in_order_within_bounds(frames: int, cuts: set[int], max_frames: int) -> None:
     chunks = plan_chunks(frames=frames, cuts=cuts, max_frames=max_frames)
     assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
     assert chunks[0].first == 0
     assert chunks[-1].end == frames
-    assert all(a.end == b.first for a, b in zip(chunks, chunks[1:], strict=False))
+    assert all(a.end == b.first for a, b in pairwise(chunks))
     assert all(1 <= chunk.frames <= max_frames for chunk in chunks)
 
 
