@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Group, Parameter
 from rich.console import Console
@@ -21,6 +21,9 @@ from vsdslnet.errors import (
     OutputError,
     WeightsError,
 )
+
+if TYPE_CHECKING:
+    from vsdslnet.encode.engine import ChunkEngine
 
 __all__ = ["app", "main"]
 
@@ -69,6 +72,7 @@ def encode(
     params: Annotated[str, Parameter(group=_ENCODER)] = "",
     chunk_frames: Annotated[int, Parameter(group=_RUN)] = 120,
     workers: Annotated[int, Parameter(group=_RUN)] = 1,
+    threads: Annotated[int | None, Parameter(group=_RUN)] = None,
     device: Annotated[str, Parameter(group=_RUN)] = "auto",
     device_index: Annotated[int, Parameter(group=_RUN)] = 0,
     precision: Annotated[str, Parameter(group=_RUN)] = "auto",
@@ -127,6 +131,9 @@ def encode(
         Most frames in a chunk: what a crash can cost.
     workers
         Processes side by side on this machine.
+    threads
+        Each of them computes with; by default the cores divided by the workers. A job that goes on keeps
+        the number it began with.
     device
         auto, cpu or cuda.
     device_index
@@ -185,7 +192,7 @@ def encode(
             source,
             output,
             settings,
-            engine=_engine(engine, workers, address),
+            engine=_engine(engine, workers, threads, address),
             reporter=reporter,
             restart=restart,
             overwrite=overwrite,
@@ -211,12 +218,14 @@ def encode(
             console.print(f"not carried over: {what}")
 
 
-def _engine(name: str, workers: int, address: str | None) -> object:
+def _engine(name: str, workers: int, threads: int | None, address: str | None) -> ChunkEngine:
     if not 1 <= workers <= 256:
         raise ArgumentError("workers", workers, "1 to 256 processes")
+    if threads is not None and not 1 <= threads <= 1024:
+        raise ArgumentError("threads", threads, "1 to 1024 threads")
     from vsdslnet.encode.local import LocalEngine
 
-    return LocalEngine(workers=workers)
+    return LocalEngine(workers=workers, threads=threads)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -32,19 +32,19 @@ _ATTEMPTS = 3
 class LocalEngine:
     """Runs ``workers`` processes side by side; one is right for a GPU and for most CPUs."""
 
-    def __init__(self, *, workers: int = 1) -> None:
+    def __init__(self, *, workers: int = 1, threads: int | None = None) -> None:
         self._workers = workers
+        self.threads = threads or max(1, (os.cpu_count() or 1) // workers)
 
     def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
         """See :class:`~vsdslnet.encode.engine.ChunkEngine`."""
         waiting = deque(chunks)
         attempts: dict[int, int] = {}
         events: queue.SimpleQueue[tuple[_Worker, Event | None]] = queue.SimpleQueue()
-        threads = None if self._workers == 1 else max(1, (os.cpu_count() or 1) // self._workers)
         live: set[_Worker] = set()
         try:
             for _ in range(min(self._workers, len(waiting))):
-                live.add(_Worker(folder, events, threads))
+                live.add(_Worker(folder, events, plan.threads))
             while live:
                 worker, event = events.get()
                 if isinstance(event, Working):
@@ -58,7 +58,7 @@ class LocalEngine:
                     _count_attempt(attempts, worker)
                     if worker.chunk is not None:
                         waiting.appendleft(worker.chunk)
-                    live.add(_Worker(folder, events, threads))
+                    live.add(_Worker(folder, events, plan.threads))
                 else:
                     if isinstance(event, Done):
                         worker.chunk = None
@@ -72,18 +72,15 @@ class LocalEngine:
 class _Worker:
     """A worker process and the thread that listens to it."""
 
-    def __init__(
-        self, folder: Path, events: queue.SimpleQueue[tuple[_Worker, Event | None]], threads: int | None
-    ) -> None:
+    def __init__(self, folder: Path, events: queue.SimpleQueue[tuple[_Worker, Event | None]], threads: int) -> None:
         self.chunk: Chunk | None = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        environment = os.environ | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
         self._process = subprocess.Popen(
             [sys.executable, "-m", "vsdslnet.encode.worker", str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=environment,
+            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
         )
         threading.Thread(target=self._listen, args=(events,), daemon=True).start()
 
@@ -117,7 +114,7 @@ class _Worker:
     def _listen(self, events: queue.SimpleQueue[tuple[_Worker, Event | None]]) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            events.put((self, msgspec.json.decode(line, type=Event)))  # type: ignore[arg-type]
+            events.put((self, msgspec.json.decode(line, type=Event)))
         events.put((self, None))
 
 
