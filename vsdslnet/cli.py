@@ -71,7 +71,7 @@ def encode(
     crf: Annotated[float | None, Parameter(group=_ENCODER)] = None,
     params: Annotated[str, Parameter(group=_ENCODER)] = "",
     chunk_frames: Annotated[int, Parameter(group=_RUN)] = 120,
-    workers: Annotated[int, Parameter(group=_RUN)] = 1,
+    workers: Annotated[int | None, Parameter(group=_RUN)] = None,
     threads: Annotated[int | None, Parameter(group=_RUN)] = None,
     device: Annotated[str, Parameter(group=_RUN)] = "auto",
     device_index: Annotated[int, Parameter(group=_RUN)] = 0,
@@ -130,7 +130,7 @@ def encode(
     chunk_frames
         Most frames in a chunk: what a crash can cost.
     workers
-        Processes side by side on this machine.
+        Processes side by side: 1 on this machine, or as many as a Ray cluster has room for.
     threads
         Each of them computes with; by default the cores divided by the workers. A job that goes on keeps
         the number it began with.
@@ -218,14 +218,18 @@ def encode(
             console.print(f"not carried over: {what}")
 
 
-def _engine(name: str, workers: int, threads: int | None, address: str | None) -> ChunkEngine:
-    if not 1 <= workers <= 256:
-        raise ArgumentError("workers", workers, "1 to 256 processes")
+def _engine(name: str, workers: int | None, threads: int | None, address: str | None) -> ChunkEngine:
+    if workers is not None and not 1 <= workers <= 4096:
+        raise ArgumentError("workers", workers, "1 to 4096 processes")
     if threads is not None and not 1 <= threads <= 1024:
         raise ArgumentError("threads", threads, "1 to 1024 threads")
+    if name == "ray":
+        from vsdslnet.encode.ray_engine import RayEngine
+
+        return RayEngine(address=address, workers=workers, threads=threads)
     from vsdslnet.encode.local import LocalEngine
 
-    return LocalEngine(workers=workers, threads=threads)
+    return LocalEngine(workers=workers or 1, threads=threads)
 
 
 def main(arguments: list[str] | None = None) -> None:

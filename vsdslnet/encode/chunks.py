@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import time
+import uuid
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -55,7 +55,7 @@ class ChunkMaker:
         """Make a chunk and give its file the final name; JobError if that can't be done."""
         started = time.monotonic()
         final = chunk_path(self._folder, chunk.index, self._plan.suffix)
-        partial = final.with_name(f".{final.name}.{os.getpid()}.partial")
+        partial = final.with_name(f".{final.name}.{uuid.uuid4().hex}.partial")
         digest = hashlib.sha256()
         brightest = highest_average = 0.0
         try:

@@ -15,13 +15,12 @@ from pathlib import Path
 
 import msgspec
 
-from vsdslnet import errors
 from vsdslnet.encode.chunks import Progress
 from vsdslnet.encode.job import JobPlan
 from vsdslnet.encode.journal import ChunkResult
 from vsdslnet.encode.plan import Chunk
 from vsdslnet.encode.worker import Done, Event, Failed, Working
-from vsdslnet.errors import DslnetError, JobError
+from vsdslnet.errors import JobError
 
 __all__ = ["LocalEngine"]
 
@@ -50,7 +49,7 @@ class LocalEngine:
                 if isinstance(event, Working):
                     progress(event.index, event.frames, event.max_nits)
                 elif isinstance(event, Failed):
-                    raise _revive(event)
+                    raise event.error()
                 elif event is None:
                     live.discard(worker)
                     if worker.chunk is None and not waiting:
@@ -116,14 +115,6 @@ class _Worker:
         for line in self._process.stdout:
             events.put((self, msgspec.json.decode(line, type=Event)))
         events.put((self, None))
-
-
-def _revive(failed: Failed) -> DslnetError:
-    """The error a worker met, in this process."""
-    kind = getattr(errors, failed.kind, JobError)
-    error: DslnetError = kind.__new__(kind)
-    error.args = (failed.text,)
-    return error
 
 
 def _count_attempt(attempts: dict[int, int], worker: _Worker) -> None:
