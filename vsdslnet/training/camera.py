@@ -108,9 +108,7 @@ class EquirectCamera:
 
     def _rays(self, frame: int, x: Coordinates, y: Coordinates) -> NDArray[np.float32]:
         focal = self._focal[frame]
-        rays = np.stack(
-            [(x - (self.width - 1) / 2) / focal, (y - (self.height - 1) / 2) / focal, np.ones_like(x)], -1
-        )
+        rays = np.stack([(x - (self.width - 1) / 2) / focal, (y - (self.height - 1) / 2) / focal, np.ones_like(x)], -1)
         return (rays @ self._rotation[frame].T).astype(np.float32)
 
     def source_xy(self, frame: int, scale: float) -> tuple[Coordinates, Coordinates]:

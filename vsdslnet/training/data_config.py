@@ -87,9 +87,7 @@ class GradeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     cast_sd: float = 0.06
     strong_cast_share: float = 0.05
     shoulder: tuple[float, float] = (0.25, 0.75)
-    peaks_nits: dict[str, float] = msgspec.field(
-        default_factory=lambda: {"1000": 0.78, "700": 0.12, "500": 0.1}
-    )
+    peaks_nits: dict[str, float] = msgspec.field(default_factory=lambda: {"1000": 0.78, "700": 0.12, "500": 0.1})
     crush_share: float = 0.12
     crush_nits: tuple[float, float] = (0.02, 0.6)
     bars_share: float = 0.12

@@ -32,9 +32,7 @@ class Degradation(msgspec.Struct, frozen=True, kw_only=True):
     jpeg_quality: int = 0
 
 
-def sample_degradation(
-    rng: np.random.Generator, config: DegradeConfig, *, photograph: bool
-) -> Degradation:
+def sample_degradation(rng: np.random.Generator, config: DegradeConfig, *, photograph: bool) -> Degradation:
     """Draw what is done to a shot; ``photograph``: a still shot of a photograph, which may be a JPEG."""
     compressed = rng.random() < config.h264_share
     crf = int(rng.integers(config.crf[0], config.crf[1] + 1)) if compressed else 0

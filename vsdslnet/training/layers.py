@@ -40,9 +40,7 @@ def _blob(rng: np.random.Generator, size: int, *, softness_px: float) -> Floats:
     """A random closed shape with a soft edge: an ellipse whose radius wobbles."""
     v, u = (np.mgrid[:size, :size] - (size - 1) / 2) / (size / 2)
     angle = np.arctan2(v, u)
-    radius = 0.62 + sum(
-        rng.normal(0, 0.09 / k) * np.cos(k * angle + rng.uniform(0, 2 * np.pi)) for k in range(1, 5)
-    )
+    radius = 0.62 + sum(rng.normal(0, 0.09 / k) * np.cos(k * angle + rng.uniform(0, 2 * np.pi)) for k in range(1, 5))
     aspect = np.exp(rng.normal(0, 0.3))
     distance = (radius - np.hypot(u * aspect, v / aspect)) * size / 2
     alpha = np.clip(distance / softness_px + 0.5, 0, 1)

@@ -95,9 +95,7 @@ def _run_job(task: _Task, job: _Job) -> tuple[int, str]:
     """Make one shard, write it into the arrays; returns its number and the hash of what was written."""
     key = msgspec.json.encode((task, job.group))
     if key not in _makers:
-        _makers[key] = ShotMaker(
-            task.config, data=Path(task.data), split=task.split, group=job.group, seed=task.seed
-        )
+        _makers[key] = ShotMaker(task.config, data=Path(task.data), split=task.split, group=job.group, seed=task.seed)
     windows = [w for i in range(job.first, job.first + job.shots) for w in _makers[key].windows(i)]
     digest = hashlib.sha256()
     out = Path(task.out)

@@ -147,9 +147,7 @@ class ShotMaker:
             scale = float(np.exp(rng.uniform(np.log(min(0.7, widest)), np.log(widest))))
             room = [(n - scale * m) / 2 - scale * motion.reach_px for n, m in ((width_px, width), (height_px, height))]
             x, y = (n / 2 + rng.uniform(-1, 1) * max(r, 0) for n, r in zip((width_px, height_px), room, strict=True))
-            camera = PlanarCamera(
-                centre_x=x, centre_y=y, scale=scale, width=width, height=height, motion=motion
-            )
+            camera = PlanarCamera(centre_x=x, centre_y=y, scale=scale, width=width, height=height, motion=motion)
         return MirroredCamera(camera) if rng.random() < 0.5 else camera
 
     def _frames(self, levels: list[Floats], camera: Camera, motion: Motion, *, wrap: bool) -> list[Floats]:
@@ -273,9 +271,7 @@ class ShotMaker:
                 own = float(np.exp(np.log(texture.mean(axis=2) + 1e-6).mean()))
                 texture = texture * np.float32(level / own * 2 ** rng.normal(0, 1))
                 rest = still and rng.random() < 0.5
-                layers.append(
-                    cutout_layer(rng, config, texture, still=rest, frames=frames, width=width, height=height)
-                )
+                layers.append(cutout_layer(rng, config, texture, still=rest, frames=frames, width=width, height=height))
         if rng.random() < config.light_share:
             for _ in range(int(rng.integers(1, config.max_layers + 1))):
                 rest = still or rng.random() < 0.3
@@ -330,9 +326,7 @@ class ShotMaker:
             shot.target[:, height - bar :] = 0
             shot.signal = [_barred(frame, bar) for frame in shot.signal]
         sdr = degrade(spoil, shot.signal, how, picture_rows=slice(bar, height - bar))
-        cond = np.stack(
-            [cv2.resize(f, (view.cond_width, view.cond_height), interpolation=cv2.INTER_AREA) for f in sdr]
-        )
+        cond = np.stack([cv2.resize(f, (view.cond_width, view.cond_height), interpolation=cv2.INTER_AREA) for f in sdr])
         target = shot.target.clamp(0, TARGET_PEAK_NITS)
         windows = []
         for _ in range(view.crops_per_view):

@@ -1,0 +1,71 @@
+"""Windows of SDR frames to finished HDR frames: sanitise, run the engine, apply the look, measure light."""
+
+from __future__ import annotations
+
+import threading
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from vsdslnet.color.transfer import pq_to_nits
+from vsdslnet.errors import ArgumentError
+from vsdslnet.inference.engine import Engine
+from vsdslnet.inference.engines import create_engine
+from vsdslnet.inference.look import apply_look
+from vsdslnet.inference.settings import ConvertSettings, EngineSettings
+
+__all__ = ["Converter", "HdrFrame", "get_converter", "measure_light_nits"]
+
+
+class HdrFrame(NamedTuple):
+    """One HDR frame and its light.
+
+    ``pq``            (3, H, W) fp32, PQ BT.2020 R'G'B' within [0, PQ(peak)].
+    ``max_nits``      brightest channel of the brightest pixel (MaxCLL's measure, CTA-861.3 annex P).
+    ``average_nits``  mean over the frame of each pixel's brightest channel (MaxFALL's measure).
+    """
+
+    pq: Tensor
+    max_nits: float
+    average_nits: float
+
+
+class Converter:
+    """Turns windows into HDR frames; pure and safe to call from several threads."""
+
+    def __init__(self, engine: Engine, settings: ConvertSettings) -> None:
+        self._engine = engine
+        self._look = settings.look
+        self.radius_frames = engine.radius_frames
+
+    @torch.inference_mode()
+    def __call__(self, window: Tensor) -> HdrFrame:
+        """SDR R'G'B' (2T+1, 3, H, W) fp32, nominally 0..1 (NaN counts as 0) -> the centre frame in HDR."""
+        frames = 2 * self.radius_frames + 1
+        if window.dim() != 4 or window.shape[0] != frames or window.shape[1] != 3:
+            raise ArgumentError("window", tuple(window.shape), f"({frames}, 3, height, width)")
+        sdr = torch.nan_to_num(window, nan=0.0, posinf=1.0, neginf=0.0).clamp_(0, 1)
+        centre = sdr[self.radius_frames]
+        network_pq = centre if self._look.strength == 0 else self._engine(sdr)
+        pq = apply_look(network_pq, centre, self._look)
+        return HdrFrame(pq, *measure_light_nits(pq))
+
+
+def measure_light_nits(pq: Tensor) -> tuple[float, float]:
+    """Maximum and average light of a frame in cd/m² (CTA-861.3 annex P): PQ (3, H, W) -> max, mean."""
+    brightest = pq_to_nits(pq.amax(dim=-3))
+    return float(brightest.max()), float(brightest.mean(dtype=torch.float64))
+
+
+_engines: dict[EngineSettings, Engine] = {}
+_engines_lock = threading.Lock()
+
+
+def get_converter(settings: ConvertSettings) -> Converter:
+    """A converter for these settings; equal engine settings share one engine, and so one model."""
+    with _engines_lock:
+        engine = _engines.get(settings.engine)
+        if engine is None:
+            engine = _engines[settings.engine] = create_engine(settings.engine)
+    return Converter(engine, settings)

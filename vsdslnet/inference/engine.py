@@ -1,0 +1,23 @@
+"""The seam: an engine renders DSLNet; everything before and behind it is the same for all engines."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+__all__ = ["Engine"]
+
+
+class Engine(Protocol):
+    """One network, ready to run; safe to call from several threads at once."""
+
+    radius_frames: int
+    description: str
+
+    def __call__(self, window: Tensor) -> Tensor:
+        """SDR R'G'B' 0..1 (2T+1, 3, H, W), fp32, CPU -> PQ BT.2020 (3, H, W), fp32, CPU, not clamped.
+
+        The result depends on nothing but the window. EngineError if it can't run.
+        """
+        ...

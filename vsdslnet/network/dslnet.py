@@ -1,0 +1,111 @@
+"""DSLNet: DMFA, STFM, LKQE and a head that corrects an analytic base (figure 4, Eq. 1)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vsdslnet.color.sdr_to_hdr import bt2446a_pq, plain_pq
+from vsdslnet.network.config import Base, DSLNetConfig
+from vsdslnet.network.dmfa import DMFA
+from vsdslnet.network.lkqe import LKQE
+from vsdslnet.network.stfm import STFM, ModulationVectors
+
+__all__ = ["Conditions", "DSLNet", "analytic_base", "black_gate", "upsample_crop"]
+
+Box = tuple[float, float, float, float]
+
+
+class Conditions(NamedTuple):
+    """Everything global that a window's frames say; with it any tile can be rendered by itself."""
+
+    vectors: ModulationVectors
+    kernels: Tensor | None
+
+
+class DSLNet(nn.Module):
+    """SDR window in, HDR frame out: Y_i = DSLNet(X_{i-T} .. X_{i+T}) (Eq. 1).
+
+    The result is ``base(X_i) + black_gate(X_i) * head(...)`` in PQ. The head is zero-initialised, so
+    an untrained network *is* the base (BT.2446 method A inverse): a global residual that costs no
+    parameter. Base, gate and sum are always fp32, outside any autocast.
+    """
+
+    def __init__(self, config: DSLNetConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or DSLNetConfig()
+        self.dmfa = DMFA(self.config)
+        self.stfm = STFM(self.config)
+        self.lkqe = LKQE(self.config)
+        self.head = nn.Conv2d(self.config.features, 3, 3, padding=1)
+        if self.config.base != "none":
+            nn.init.zeros_(self.head.weight)
+            nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+
+    def forward(self, window: Tensor) -> Tensor:
+        """SDR R'G'B' 0..1 (N, 2T+1, 3, H, W) -> PQ BT.2020 (N, 3, H, W), not clamped."""
+        return self.render(window, self.conditions(window))
+
+    def conditions(self, window: Tensor) -> Conditions:
+        """Whole frames (N, 2T+1, 3, H, W) -> the global conditions under which to render them."""
+        encoded = self.dmfa.ldoe.encode(window.flatten(1, 2))
+        return Conditions(self.stfm.condition(window), self.dmfa.ldoe.kernels(encoded))
+
+    def render(self, window: Tensor, conditions: Conditions, boxes: list[Box] | None = None) -> Tensor:
+        """Render frames, or crops of frames, under given conditions: (N, 2T+1, 3, h, w) -> (N, 3, h, w).
+
+        ``boxes`` says where each sample's crop lies in its frame, as x0, y0, x1, y1 in 0..1.
+        With ``conditions.kernels`` None the dynamic kernels come from the crops themselves.
+        """
+        sdr = window[:, self.config.radius].float()
+        correction = self.correction(window, conditions, boxes).float()
+        return self.compose(sdr, correction)
+
+    def correction(self, window: Tensor, conditions: Conditions, boxes: list[Box] | None = None) -> Tensor:
+        """What the head says before it is gated and added to the base: (N, 3, h, w), PQ units."""
+        size = (window.shape[-2], window.shape[-1])
+        spatial = upsample_crop(conditions.vectors.spatial, size, boxes)
+        aligned = self.dmfa(window.flatten(1, 2), conditions.kernels)
+        modulated = self.stfm(aligned, conditions.vectors, spatial)
+        out: Tensor = self.head(self.lkqe(modulated))
+        return out
+
+    def compose(self, sdr: Tensor, correction: Tensor) -> Tensor:
+        """Base plus gated correction, in fp32: SDR (N, 3, h, w), correction (N, 3, h, w) -> PQ."""
+        with torch.autocast(sdr.device.type, enabled=False):
+            if self.config.base == "none":
+                return correction
+            return analytic_base(sdr, self.config.base) + black_gate(sdr, self.config.black_anchor) * correction
+
+
+def analytic_base(sdr: Tensor, base: Base) -> Tensor:
+    """The formula under the network: SDR R'G'B' (..., 3, H, W) -> PQ BT.2020."""
+    return bt2446a_pq(sdr) if base == "bt2446a" else plain_pq(sdr)
+
+
+def black_gate(sdr: Tensor, anchor: float) -> Tensor:
+    """0 at black, 1 from where the brightest channel reaches ``anchor``: (..., 3, H, W) -> (..., 1, H, W)."""
+    if anchor <= 0:
+        return torch.ones_like(sdr[..., :1, :, :])
+    return (sdr.amax(dim=-3, keepdim=True) / anchor).clamp(0, 1)
+
+
+def upsample_crop(spatial: Tensor, size: tuple[int, int], boxes: list[Box] | None = None) -> Tensor:
+    """V_SM (N, C, h, w) of whole frames -> its bilinear values over each sample's box at ``size`` (H, W).
+
+    Without boxes it is the whole frame. Sampling follows ``interpolate(align_corners=False)``.
+    """
+    if boxes is None:
+        return F.interpolate(spatial, size=size, mode="bilinear", align_corners=False)
+    box = torch.tensor(boxes, dtype=torch.float32, device=spatial.device)
+    ys = (torch.arange(size[0], device=spatial.device, dtype=torch.float32) + 0.5) / size[0]
+    xs = (torch.arange(size[1], device=spatial.device, dtype=torch.float32) + 0.5) / size[1]
+    gy = 2 * (box[:, 1:2] + ys * (box[:, 3:4] - box[:, 1:2])) - 1
+    gx = 2 * (box[:, 0:1] + xs * (box[:, 2:3] - box[:, 0:1])) - 1
+    n = spatial.shape[0]
+    grid = torch.stack([gx[:, None, :].expand(n, *size), gy[:, :, None].expand(n, *size)], dim=-1)
+    sampled = F.grid_sample(spatial.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return sampled.to(spatial.dtype)

@@ -1,0 +1,170 @@
+"""Weights files: find one, verify it, read its description, build its network.
+
+A file is safetensors (no code can hide in it) whose metadata carries ``format`` ("vsdslnet"),
+``config`` (JSON of :class:`~vsdslnet.network.config.DSLNetConfig`) and ``sha256`` (of the tensor bytes
+behind the header). Nothing is trusted before the hash and every shape agree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from vsdslnet.errors import WeightsError
+from vsdslnet.network.config import DSLNetConfig
+
+if TYPE_CHECKING:
+    from vsdslnet.network.dslnet import DSLNet
+
+__all__ = ["WeightsFile", "available_models", "find", "load_network", "model_radius_frames", "read", "save"]
+
+FORMAT = "vsdslnet"
+_SUFFIX = ".safetensors"
+_MAX_HEADER_BYTES = 1 << 20
+_MAX_FILE_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsFile:
+    """A verified weights file: where it is, what it describes, and its hash."""
+
+    path: Path
+    config: DSLNetConfig
+    sha256: str
+    metadata: dict[str, str]
+
+
+def models_folders() -> list[Path]:
+    """Where models are looked for: beside the installed package, or ``models/`` of a checkout."""
+    package = Path(str(resources.files("vsdslnet")))
+    return [package / "models", package.parent / "models"]
+
+
+def available_models() -> list[str]:
+    """Names that ``model=`` accepts, sorted."""
+    found = {path.stem for folder in models_folders() for path in folder.glob(f"*{_SUFFIX}")}
+    return sorted(found)
+
+
+def find(model: str) -> Path:
+    """Path of a model by its name, or of a ``.safetensors`` file by its path; else WeightsError."""
+    if model.endswith(_SUFFIX):
+        path = Path(model).expanduser()
+        if path.is_file():
+            return path
+        raise WeightsError(f"model={model!r}: there is no such file; give a model's name or a .safetensors path")
+    for folder in models_folders():
+        path = folder / f"{model}{_SUFFIX}"
+        if path.is_file() and path.parent == folder:
+            return path
+    names = ", ".join(available_models()) or "none is installed"
+    raise WeightsError(f"model={model!r} is not known: available are {names}, or a path to a .safetensors file")
+
+
+def read(path: Path) -> WeightsFile:
+    """Verify a weights file and read its description; WeightsError says what is wrong with it.
+
+    Costs one pass of sha256 over the file (a few milliseconds); needs no torch.
+    """
+    try:
+        stat = path.stat()
+        return _read_cached(path, stat.st_mtime_ns, stat.st_size)
+    except OSError as error:
+        raise WeightsError(f"{path}: can't be read ({error.strerror}); reinstall or name another file") from None
+
+
+@lru_cache(maxsize=16)
+def _read_cached(path: Path, _mtime_ns: int, size_bytes: int) -> WeightsFile:
+    if size_bytes > _MAX_FILE_BYTES:
+        raise _bad(path, f"has {size_bytes} bytes, more than any network of ours")
+    data = path.read_bytes()
+    header, body = _split(path, data)
+    metadata = header.get("__metadata__")
+    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+        raise _bad(path, "is not a vsdslnet weights file")
+    if not {"config", "sha256"} <= metadata.keys():
+        raise _bad(path, "lacks its config or its hash")
+    digest = hashlib.sha256(body).hexdigest()
+    if digest != metadata["sha256"]:
+        raise _bad(path, "does not match its own sha256: it is damaged or was altered")
+    try:
+        config = msgspec.json.decode(metadata["config"].encode(), type=DSLNetConfig)
+    except (msgspec.MsgspecError, AttributeError) as error:
+        raise _bad(path, f"has a config this version can't read ({error})") from None
+    return WeightsFile(path=path, config=config, sha256=digest, metadata=dict(metadata))
+
+
+def _split(path: Path, data: bytes) -> tuple[dict[str, object], memoryview]:
+    """Header and tensor bytes of a safetensors file."""
+    if len(data) < 8:
+        raise _bad(path, "is truncated")
+    (length,) = struct.unpack("<Q", data[:8])
+    if length > min(_MAX_HEADER_BYTES, len(data) - 8):
+        raise _bad(path, "is truncated or is not a safetensors file")
+    try:
+        header = json.loads(data[8 : 8 + length])
+    except (ValueError, RecursionError):
+        raise _bad(path, "has a header that is not JSON") from None
+    if not isinstance(header, dict):
+        raise _bad(path, "has a header that is not an object")
+    return header, memoryview(data)[8 + length :]
+
+
+def _bad(path: Path, what: str) -> WeightsError:
+    return WeightsError(f"{path}: the file {what}; reinstall vsdslnet or name another model")
+
+
+def model_radius_frames(model: str) -> int:
+    """T of a model (frames to each side of the centre), from its verified header."""
+    return read(find(model)).config.radius
+
+
+def load_network(file: WeightsFile) -> DSLNet:
+    """Build the network a verified file describes, in eval mode, fp32, on the CPU."""
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    from vsdslnet.network.dslnet import DSLNet
+
+    with torch.device("meta"):
+        network = DSLNet(file.config)
+    try:
+        state = load(file.path.read_bytes())
+        expected = network.state_dict()
+        for name, tensor in expected.items():
+            if name in state and state[name].shape != tensor.shape:
+                raise _bad(file.path, f"holds {name} as {tuple(state[name].shape)}, not {tuple(tensor.shape)}")
+        if expected.keys() != state.keys():
+            odd = sorted(expected.keys() ^ state.keys())
+            raise _bad(file.path, f"does not hold the tensors its config asks for ({', '.join(odd[:3])}, ...)")
+    except SafetensorError as error:
+        raise _bad(file.path, f"can't be parsed ({error})") from None
+    network.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def save(network: DSLNet, path: Path, *, notes: dict[str, str] | None = None) -> WeightsFile:
+    """Write a network as a weights file, whole or not at all; ``notes`` join the metadata."""
+    from safetensors.torch import save as serialise
+
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    bare = serialise(tensors)
+    (length,) = struct.unpack("<Q", bare[:8])
+    metadata = dict(notes or {}) | {
+        "format": FORMAT,
+        "config": msgspec.json.encode(network.config).decode(),
+        "sha256": hashlib.sha256(bare[8 + length :]).hexdigest(),
+    }
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(serialise(tensors, metadata))
+    partial.replace(path)
+    return read(path)
