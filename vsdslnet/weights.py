@@ -63,17 +63,13 @@ def find(model: str) -> Path:
         path = _expand(model)
         if path is not None and _is_file(path):
             return path
-        raise WeightsError(
-            f"model={model!r}: there is no such file; give a model's name or a .safetensors path"
-        )
+        raise WeightsError(f"model={model!r}: there is no such file; give a model's name or a .safetensors path")
     for folder in models_folders():
         path = folder / f"{model}{_SUFFIX}"
         if path.parent == folder and _is_file(path):
             return path
     names = ", ".join(available_models()) or "none is installed"
-    raise WeightsError(
-        f"model={model!r} is not known: available are {names}, or a path to a .safetensors file"
-    )
+    raise WeightsError(f"model={model!r} is not known: available are {names}, or a path to a .safetensors file")
 
 
 def _expand(model: str) -> Path | None:
@@ -101,9 +97,7 @@ def read(path: Path) -> WeightsFile:
             raise _bad(path, "is not a regular file")
         return _read_cached(path, status.st_mtime_ns, status.st_size)
     except OSError as error:
-        raise WeightsError(
-            f"{path}: can't be read ({error.strerror}); reinstall or name another file"
-        ) from None
+        raise WeightsError(f"{path}: can't be read ({error.strerror}); reinstall or name another file") from None
 
 
 @lru_cache(maxsize=16)
@@ -168,9 +162,7 @@ def load_network(file: WeightsFile) -> DSLNet:
             raise _bad(file.path, "changed while it was being loaded")
         state = load(data)
     except OSError as error:
-        raise WeightsError(
-            f"{file.path}: can't be read ({error.strerror}); reinstall or name another file"
-        ) from None
+        raise WeightsError(f"{file.path}: can't be read ({error.strerror}); reinstall or name another file") from None
     except SafetensorError as error:
         raise _bad(file.path, f"can't be parsed ({error})") from None
     network.load_state_dict(_matched(file.path, state, network.state_dict()), assign=True)

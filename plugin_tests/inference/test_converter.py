@@ -53,9 +53,7 @@ def window_of(*, frames: int = 3, height: int = 20, width: int = 28) -> Tensor:
 
 def test_a_window_becomes_the_networks_frame(model: str) -> None:
     window = window_of()
-    frame = get_converter(ConvertSettings(model=model, device="cpu", precision="fp32", backend="torch"))(
-        window
-    )
+    frame = get_converter(ConvertSettings(model=model, device="cpu", precision="fp32", backend="torch"))(window)
     with torch.no_grad():
         expected = weights.load_network(weights.read(Path(model)))(window[None])[0]
     assert (frame.pq - expected.clamp(0, pq_scalar(1000))).abs().max() < 1e-4

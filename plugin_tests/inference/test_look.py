@@ -105,9 +105,7 @@ def test_strength_moves_every_channel_one_way(
 ) -> None:
     weak, strong = sorted((a, b))
     pq, frame = pixel(network), pixel(sdr)
-    at = {
-        s: apply_look(pq, frame, LookSettings(strength=s, peak_nits=peak)) for s in (0.0, weak, strong, 1.0)
-    }
+    at = {s: apply_look(pq, frame, LookSettings(strength=s, peak_nits=peak)) for s in (0.0, weak, strong, 1.0)}
     direction = (at[1.0] - at[0.0]).sign()
     assert ((at[strong] - at[weak]) * direction).min() > -1e-6
 

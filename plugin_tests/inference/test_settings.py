@@ -15,14 +15,8 @@ WRONG: list[tuple[str, str, Any]] = [
     *(("precision", "precision", v) for v in ("fp64", 16, None, {})),
     *(("backend", "backend", v) for v in ("trt", 1, None)),
     *(("device_index", "device_index", v) for v in (-1, 64, 10**400, 0.5, "0", None, True, float("nan"))),
-    *(
-        ("tile", "tile", v)
-        for v in (0, (64,), (63, 64), (64, 64, 64), (64.0, 64), ("64", "64"), [128, 128], "ab", ())
-    ),
-    *(
-        ("peak_nits", "peak", v)
-        for v in (0, 299.9, 10_001, -1000, float("inf"), float("nan"), "1000", None, True)
-    ),
+    *(("tile", "tile", v) for v in (0, (64,), (63, 64), (64, 64, 64), (64.0, 64), ("64", "64"), [128, 128], "ab", ())),
+    *(("peak_nits", "peak", v) for v in (0, 299.9, 10_001, -1000, float("inf"), float("nan"), "1000", None, True)),
     *(("peak_nits", "peak", v) for v in (10**400, 1000j, [1000])),
     *(("strength", "strength", v) for v in (-0.01, 1.01, float("nan"), "1", None, True)),
     *(("saturation", "saturation", v) for v in (-0.01, 4.01, float("-inf"), "1", None, False)),

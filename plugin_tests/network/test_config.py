@@ -47,9 +47,7 @@ def test_json_round_trip() -> None:
     assert msgspec.json.decode(msgspec.json.encode(config), type=DSLNetConfig) == config
 
 
-@pytest.mark.parametrize(
-    "extreme", [{"radius": 0, "features": 4, "kernel": 1}, {"condition_pixels": 256}], ids=str
-)
+@pytest.mark.parametrize("extreme", [{"radius": 0, "features": 4, "kernel": 1}, {"condition_pixels": 256}], ids=str)
 def test_the_smallest_allowed_values_build_and_run(extreme: dict[str, Any]) -> None:
     config = DSLNetConfig(**({"features": 4, "kernel": 3, "dynamic_kernel": 3} | extreme))
     with torch.no_grad():

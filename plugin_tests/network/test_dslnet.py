@@ -87,9 +87,7 @@ READINGS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    "reading", READINGS, ids=lambda r: ",".join(f"{k}={v}" for k, v in r.items()) or "default"
-)
+@pytest.mark.parametrize("reading", READINGS, ids=lambda r: ",".join(f"{k}={v}" for k, v in r.items()) or "default")
 def test_every_reading_builds_runs_and_trains(reading: dict[str, Any]) -> None:
     network = tiny(**reading).train()
     window = window_of(34, 50, radius=network.config.radius, samples=2)
@@ -119,9 +117,7 @@ def test_base_stays_fp32_inside_autocast() -> None:
     assert torch.equal(pq, bt2446a_pq(window[:, 2]))
 
 
-@pytest.mark.parametrize(
-    "size", [(1, 1), (1, 2), (2, 1), (1, 64), (64, 1), (3, 5), (17, 23), (33, 31), (40, 64)]
-)
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (1, 64), (64, 1), (3, 5), (17, 23), (33, 31), (40, 64)])
 def test_any_size_goes_through(size: tuple[int, int]) -> None:
     network = tiny()
     with torch.no_grad():
@@ -249,9 +245,7 @@ def test_state_dict_names_are_the_ones_that_weights_files_carry() -> None:
     lkrb = {f"{part}.{p}" for part in ("depthwise", "conv") for p in ("weight", "bias")}
     both = {"weight", "bias"}
     expected = {f"head.{p}" for p in both} | {f"dmfa.deform.{p}" for p in both}
-    expected |= {
-        f"dmfa.ldoe.{m}.{p}" for m in ("stem", "depthwise_in", "depthwise_out", "up", "offset") for p in both
-    }
+    expected |= {f"dmfa.ldoe.{m}.{p}" for m in ("stem", "depthwise_in", "depthwise_out", "up", "offset") for p in both}
     expected |= {f"dmfa.ldoe.dynamic.{m}.{p}" for m in ("norm", "expand") for p in both}
     expected |= {"dmfa.ldoe.dynamic.squeeze.weight", "dmfa.ldoe.dynamic.bias"}
     expected |= {f"stfm.condition.blocks.{i}.conv.{p}" for i in range(4) for p in both}

@@ -40,9 +40,7 @@ BT2020_LUMA = (0.2627, 0.6780, 0.0593)
 @cache
 def rgb_to_xyz(primaries: Primaries) -> Tensor:
     """3x3 double matrix from linear RGB to CIE XYZ with Y(white) = 1 (SMPTE RP 177)."""
-    columns = [
-        torch.tensor([x / y, 1.0, (1 - x - y) / y], dtype=torch.float64) for x, y in CHROMATICITIES[primaries]
-    ]
+    columns = [torch.tensor([x / y, 1.0, (1 - x - y) / y], dtype=torch.float64) for x, y in CHROMATICITIES[primaries]]
     matrix = torch.stack(columns, dim=1)
     x, y = D65_XY
     white = torch.tensor([x / y, 1.0, (1 - x - y) / y], dtype=torch.float64)

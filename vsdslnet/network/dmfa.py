@@ -71,9 +71,7 @@ class LDOE(nn.Module):
         self.depthwise_in = DepthwiseConv(features, config.kernel)
         self.dynamic = DynamicKernel(features, config.dynamic_kernel) if config.dynamic_kernel else None
         self.depthwise_out = DepthwiseConv(features, config.kernel)
-        self.up = nn.ConvTranspose2d(
-            features, features if config.offset_conv else outputs, 4, stride=2, padding=1
-        )
+        self.up = nn.ConvTranspose2d(features, features if config.offset_conv else outputs, 4, stride=2, padding=1)
         self.offset = nn.Conv2d(features, outputs, 3, padding=1) if config.offset_conv else None
         if self.offset is not None:
             nn.init.zeros_(self.offset.weight)
@@ -124,7 +122,7 @@ class DeformableConv(nn.Module):
         """The 27F sampled values a pixel: (N, 3F*9, H, W), in the order of the flattened weight."""
         n, _, h, w = frames.shape
         f, k = self.frames, _TAPS * _TAPS
-        grid = offsets.float().view(n * f, k, 2, h, w)
+        grid = offsets.float().reshape(n * f, k, 2, h, w)
         ys = torch.arange(h, device=frames.device, dtype=torch.float32).view(1, 1, h, 1)
         xs = torch.arange(w, device=frames.device, dtype=torch.float32).view(1, 1, 1, w)
         tap = torch.arange(_TAPS, device=frames.device, dtype=torch.float32) - _TAPS // 2
@@ -141,7 +139,7 @@ class DeformableConv(nn.Module):
             align_corners=False,
         )
         # (N*F, 3, 9, H, W) is channel-major, tap-minor within a frame: the order of weight.flatten(1).
-        return sampled.view(n, f * 3 * k, h, w)
+        return sampled.reshape(n, f * 3 * k, h, w)
 
 
 class DMFA(nn.Module):

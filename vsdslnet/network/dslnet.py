@@ -78,9 +78,7 @@ class DSLNet(nn.Module):
         with torch.autocast(sdr.device.type, enabled=False):
             if self.config.base == "none":
                 return correction
-            return (
-                analytic_base(sdr, self.config.base) + black_gate(sdr, self.config.black_anchor) * correction
-            )
+            return analytic_base(sdr, self.config.base) + black_gate(sdr, self.config.black_anchor) * correction
 
 
 def analytic_base(sdr: Tensor, base: Base) -> Tensor:
@@ -109,7 +107,5 @@ def upsample_crop(spatial: Tensor, size: tuple[int, int], boxes: list[Box] | Non
     gx = 2 * (box[:, 0:1] + xs * (box[:, 2:3] - box[:, 0:1])) - 1
     n = spatial.shape[0]
     grid = torch.stack([gx[:, None, :].expand(n, *size), gy[:, :, None].expand(n, *size)], dim=-1)
-    sampled = F.grid_sample(
-        spatial.float(), grid, mode="bilinear", padding_mode="border", align_corners=False
-    )
+    sampled = F.grid_sample(spatial.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
     return sampled.to(spatial.dtype)

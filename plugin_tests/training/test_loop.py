@@ -1,0 +1,154 @@
+"""A run is a pure function of its configuration: stopped and resumed, it is the same run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from plugin_tests.training.pools import write_pool
+from vsdslnet import weights
+from vsdslnet.errors import ArgumentError
+from vsdslnet.network.config import DSLNetConfig
+from vsdslnet.training.batches import draw_batch
+from vsdslnet.training.loop import rate_factor, train
+from vsdslnet.training.objective import bright_intruder, grey_fields, ramp_shortfall
+from vsdslnet.training.pool import Pool
+from vsdslnet.training.report import plot_log, read_log
+from vsdslnet.training.train_config import LossConfig, OptimiserConfig, TrainConfig, available_schedules, load_schedule
+
+SMALL = DSLNetConfig(features=8, kernel=5, dynamic_kernel=3)
+CONFIG = TrainConfig(
+    network=SMALL,
+    loss=LossConfig(guard_every=2),
+    optimiser=OptimiserConfig(rate=5e-3, warmup_steps=2),
+    steps=6,
+    batch=4,
+    patch_px=16,
+    validate_every=3,
+    validation_windows=2,
+    precision="no",
+)
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
+    return Pool(write_pool(tmp_path_factory.mktemp("pool") / "train"))
+
+
+def _losses(run: Path) -> list[dict[str, float]]:
+    steps, _ = read_log(run / "log.jsonl")
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in steps]
+
+
+def test_a_stopped_run_goes_on_with_the_same_losses_and_weights(pool: Pool, tmp_path: Path) -> None:
+    whole = train(CONFIG, pool, tmp_path / "whole", validation=pool)
+    train(CONFIG, pool, tmp_path / "parts", stop_after=4)
+    # What a kill leaves behind: lines in the log past the last checkpoint.
+    with (tmp_path / "parts" / "log.jsonl").open("a") as log:
+        log.write(json.dumps({"step": 5, "loss": 99.0}) + '\n{"step": 6, "lo')
+    parts = train(CONFIG, pool, tmp_path / "parts")
+    assert _losses(tmp_path / "parts") == _losses(tmp_path / "whole")
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, parts.state_dict()[name]), name
+
+
+def test_training_lowers_the_loss_and_writes_loadable_weights(pool: Pool, tmp_path: Path) -> None:
+    config = TrainConfig(
+        network=SMALL,
+        loss=LossConfig(steady=0, ramp=0),
+        optimiser=OptimiserConfig(rate=5e-3, warmup_steps=2),
+        steps=40,
+        batch=4,
+        patch_px=16,
+        precision="bf16",
+    )
+    train(config, pool, tmp_path)
+    losses = [row["loss"] for row in _losses(tmp_path)]
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+    network = weights.load_network(weights.read(tmp_path / "ema.safetensors"))
+    assert network.config == SMALL
+    plot_log(tmp_path / "log.jsonl", tmp_path / "log.png")
+    assert (tmp_path / "log.png").stat().st_size > 1000
+
+
+def test_another_configuration_is_refused_in_the_same_folder(pool: Pool, tmp_path: Path) -> None:
+    train(CONFIG, pool, tmp_path, stop_after=1)
+    other = TrainConfig(network=SMALL, steps=6, batch=2, patch_px=16)
+    with pytest.raises(ArgumentError, match="configuration it was started with"):
+        train(other, pool, tmp_path)
+
+
+def test_processes_share_one_global_batch(pool: Pool) -> None:
+    whole = draw_batch(pool, CONFIG, 3)
+    halves = [draw_batch(pool, CONFIG, 3, rank, 2) for rank in range(2)]
+    assert torch.equal(torch.cat([h.window for h in halves]), whole.window)
+    assert halves[0].boxes + halves[1].boxes == whole.boxes
+
+
+def test_a_crop_and_its_target_show_the_same_place(pool: Pool) -> None:
+    for step in range(8):
+        batch = draw_batch(pool, CONFIG, step)
+        expected = batch.window[:, 2].pow(2.2) * batch.target.amax() / batch.window[:, 2].amax() ** 2.2
+        assert torch.nn.functional.l1_loss(batch.target, expected) < 0.02
+
+
+def test_flow_follows_the_flips(pool: Pool) -> None:
+    for step in range(8):
+        batch = draw_batch(pool, CONFIG, step)
+        for window, flow in zip(batch.window, batch.flow, strict=True):
+            shift = int(flow[3, 0, 8, 8])
+            assert int(flow[2, 0, 8, 8]) == 0
+            inner = slice(2, -2)
+            moved = window[3].roll(-shift, dims=-1)
+            assert torch.equal(moved[..., inner], window[2][..., inner])
+
+
+def test_rates_follow_the_papers_halvings() -> None:
+    config = load_schedule("paper").optimiser
+    assert [rate_factor(config, step, 350_000) for step in (60_000, 160_000, 200_000, 340_000)] == [
+        0.5,
+        0.125,
+        0.0625,
+        0.5**7,
+    ]
+
+
+def test_every_schedule_that_ships_is_valid() -> None:
+    assert {load_schedule(name).batch > 0 for name in available_schedules()} == {True}
+
+
+def test_an_unknown_key_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "odd.toml").write_text("stepz = 3\n")
+    with pytest.raises(ArgumentError, match="stepz"):
+        load_schedule(str(tmp_path / "odd.toml"))
+
+
+def test_ramp_shortfall_is_zero_inside_its_slopes_and_grows_outside() -> None:
+    base = torch.full((4,), 0.01)
+    assert ramp_shortfall(base, base, (0.3, 2.0)) == 0
+    falling, steep = ramp_shortfall(-base, base, (0.3, 2.0)), ramp_shortfall(4 * base, base, (0.3, 2.0))
+    assert falling > 0
+    assert steep > 0
+
+
+def test_an_intruder_stays_off_the_crop() -> None:
+    import numpy as np
+
+    whole = torch.full((2, 5, 3, 36, 64), 0.5)
+    boxes = [(0.6, 0.2, 0.9, 0.6), (0.1, 0.1, 0.4, 0.5)]
+    out = bright_intruder(whole, boxes, np.random.default_rng(1))
+    for (x0, _, x1, _), before, after in zip(boxes, whole, out, strict=True):
+        columns = slice(round(x0 * 64), round(x1 * 64))
+        assert torch.equal(before[..., columns], after[..., columns])
+        assert not torch.equal(before, after)
+
+
+def test_grey_fields_come_in_rising_pairs() -> None:
+    import numpy as np
+
+    fields = grey_fields(8, 4, np.random.default_rng(0))[:, 0, 0, 0]
+    assert (fields[1::2] > fields[::2]).all()
+    assert fields.max() <= 1

@@ -1,0 +1,175 @@
+"""The training loop: a pure sequence of steps that can be stopped anywhere and goes on the same."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from vsdslnet import weights
+from vsdslnet.network.dslnet import DSLNet
+from vsdslnet.training.batches import draw_batch
+from vsdslnet.training.checkpoint import load_checkpoint, save_checkpoint
+from vsdslnet.training.fast_depthwise import use_fast_depthwise
+from vsdslnet.training.objective import Objective
+from vsdslnet.training.pool import Pool
+from vsdslnet.training.train_config import OptimiserConfig, TrainConfig
+from vsdslnet.training.validation import validate
+
+__all__ = ["rate_factor", "train"]
+
+
+def train(
+    config: TrainConfig,
+    pool: Pool,
+    run: Path,
+    *,
+    network: DSLNet | None = None,
+    validation: Pool | None = None,
+    stop_after: int | None = None,
+) -> DSLNet:
+    """Train, or go on training, in the folder ``run``; returns the averaged (EMA) network.
+
+    Writes ``checkpoint.pt``, ``log.jsonl`` (one line a step or validation) and ``ema.safetensors``.
+    ``network`` is where a new run starts from (default: a fresh one, seeded). ``stop_after`` ends at
+    that step with a checkpoint, as a kill would without one.
+    """
+    accelerator = Accelerator()
+    torch.manual_seed(config.seed)
+    network = network if network is not None else DSLNet(config.network)
+    if network.config != config.network:
+        config = _with_network(config, network)
+    network = network.to(memory_format=torch.channels_last)
+    average = copy.deepcopy(network).requires_grad_(False)
+    objective: nn.Module = Objective(use_fast_depthwise(network), config.loss)  # type: ignore[arg-type]
+    optimiser: Any = Adam(_parameter_groups(network, config.optimiser), betas=config.optimiser.betas)
+    run.mkdir(parents=True, exist_ok=True)
+    step = 0
+    state = load_checkpoint(run / "checkpoint.pt", config)
+    if state is not None:
+        network.load_state_dict(state["network"])
+        average.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        step = state["step"]
+    objective, optimiser = accelerator.prepare(objective, optimiser)
+    log = _Log(run / "log.jsonl", step, accelerator.is_main_process)
+    last = min(config.steps, stop_after if stop_after is not None else config.steps)
+
+    def save() -> None:
+        if accelerator.is_main_process:
+            state = {
+                "network": network.state_dict(),
+                "average": average.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "step": step,
+            }
+            save_checkpoint(run / "checkpoint.pt", config, state)
+            weights.save(average, run / "ema.safetensors", notes={"training": f"step {step} of {config.steps}"})
+
+    saved = time.monotonic()
+    while step < last:
+        started = time.monotonic()
+        terms = _step(objective, optimiser, accelerator, network, config, pool, step)
+        step += 1
+        _average(average, network, min(config.ema_decay, (1 + step) / (10 + step)))
+        log.write({"step": step, "seconds": round(time.monotonic() - started, 3), **terms})
+        if time.monotonic() - saved > config.checkpoint_seconds:
+            save()
+            saved = time.monotonic()
+        if validation is not None and (step % config.validate_every == 0 or step == config.steps):
+            if accelerator.is_main_process:
+                log.write({"step": step, "validation": validate(average, validation, config.validation_windows)})
+            accelerator.wait_for_everyone()
+    save()
+    return average.eval()
+
+
+def _step(
+    objective: nn.Module,
+    optimiser: Any,
+    accelerator: Accelerator,
+    network: DSLNet,
+    config: TrainConfig,
+    pool: Pool,
+    step: int,
+) -> dict[str, float]:
+    """One optimiser step; returns the loss terms."""
+    batch = draw_batch(pool, config, step, accelerator.process_index, accelerator.num_processes)
+    batch = batch.to(accelerator.device)
+    factor = rate_factor(config.optimiser, step, config.steps)
+    for group in optimiser.param_groups:
+        group["lr"] = group["base_rate"] * factor
+    guards = config.loss.guard_every > 0 and step % config.loss.guard_every == 0
+    # Not accelerate's own mixed precision, which is fixed once a process.
+    with torch.autocast(accelerator.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
+        terms: dict[str, Tensor] = objective(batch, config.seed * 1_000_003 + step if guards else None)
+    optimiser.zero_grad(set_to_none=True)
+    accelerator.backward(terms["loss"])
+    norm = accelerator.clip_grad_norm_(network.parameters(), config.optimiser.clip_norm)
+    if norm is not None and torch.isfinite(norm):
+        optimiser.step()
+    return {name: round(float(value.detach()), 6) for name, value in terms.items()}
+
+
+def rate_factor(config: OptimiserConfig, step: int, steps: int) -> float:
+    """The learning rate of a step as a factor on ``rate``."""
+    if step < config.warmup_steps:
+        return (step + 1) / config.warmup_steps
+    if config.schedule == "halving":
+        return float(0.5 ** sum(step >= at for at in config.halve_at))
+    progress = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
+    return 0.5 * (1 + float(torch.cos(torch.tensor(progress * torch.pi))))
+
+
+def _parameter_groups(network: DSLNet, config: OptimiserConfig) -> list[dict[str, Any]]:
+    factors = {"stfm.condition": config.condition_rate, "stfm.modulation": config.condition_rate}
+    factors["dmfa.ldoe"] = config.offset_rate
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        factor = next((f for prefix, f in factors.items() if name.startswith(prefix)), 1.0)
+        groups.setdefault(factor, []).append(parameter)
+    return [
+        {"params": parameters, "base_rate": config.rate * factor, "lr": config.rate * factor}
+        for factor, parameters in groups.items()
+    ]
+
+
+@torch.no_grad()
+def _average(average: nn.Module, network: nn.Module, decay: float) -> None:
+    for mean, value in zip(average.parameters(), network.parameters(), strict=True):
+        mean.lerp_(value, 1 - decay)
+
+
+def _with_network(config: TrainConfig, network: DSLNet) -> TrainConfig:
+    import msgspec
+
+    return msgspec.structs.replace(config, network=network.config)
+
+
+class _Log:
+    """JSON lines, cut back to the checkpoint's step when a run resumes."""
+
+    def __init__(self, path: Path, step: int, main: bool) -> None:
+        self._path, self._main = path, main
+        if main and path.is_file():
+            kept = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
+            path.write_text("".join(f"{line}\n" for line in kept))
+
+    def write(self, row: dict[str, Any]) -> None:
+        if self._main:
+            with self._path.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError):
+        return float("inf")

@@ -1,0 +1,134 @@
+"""The loss: L1 in PQ as the paper, colour, motion, and two guards against what a pool can't show."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vsdslnet.color.ictcp import nits_to_ictcp
+from vsdslnet.color.transfer import pq_to_nits
+from vsdslnet.network.dmfa import DMFA
+from vsdslnet.network.dslnet import Conditions, DSLNet, analytic_base
+from vsdslnet.training.batches import Batch
+from vsdslnet.training.train_config import LossConfig
+
+__all__ = ["Objective", "bright_intruder", "grey_fields", "itp_distance", "ramp_shortfall"]
+
+
+class Objective(nn.Module):
+    """The network and its loss as one module, so that DistributedDataParallel sees one forward."""
+
+    def __init__(self, network: DSLNet, config: LossConfig) -> None:
+        super().__init__()
+        self.network = network
+        self.config = config
+
+    def forward(self, batch: Batch, guard_seed: int | None = None) -> dict[str, Tensor]:
+        """Every weighted term by its name, and their sum as "loss"; guards only with a ``guard_seed``."""
+        vectors = self.network.stfm.condition(batch.whole)
+        output, offsets = self._render(batch, Conditions(vectors, None))
+        weights = self.config
+        terms = {"l1": weights.l1 * (output - batch.target).abs().mean()}
+        if weights.itp:
+            terms["itp"] = weights.itp * itp_distance(output, batch.target)
+        if weights.flow and offsets is not None:
+            terms["flow"] = weights.flow * _flow_distance(offsets, batch.flow)
+        if guard_seed is not None:
+            random = np.random.default_rng(guard_seed)
+            if weights.steady:
+                terms["steady"] = weights.steady * self._steady(batch, output, random)
+            if weights.ramp:
+                terms["ramp"] = weights.ramp * self._ramps(batch, random)
+        terms["loss"] = torch.stack(list(terms.values())).sum()
+        return terms
+
+    def _render(self, batch: Batch, conditions: Conditions) -> tuple[Tensor, Tensor | None]:
+        """The network's output and LDOE's offsets on the way."""
+        offsets: list[Tensor] = []
+        dmfa: DMFA = self.network.dmfa
+        handle = dmfa.deform.register_forward_pre_hook(lambda _module, inputs: offsets.append(inputs[1]))
+        try:
+            output = self.network.render(batch.window, conditions, batch.boxes)
+        finally:
+            handle.remove()
+        return output, offsets[0] if offsets else None
+
+    def _steady(self, batch: Batch, output: Tensor, random: np.random.Generator) -> Tensor:
+        """Shift of half the batch's crops, beyond the slack, when something bright enters elsewhere."""
+        half = max(1, len(batch.boxes) // 2)
+        whole = bright_intruder(batch.whole[:half], batch.boxes[:half], random)
+        conditions = Conditions(self.network.stfm.condition(whole), None)
+        other = self.network.render(batch.window[:half], conditions, batch.boxes[:half])
+        return ((other - output[:half]).abs() - self.config.steady_slack).clamp(min=0).mean()
+
+    def _ramps(self, batch: Batch, random: np.random.Generator) -> Tensor:
+        """Shortfall of slope on flat fields and on ramps that stand inside the batch's real frames."""
+        device = batch.window.device
+        frames, radius = batch.window.shape[1], self.network.config.radius
+        fields = grey_fields(8, 32, random).to(device)
+        window = fields[:, None].expand(-1, frames, -1, -1, -1)
+        flat = self.network(window)[..., 8:-8, 8:-8].mean(dim=(-2, -1))
+        base = analytic_base(fields, self.network.config.base)[..., 8:-8, 8:-8].mean(dim=(-2, -1))
+        loss = ramp_shortfall(flat[1::2] - flat[::2], base[1::2] - base[::2], self.config.ramp_slope)
+        start, end = np.sort(random.random(2)) if random.random() < 0.5 else (0.0, 1.0)
+        line = torch.linspace(float(start), float(end), 96, device=device)
+        ramp = line.expand(1, frames, 3, 32, -1)
+        conditions = Conditions(self.network.stfm.condition(batch.whole[:1]), None)
+        out = self.network.render(ramp, conditions, [(0.2, 0.2, 0.8, 0.8)])
+        analytic = analytic_base(ramp[:, radius], self.network.config.base)
+        inner = slice(8, -8)
+        rise = out[..., inner, 1:][..., inner] - out[..., inner, :-1][..., inner]
+        base_rise = analytic[..., inner, 1:][..., inner] - analytic[..., inner, :-1][..., inner]
+        return loss + ramp_shortfall(rise, base_rise, self.config.ramp_slope)
+
+
+def itp_distance(pq_a: Tensor, pq_b: Tensor) -> Tensor:
+    """Mean dE_ITP / 720 (BT.2124) between PQ pictures (N, 3, H, W), in fp32."""
+    with torch.autocast(pq_a.device.type, enabled=False):
+        a, b = (nits_to_ictcp(pq_to_nits(pq.float().clamp(1e-4, 1))) for pq in (pq_a, pq_b))
+        di, dt, dp = (a - b).unbind(-3)
+        # The floor keeps the square root's gradient finite where both agree.
+        return (di.square() + 0.25 * dt.square() + dp.square() + 1e-8).sqrt().mean()
+
+
+def ramp_shortfall(rise: Tensor, base_rise: Tensor, slope: tuple[float, float]) -> Tensor:
+    """How far rises lie outside [low, high] times the base's rise, in 10-bit PQ codes, mean / 1023."""
+    low, high = slope[0] * base_rise, slope[1] * base_rise
+    return ((low - rise).clamp(min=0) + (rise - high).clamp(min=0)).mean() / base_rise.mean().clamp(min=1e-4) / 100
+
+
+def grey_fields(pairs: int, size: int, random: np.random.Generator) -> Tensor:
+    """2 * ``pairs`` flat grey pictures (2P, 3, size, size): neighbours 1 to 4 8-bit codes apart, darker first."""
+    level = torch.from_numpy(random.random(pairs).astype(np.float32))
+    step = torch.from_numpy(random.integers(1, 5, pairs).astype(np.float32)) / 255
+    low = level * (1 - step)
+    both = torch.stack([low, low + step], dim=1).flatten()
+    return both[:, None, None, None].expand(-1, 3, size, size)
+
+
+def bright_intruder(
+    whole: Tensor, boxes: list[tuple[float, float, float, float]], random: np.random.Generator
+) -> Tensor:
+    """Whole frames (N, F, 3, h, w) with a bright (or dark) rectangle at a side away from each crop."""
+    out = whole.clone()
+    height, width = whole.shape[-2:]
+    for sample, (x0, _, x1, _) in zip(out, boxes, strict=True):
+        extent = int(width * random.uniform(0.1, 0.35))
+        left = 0 if (x0 + x1) / 2 > 0.5 else width - extent
+        top = int(height * random.uniform(0, 0.5))
+        bottom = min(height, top + int(height * random.uniform(0.2, 1)))
+        color = random.uniform(0.75, 1, 3) if random.random() < 0.75 else random.uniform(0, 0.1, 3)
+        first = int(random.integers(0, sample.shape[0]))
+        patch = torch.from_numpy(color.astype(np.float32)).to(out).view(1, 3, 1, 1)
+        sample[first if random.random() < 0.5 else 0 :, :, top:bottom, left : left + extent] = patch
+    return out
+
+
+def _flow_distance(offsets: Tensor, flow: Tensor) -> Tensor:
+    """Mean distance in px between each frame's mean offset (N, F*9*2, H, W; y, x) and the flow (N, F, 2; x, y)."""
+    n, f, _, h, w = flow.shape
+    mean = offsets.float().reshape(n, f, 9, 2, h, w).mean(dim=2).flip(2)
+    known = torch.isfinite(flow).all(dim=2, keepdim=True)
+    distance = (mean - torch.nan_to_num(flow)).abs() * known
+    return distance.sum() / known.sum().clamp(min=1) / 2

@@ -1,0 +1,250 @@
+"""A pool of windows on disk: memory-mapped arrays, a manifest with hashes, resumable by shard.
+
+One window is
+
+- ``sdr`` (5, 96, 160, 3) uint8: full-range R'G'B' BT.709 of a crop, degraded, what the plugin's input looks like;
+- ``cond`` (5, 72, 128, 3) uint8: the whole degraded view, area-averaged;
+- ``hdr`` (96, 160, 3) uint16: the centre frame's clean target, PQ BT.2020 full range, at most PQ(1000 cd/m²);
+- ``crop`` (4,) float32: x0, y0, x1, y1 of the crop in the view, 0..1;
+- ``flow`` (5, 96, 160, 2) float16: true displacement (x, y) in px from the centre frame's pixel to the same scene
+  point in frame k; NaN where unknown, hidden or outside the view;
+- a line of ``meta.jsonl``: group, scene, kind, look and its parameters, grade, degradation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vsdslnet.errors import ArgumentError, MediaError
+from vsdslnet.training.data_config import DataConfig, GroupConfig
+from vsdslnet.training.shot import ShotMaker
+
+__all__ = ["Pool", "build_pool"]
+
+_SHOTS_PER_SHARD = 16
+_FORMAT = 1
+
+
+class _Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One shard: shots ``first..first+shots`` of a group, written from window ``start`` on."""
+
+    shard: int
+    group: GroupConfig
+    first: int
+    shots: int
+    start: int
+
+
+class _Task(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker process has to know besides the job."""
+
+    config: DataConfig
+    data: str
+    out: str
+    split: str
+    seed: int
+
+
+def _layout(config: DataConfig, windows: int) -> dict[str, tuple[tuple[int, ...], str]]:
+    view = config.view
+    frames, height, width = view.frames, view.crop_height, view.crop_width
+    return {
+        "sdr": ((windows, frames, height, width, 3), "uint8"),
+        "cond": ((windows, frames, view.cond_height, view.cond_width, 3), "uint8"),
+        "hdr": ((windows, height, width, 3), "uint16"),
+        "crop": ((windows, 4), "float32"),
+        "flow": ((windows, frames, height, width, 2), "float16"),
+    }
+
+
+def _jobs(groups: Iterable[GroupConfig], crops: int) -> list[_Job]:
+    jobs: list[_Job] = []
+    start = 0
+    for group in groups:
+        shots = -(-group.windows // crops)
+        for first in range(0, shots, _SHOTS_PER_SHARD):
+            count = min(_SHOTS_PER_SHARD, shots - first)
+            jobs.append(_Job(shard=len(jobs), group=group, first=first, shots=count, start=start))
+            start += count * crops
+    return jobs
+
+
+_makers: dict[bytes, ShotMaker] = {}
+
+
+def _start_worker() -> None:
+    import cv2
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+def _run_job(task: _Task, job: _Job) -> tuple[int, str]:
+    """Make one shard, write it into the arrays; returns its number and the hash of what was written."""
+    key = msgspec.json.encode((task, job.group))
+    if key not in _makers:
+        _makers[key] = ShotMaker(task.config, data=Path(task.data), split=task.split, group=job.group, seed=task.seed)
+    windows = [w for i in range(job.first, job.first + job.shots) for w in _makers[key].windows(i)]
+    digest = hashlib.sha256()
+    out = Path(task.out)
+    for name in ("sdr", "cond", "hdr", "crop", "flow"):
+        array = np.lib.format.open_memmap(out / f"{name}.npy", mode="r+")
+        block = np.stack([getattr(window, name) for window in windows])
+        array[job.start : job.start + len(windows)] = block
+        array.flush()
+        digest.update(block.tobytes())
+    lines = b"".join(msgspec.json.encode(window.meta) + b"\n" for window in windows)
+    digest.update(lines)
+    (out / "shards" / f"{job.shard:05d}.jsonl").write_bytes(lines)
+    return job.shard, digest.hexdigest()
+
+
+def _write_json(path: Path, value: object) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=1))
+    temporary.replace(path)
+
+
+def build_pool(
+    config: DataConfig,
+    *,
+    data: Path,
+    out: Path,
+    windows: int,
+    seed: int,
+    split: str = "train",
+    workers: int = 1,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Build a pool, or go on with an unfinished one of the same recipe; returns its manifest.
+
+    ``split`` ``train`` makes ``windows`` windows of the recipe's mixture, ``validation`` its groups. The result
+    depends on (config, data, seed, split, windows) alone: not on ``workers``, nor on having been interrupted.
+    Raises ArgumentError when ``out`` holds a pool of another recipe.
+    """
+    if split not in ("train", "validation"):
+        raise ArgumentError("split", split, "train or validation")
+    groups = [GroupConfig(name="train", windows=windows)] if split == "train" else list(config.validation)
+    jobs = _jobs(groups, config.view.crops_per_view)
+    if not jobs:
+        raise ArgumentError("windows", windows, "at least 1")
+    total = jobs[-1].start + jobs[-1].shots * config.view.crops_per_view
+    layout = _layout(config, total)
+    identity = {
+        "format": _FORMAT,
+        "split": split,
+        "seed": seed,
+        "windows": total,
+        "config": msgspec.to_builtins(config),
+        "arrays": {name: {"shape": list(shape), "dtype": dtype} for name, (shape, dtype) in layout.items()},
+    }
+    manifest = _open_or_start(out, identity, layout)
+    done: dict[str, str] = manifest["shards"]
+    todo = [job for job in jobs if str(job.shard) not in done]
+    task = _Task(config=config, data=str(data), out=str(out), split=split, seed=seed)
+    sizes = {job.shard: job.shots * config.view.crops_per_view for job in jobs}
+    finished = sum(sizes[int(shard)] for shard in done)
+    on_progress(finished, total)
+    for shard, digest in _results(task, todo, workers):
+        done[str(shard)] = digest
+        finished += sizes[shard]
+        _write_json(out / "manifest.json", manifest)
+        on_progress(finished, total)
+    lines = b"".join((out / "shards" / f"{job.shard:05d}.jsonl").read_bytes() for job in jobs)
+    (out / "meta.jsonl").write_bytes(lines)
+    order = "".join(done[str(job.shard)] for job in jobs)
+    manifest["complete"] = True
+    manifest["sha256"] = hashlib.sha256(order.encode()).hexdigest()
+    _write_json(out / "manifest.json", manifest)
+    return manifest
+
+
+def _open_or_start(
+    out: Path, identity: dict[str, Any], layout: dict[str, tuple[tuple[int, ...], str]]
+) -> dict[str, Any]:
+    path = out / "manifest.json"
+    if path.exists():
+        manifest: dict[str, Any] = json.loads(path.read_text())
+        plain = json.loads(msgspec.json.encode(identity))
+        changed = [key for key, value in plain.items() if manifest.get(key) != value]
+        if changed:
+            raise ArgumentError(
+                "out", str(out), f"a folder of the same pool (differs in {', '.join(changed)})", "take another folder"
+            )
+        return manifest
+    (out / "shards").mkdir(parents=True, exist_ok=True)
+    for name, (shape, dtype) in layout.items():
+        np.lib.format.open_memmap(out / f"{name}.npy", mode="w+", dtype=dtype, shape=shape).flush()
+    manifest = {**identity, "complete": False, "shards": {}}
+    _write_json(path, manifest)
+    return manifest
+
+
+def _results(task: _Task, jobs: list[_Job], workers: int) -> Iterable[tuple[int, str]]:
+    if workers <= 1:
+        _start_worker()
+        yield from (_run_job(task, job) for job in jobs)
+        return
+    # Spawned, not forked: torch and OpenCV have threads by now.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker) as executor:
+        futures = [executor.submit(_run_job, task, job) for job in jobs]
+        for future in futures:
+            yield future.result()
+
+
+class Pool(torch.utils.data.Dataset[dict[str, Tensor]]):
+    """Random access to a finished pool; safe to use from DataLoader workers (each opens its own maps)."""
+
+    def __init__(self, path: Path | str) -> None:
+        """Raises MediaError when the folder holds no finished pool of this format."""
+        self.path = Path(path)
+        try:
+            self.manifest: dict[str, Any] = json.loads((self.path / "manifest.json").read_text())
+        except (OSError, ValueError) as error:
+            raise MediaError(f"{self.path} holds no pool ({error})") from error
+        if self.manifest.get("format") != _FORMAT or not self.manifest.get("complete"):
+            raise MediaError(f"{self.path} holds no finished pool of format {_FORMAT}: run build_dataset again")
+        self.meta: list[dict[str, Any]] = [
+            json.loads(line) for line in (self.path / "meta.jsonl").read_text().splitlines()
+        ]
+        self._arrays: dict[str, NDArray[Any]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_arrays": {}}
+
+    def __len__(self) -> int:
+        return len(self.meta)
+
+    @property
+    def groups(self) -> dict[str, list[int]]:
+        """Window numbers by group, in order."""
+        found: dict[str, list[int]] = {}
+        for number, meta in enumerate(self.meta):
+            found.setdefault(meta["group"], []).append(number)
+        return found
+
+    def array(self, name: str) -> NDArray[Any]:
+        """The whole memory-mapped array ``sdr``, ``cond``, ``hdr``, ``crop`` or ``flow``; read-only."""
+        if name not in self._arrays:
+            self._arrays[name] = np.load(self.path / f"{name}.npy", mmap_mode="r")
+        return self._arrays[name]
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        """One window as stored, copied into tensors (``hdr`` stays uint16: divide by 65535 after ``.float()``)."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"window {index} of a pool of {len(self)}")
+        return {
+            name: torch.from_numpy(np.array(self.array(name)[index])) for name in ("sdr", "cond", "hdr", "crop", "flow")
+        }

@@ -1,0 +1,1 @@
+"""Recipes (TOML) of the data sets behind shipped weights."""

@@ -1,0 +1,109 @@
+"""The recipe of a training run: strict, read from TOML, written into every checkpoint."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from vsdslnet.errors import ArgumentError
+from vsdslnet.network.config import DSLNetConfig
+
+__all__ = ["LossConfig", "OptimiserConfig", "TrainConfig", "available_schedules", "load_schedule"]
+
+Precision = Literal["no", "bf16"]
+
+
+class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Weights of the loss terms; a term with weight 0 is not computed.
+
+    ``l1``           mean absolute difference in PQ: the paper's loss.
+    ``itp``          mean dE_ITP / 720 (BT.2124), the colour term.
+    ``flow``         mean distance in px of LDOE's mean offset from the known motion.
+    ``steady``       mean shift of the picture, beyond ``steady_slack``, when a bright object enters
+                     elsewhere in the frame.
+    ``ramp``         what the output misses of a slope between ``ramp_slope`` times the base's, on flat
+                     fields of neighbouring greys and on ramps inside real frames.
+    ``guard_every``  steps between two that compute ``steady`` and ``ramp`` (they cost extra passes).
+    """
+
+    l1: float = 1.0
+    itp: float = 0.35
+    flow: float = 0.004
+    steady: float = 1.0
+    steady_slack: float = 0.001
+    ramp: float = 2.0
+    ramp_slope: tuple[float, float] = (0.3, 2.0)
+    guard_every: int = 3
+
+
+class OptimiserConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Adam and its schedule.
+
+    ``schedule``          "cosine" over all steps, or "halving" at ``halve_at`` (the paper).
+    ``condition_rate``    factor on the rate for ConditionNet and the modulation branch.
+    ``offset_rate``       factor on the rate for LDOE.
+    """
+
+    rate: float = 5e-4
+    schedule: Literal["cosine", "halving"] = "cosine"
+    halve_at: tuple[int, ...] = ()
+    warmup_steps: int = 100
+    betas: tuple[float, float] = (0.9, 0.99)
+    condition_rate: float = 0.3
+    offset_rate: float = 0.5
+    clip_norm: float = 0.5
+
+
+class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One training run, whole.
+
+    ``batch``             windows a step over all processes.
+    ``patch_px``          side of the square crops (even).
+    ``repeat_centre``     share of the windows whose neighbours are replaced by the centre frame.
+    """
+
+    network: DSLNetConfig = DSLNetConfig()
+    loss: LossConfig = LossConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    steps: int = 4000
+    batch: int = 8
+    patch_px: int = 64
+    repeat_centre: float = 0.2
+    precision: Precision = "bf16"
+    ema_decay: float = 0.998
+    seed: int = 1
+    checkpoint_seconds: float = 180.0
+    validate_every: int = 500
+    validation_windows: int = 10
+
+    def __post_init__(self) -> None:
+        if self.patch_px % 4 or self.patch_px < 16:
+            raise ArgumentError("patch_px", self.patch_px, "a multiple of 4, at least 16")
+        if self.batch < 1 or self.steps < 1:
+            raise ArgumentError("batch, steps", (self.batch, self.steps), "at least 1 each")
+
+
+def available_schedules() -> list[str]:
+    """Names of the schedules that come with the package."""
+    folder = resources.files("vsdslnet.training") / "schedules"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_schedule(name: str) -> TrainConfig:
+    """A schedule by its name or a TOML file by its path; ArgumentError names what is wrong with it."""
+    path = Path(name)
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise ArgumentError("schedule", name, "an existing TOML file", "check the path")
+        text = path.read_text()
+    elif name in available_schedules():
+        text = (resources.files("vsdslnet.training") / "schedules" / f"{name}.toml").read_text()
+    else:
+        raise ArgumentError("schedule", name, f"one of {', '.join(available_schedules())} or a .toml file")
+    try:
+        return msgspec.toml.decode(text, type=TrainConfig)
+    except msgspec.MsgspecError as error:
+        raise ArgumentError("schedule", name, f"valid keys and values: {error}") from None

@@ -1,0 +1,89 @@
+"""What a run looks at while it trains: each group's figures, ramps, black, and the gain of many frames."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vsdslnet.color.ictcp import delta_e_itp
+from vsdslnet.color.transfer import pq_scalar, pq_to_nits
+from vsdslnet.network.dslnet import Conditions, DSLNet
+from vsdslnet.training.pool import Pool
+
+__all__ = ["Figures", "grey_ramp_codes", "render_window", "validate"]
+
+Figures = dict[str, dict[str, float]]
+
+_PEAK_PQ = pq_scalar(1000.0)
+
+
+@torch.no_grad()
+def validate(network: DSLNet, pool: Pool, windows: int) -> Figures:
+    """Figures over ``windows`` windows of every group of a pool, and of the self-checks under "checks"."""
+    figures: Figures = {}
+    for group, members in pool.groups.items():
+        stride = max(1, len(members) // windows)
+        figures[group] = _group(network, [pool[index] for index in members[::stride][:windows]])
+    figures["checks"] = _checks(network)
+    return figures
+
+
+def render_window(network: DSLNet, item: dict[str, Tensor], *, repeat_centre: bool = False) -> tuple[Tensor, Tensor]:
+    """A pool's window through the network: output and target PQ, both (3, H, W) within 0..PQ(1000)."""
+    window = item["sdr"].permute(0, 3, 1, 2)[None].float() / 255
+    whole = item["cond"].permute(0, 3, 1, 2)[None].float() / 255
+    if repeat_centre:
+        radius = network.config.radius
+        window = window[:, radius : radius + 1].expand_as(window)
+        whole = whole[:, radius : radius + 1].expand_as(whole)
+    conditions = Conditions(network.stfm.condition(whole), None)
+    x0, y0, x1, y1 = item["crop"].tolist()
+    output = network.render(window, conditions, [(x0, y0, x1, y1)])[0]
+    target = item["hdr"].permute(2, 0, 1).float() / 65535
+    return output.clamp(0, _PEAK_PQ), target.clamp(0, _PEAK_PQ)
+
+
+def _group(network: DSLNet, items: list[dict[str, Tensor]]) -> dict[str, float]:
+    rows = []
+    for item in items:
+        output, target = render_window(network, item)
+        single, _ = render_window(network, item, repeat_centre=True)
+        nits, target_nits = pq_to_nits(output), pq_to_nits(target)
+        lit = target_nits.amax(dim=0) > 1
+        stops = (nits.amax(dim=0)[lit] / target_nits.amax(dim=0)[lit]).clamp(min=1e-4).log2()
+        rows.append(
+            (
+                _psnr(output, target),
+                float(delta_e_itp(nits, target_nits).mean()),
+                float(stops.median()) if lit.any() else 0.0,
+                _psnr(output, target) - _psnr(single, target),
+            )
+        )
+    means = torch.tensor(rows, dtype=torch.float64).mean(dim=0).tolist()
+    return dict(zip(("psnr_db", "de_itp", "exposure_stops", "frames_gain_db"), means, strict=True))
+
+
+def _psnr(a: Tensor, b: Tensor) -> float:
+    return float(-10 * (a - b).double().square().mean().clamp(min=1e-10).log10())
+
+
+@torch.no_grad()
+def grey_ramp_codes(network: DSLNet, levels: int = 256, size: int = 24) -> Tensor:
+    """10-bit PQ codes of flat grey fields, black to white, read in the middle: (levels, 3)."""
+    out = []
+    for chunk in torch.linspace(0, 1, levels).split(32):
+        fields = chunk.view(-1, 1, 1, 1, 1).expand(-1, network.config.frames, 3, size, size)
+        out.append(network(fields)[..., size // 2, size // 2] * 1023)
+    return torch.cat(out)
+
+
+def _checks(network: DSLNet) -> dict[str, float]:
+    codes = grey_ramp_codes(network)
+    rise = codes[1:] - codes[:-1]
+    return {
+        "ramp_smallest_rise_code": float(rise.min()),
+        "ramp_largest_rise_code": float(rise.max()),
+        "ramp_cast_code": float((codes.amax(dim=1) - codes.amin(dim=1)).max()),
+        "white_nits": float(pq_to_nits(codes[-1].clamp(max=1023) / 1023).max()),
+        "grey_118_nits": float(pq_to_nits(codes[118] / 1023).mean()),
+    }
