@@ -116,9 +116,7 @@ def test_report_has_a_table_a_group_and_plain_json(network: DSLNet) -> None:
     assert "| black | black_nits | 0.000 | 0.500 |" in text
     assert f"| {CENTRE} |" in text
     found = json.loads(json.dumps(as_json(groups, checks, model="small"), allow_nan=False))
-    assert found["groups"]["clean"]["mean"][OURS]["psnr_db"] == pytest.approx(
-        groups[1].rows[OURS][0]["psnr_db"]
-    )
+    assert found["groups"]["clean"]["mean"][OURS]["psnr_db"] == pytest.approx(groups[1].rows[OURS][0]["psnr_db"])
 
 
 def test_self_checks_run_through_a_network(network: DSLNet) -> None:

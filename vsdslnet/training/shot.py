@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vsdslnet.color.transfer import GRAPHICS_WHITE_NITS, nits_to_pq
+from vsdslnet.color.transfer import nits_to_pq
 from vsdslnet.errors import ArgumentError
 from vsdslnet.training.camera import (
     Camera,
@@ -177,10 +177,7 @@ class ShotMaker:
         picture = load_radiance(scene)
         camera = self._camera(scene, picture.levels[0], motion, rng)
         roots = self._frames(picture.levels, camera, motion, wrap=scene.equirect)
-        if motion.is_still:
-            light = [from_root(roots[0])] * len(roots)
-        else:
-            light = [from_root(root) for root in roots]
+        light = [from_root(roots[0])] * len(roots) if motion.is_still else [from_root(root) for root in roots]
         name, look, parameters = self._sample_look(look_rng)
         # A gain map's own peak: SDR white times its full gain.
         peak = parameters["white_nits"] * 2 ** parameters["stops"] if "stops" in parameters else None
