@@ -1,7 +1,7 @@
 """Build data sets: pools of five-frame windows from still and HDRI material, or from HDR10 video.
 
-    python scripts/build_dataset.py --data DIR --out POOL --windows 4000 --seed 1 --workers 2
-    python scripts/build_dataset.py --data DIR --out POOL --split validation --seed 1
+python scripts/build_dataset.py --data DIR --out POOL --windows 4000 --seed 1 --workers 2
+python scripts/build_dataset.py --data DIR --out POOL --split validation --seed 1
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from vsdslnet.color.h273 import Primaries
 from vsdslnet.color.hdr_to_sdr import bt2390_eetf, bt2446a_sdr, bt2446c_sdr, into_bt709
 from vsdslnet.color.primaries import BT709_LUMA, convert
-from vsdslnet.color.h273 import Primaries
 from vsdslnet.color.sdr_to_hdr import bt2446a_nits
 from vsdslnet.color.transfer import bt1886_to_linear
 

@@ -17,9 +17,7 @@ def a_move(*, pan: float = 3.0) -> Motion:
 
 
 def cameras() -> list[EquirectCamera | PlanarCamera | MirroredCamera]:
-    turning = EquirectCamera(
-        map_width=512, width=128, height=72, fov=1.2, yaw=2.0, pitch=0.2, motion=a_move()
-    )
+    turning = EquirectCamera(map_width=512, width=128, height=72, fov=1.2, yaw=2.0, pitch=0.2, motion=a_move())
     sliding = PlanarCamera(centre_x=250.3, centre_y=120.7, scale=1.3, width=128, height=72, motion=a_move())
     return [turning, sliding, MirroredCamera(turning), MirroredCamera(sliding)]
 

@@ -115,7 +115,12 @@ def test_unusable_xmp_is_refused(text: str, says: str) -> None:
 
 
 def test_unusable_binary_metadata_are_refused() -> None:
-    for body in (b"", iso_body()[:20], struct.pack(">HHB", 7, 7, 0) + bytes(80), struct.pack(">HHB", 0, 0, 0) + bytes(80)):
+    for body in (
+        b"",
+        iso_body()[:20],
+        struct.pack(">HHB", 7, 7, 0) + bytes(80),
+        struct.pack(">HHB", 0, 0, 0) + bytes(80),
+    ):
         with pytest.raises(MediaError):
             parse_iso21496(body)
     with pytest.raises(MediaError, match="base picture is HDR"):

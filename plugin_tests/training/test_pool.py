@@ -110,7 +110,9 @@ def test_validation_groups_are_built_from_validation_scenes_only(
     data_folder: Path, small_recipe: DataConfig, tmp_path: Path
 ) -> None:
     groups = (
-        GroupConfig(name="clean", windows=4, looks={"hard_clip": 1}, degrade=DegradeConfig(clean_share=1, h264_share=0)),
+        GroupConfig(
+            name="clean", windows=4, looks={"hard_clip": 1}, degrade=DegradeConfig(clean_share=1, h264_share=0)
+        ),
         GroupConfig(name="moving", windows=4, motion=MotionConfig(still_share=0)),
     )
     recipe = msgspec.structs.replace(small_recipe, validation=groups)
