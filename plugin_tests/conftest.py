@@ -1,0 +1,106 @@
+"""What every test may need: a core with core.dslnet, a small network, a way to run scripts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
+    """The plugin's library, built from this checkout, or None where an installed one loads by itself."""
+    import vapoursynth as vs
+
+    if hasattr(vs.core, "dslnet"):
+        return None
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("core.dslnet is not installed and there is no C compiler to build it")
+    library = tmp_path_factory.mktemp("shim") / "dslnet.so"
+    include = Path(vs.__file__).with_name("include")
+    source = ROOT / "vsdslnet" / "native" / "dslnet.c"
+    flags = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-fvisibility=hidden"]
+    subprocess.run([compiler, *flags, f"-I{include}", source, "-o", library, "-ldl"], check=True)
+    return library
+
+
+@pytest.fixture(scope="session")
+def core(shim: Path | None) -> Any:
+    """The VapourSynth core with core.dslnet."""
+    import vapoursynth as vs
+
+    if not hasattr(vs.core, "dslnet"):
+        vs.core.std.LoadPlugin(str(shim))
+    return vs.core
+
+
+@pytest.fixture
+def threads(core: Any) -> Iterator[Callable[[int], None]]:
+    """Sets the core's thread count; put back afterwards."""
+    before = core.num_threads
+
+    def use(count: int) -> None:
+        core.num_threads = count
+
+    yield use
+    core.num_threads = before
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Path of a small DSLNet whose corrections are not zero: 5 frames, 8 features."""
+    import torch
+
+    from vsdslnet.network.config import DSLNetConfig
+    from vsdslnet.network.dslnet import DSLNet
+    from vsdslnet.weights import save
+
+    path = tmp_path_factory.mktemp("model") / "small.safetensors"
+    torch.manual_seed(7)
+    network = DSLNet(DSLNetConfig(features=8, kernel=5, dynamic_kernel=3))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if not parameter.any():
+                parameter.normal_(std=0.01)
+    save(network.eval(), path)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def prelude(shim: Path | None) -> str:
+    """First lines of a script for another process: vs and a core with core.dslnet."""
+    load = f"core.std.LoadPlugin({str(shim)!r})" if shim else ""
+    return f"import vapoursynth as vs\ncore = vs.core\n{load}\n"
+
+
+@pytest.fixture(scope="session")
+def script_env() -> dict[str, str]:
+    """Environment in which another process finds this checkout."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+@pytest.fixture
+def run_script(prelude: str, script_env: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs Python source, after the prelude, in a process of its own."""
+
+    def run(source: str, *, timeout_seconds: float = 120) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", prelude + source],
+            capture_output=True,
+            text=True,
+            timeout=timeout_seconds,
+            env=script_env,
+            check=False,
+        )
+
+    return run

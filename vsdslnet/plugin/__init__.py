@@ -1,0 +1,1 @@
+"""``core.dslnet``: the only rooms of this package that know VapourSynth."""
