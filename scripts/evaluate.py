@@ -90,9 +90,7 @@ def evaluate(
     if checks:
         base = FORMULAS["BT.2446-A"]
         checked["DSLNet"] = evaluation.run_self_checks(convert, radius, quick=quick)
-        checked["BT.2446-A"] = evaluation.run_self_checks(
-            lambda window: base(window[radius]), radius, quick=quick
-        )
+        checked["BT.2446-A"] = evaluation.run_self_checks(lambda window: base(window[radius]), radius, quick=quick)
     out.mkdir(parents=True, exist_ok=True)
     title = f"{file.path.name}, sha256 {file.sha256[:12]}"
     markdown = as_markdown(groups, checked, title=title)
