@@ -52,7 +52,7 @@ def _weight_gradient(x: Tensor, grad: Tensor, kernel: int) -> Tensor:
     folded_x = F.pixel_unshuffle(F.pad(x, (margin, margin + pad_w + extra, margin, margin + pad_h + extra)), _FOLD)
     folded_grad = F.pixel_unshuffle(F.pad(grad, (0, pad_w, 0, pad_h)), _FOLD)
     cells = _FOLD * _FOLD
-    dense: Tensor = conv2d_weight(
+    dense: Tensor = conv2d_weight(  # type: ignore[no-untyped-call]
         folded_x.contiguous(memory_format=torch.channels_last),
         (channels * cells, cells, taps, taps),
         folded_grad.contiguous(memory_format=torch.channels_last),
