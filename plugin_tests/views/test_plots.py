@@ -16,7 +16,7 @@ from vsdslnet.views import (
     light_over_time,
     waveform_nits,
 )
-from vsdslnet.views.plots import _column_counts
+from vsdslnet.views.plots import _column_shares
 
 pytest.importorskip("matplotlib")
 
@@ -25,13 +25,14 @@ def flat(nits: float) -> torch.Tensor:
     return nits_to_pq(torch.full((3, 24, 40), nits))
 
 
-def test_waveform_counts_each_column_at_its_light() -> None:
+def test_waveform_holds_each_column_at_its_light() -> None:
     light = torch.full((24, 40), 26.0)
     light[:, 20:] = 600
-    counts = _column_counts(light, levels=256)
-    assert counts.shape == (256, 40) and counts.sum() == 24 * 40
-    assert counts[:, 0].argmax() == int(pq_scalar(26) * 256)
-    assert counts[:, 39].argmax() == int(pq_scalar(600) * 256)
+    shares = _column_shares(light, levels=256)
+    assert shares.shape == (256, 40)
+    np.testing.assert_allclose(shares.sum(axis=0), 1)
+    assert shares[:, 0].argmax() == int(pq_scalar(26) * 256)
+    assert shares[:, 39].argmax() == int(pq_scalar(600) * 256)
 
 
 def test_waveform_of_brighter_light_is_drawn_higher() -> None:

@@ -24,7 +24,7 @@ __all__ = ["false_colour_with_legend", "gamut_plot", "histogram_nits", "light_ov
 _TICKS_NITS = (0.1, 1, 10, 26, 100, 203, 400, 1000, 4000, 10000)
 _LANDMARKS_NITS = (100.0, 203.0, 1000.0)
 _DPI = 100
-_LEFT_PX, _RIGHT_PX, _BOTTOM_PX, _TOP_PX = 80, 20, 55, 35
+_LEFT_PX, _RIGHT_PX, _BOTTOM_PX, _TOP_PX = 80, 30, 55, 35
 _MIN_SIDE_PX = 200
 _GAMUTS = {"BT.709": Primaries.BT709, "P3-D65": Primaries.ST432_1, "BT.2020": Primaries.BT2020}
 _BINS = 256
@@ -35,8 +35,8 @@ def waveform_nits(pq: Tensor, *, width: int = 960, height: int = 480) -> Picture
     """Waveform monitor: each column's luminance of a PQ frame (3, H, W) on a PQ axis labelled in nits."""
     figure, axes = _figure(width, height)
     # One level a pixel of the plot, so that a flat field's thin line is neither blurred nor skipped.
-    counts = _column_counts(luminance_nits(pq), levels=height - _TOP_PX - _BOTTOM_PX)
-    shown = (counts / counts.max()) ** 0.35
+    shares = _column_shares(luminance_nits(pq), levels=height - _TOP_PX - _BOTTOM_PX)
+    shown = (shares / shares.max()) ** 0.35
     axes.imshow(
         shown,
         origin="lower",
@@ -139,8 +139,8 @@ def light_over_time(
     return _draw(figure)
 
 
-def _column_counts(light_nits: Tensor, *, levels: int) -> NDArray[np.float64]:
-    """How often each of ``levels`` PQ levels (rows, dark first) occurs in up to 512 groups of columns."""
+def _column_shares(light_nits: Tensor, *, levels: int) -> NDArray[np.float64]:
+    """Share of each of ``levels`` PQ levels (rows, dark first) in each of up to 512 groups of columns."""
     signal = _pq_of(light_nits)
     columns = signal.shape[1]
     groups = min(columns, 512)
@@ -148,7 +148,8 @@ def _column_counts(light_nits: Tensor, *, levels: int) -> NDArray[np.float64]:
     counts, _, _ = np.histogram2d(
         signal.ravel(), which.ravel(), bins=(levels, groups), range=((0, 1), (-0.5, groups - 0.5))
     )
-    return counts
+    shares: NDArray[np.float64] = counts / counts.sum(axis=0)
+    return shares
 
 
 def _pq_of(light_nits: Tensor) -> NDArray[np.float64]:
