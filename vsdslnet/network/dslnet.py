@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsdslnet.color.sdr_to_hdr import bt2446a_pq, plain_pq
+from vsdslnet.network.blocks import he_init
 from vsdslnet.network.config import Base, DSLNetConfig
 from vsdslnet.network.dmfa import DMFA
 from vsdslnet.network.lkqe import LKQE
@@ -41,6 +42,9 @@ class DSLNet(nn.Module):
         self.stfm = STFM(self.config)
         self.lkqe = LKQE(self.config)
         self.head = nn.Conv2d(self.config.features, 3, 3, padding=1)
+        he_init(self.stfm.residual)
+        he_init(self.stfm.modulation)
+        he_init(self.lkqe)
         if self.config.base != "none":
             nn.init.zeros_(self.head.weight)
             nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]

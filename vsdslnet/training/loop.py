@@ -15,6 +15,7 @@ from torch.optim import Adam
 
 from vsdslnet import weights
 from vsdslnet.network.dslnet import DSLNet
+from vsdslnet.training.alignment import train_alignment
 from vsdslnet.training.batches import draw_batch
 from vsdslnet.training.checkpoint import load_checkpoint, save_checkpoint
 from vsdslnet.training.fast_depthwise import use_fast_depthwise
@@ -47,6 +48,8 @@ def train(
     if network.config != config.network:
         config = _with_network(config, network)
     network = network.to(memory_format=torch.channels_last)
+    if config.alignment_steps and not (run / "checkpoint.pt").is_file():
+        train_alignment(network, pool, config)
     average = copy.deepcopy(network).requires_grad_(False)
     objective: nn.Module = Objective(use_fast_depthwise(network), config.loss)  # type: ignore[arg-type]
     optimiser: Any = Adam(_parameter_groups(network, config.optimiser), betas=config.optimiser.betas)

@@ -10,10 +10,11 @@ from vsdslnet.color.ictcp import nits_to_ictcp
 from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.network.dmfa import DMFA
 from vsdslnet.network.dslnet import Conditions, DSLNet, analytic_base
+from vsdslnet.training.alignment import motion_distance
 from vsdslnet.training.batches import Batch
 from vsdslnet.training.train_config import LossConfig
 
-__all__ = ["Objective", "bright_intruder", "grey_fields", "itp_distance", "ramp_shortfall"]
+__all__ = ["Objective", "bright_intruder", "detail_distance", "grey_fields", "itp_distance", "ramp_shortfall"]
 
 
 class Objective(nn.Module):
@@ -30,10 +31,12 @@ class Objective(nn.Module):
         output, offsets = self._render(batch, Conditions(vectors, None))
         weights = self.config
         terms = {"l1": weights.l1 * (output - batch.target).abs().mean()}
+        if weights.detail:
+            terms["detail"] = weights.detail * detail_distance(output, batch.target)
         if weights.itp:
             terms["itp"] = weights.itp * itp_distance(output, batch.target)
         if weights.flow and offsets is not None:
-            terms["flow"] = weights.flow * _flow_distance(offsets, batch.flow)
+            terms["flow"] = weights.flow * motion_distance(offsets, batch.flow)
         if guard_seed is not None:
             random = np.random.default_rng(guard_seed)
             if weights.steady:
@@ -92,6 +95,14 @@ def itp_distance(pq_a: Tensor, pq_b: Tensor) -> Tensor:
         return (di.square() + 0.25 * dt.square() + dp.square() + 1e-8).sqrt().mean()
 
 
+def detail_distance(pq_a: Tensor, pq_b: Tensor) -> Tensor:
+    """Mean absolute difference between the slopes of two PQ pictures (N, 3, H, W), over 1 and 2 px."""
+    error = pq_a - pq_b
+    slopes = [error[..., px:, :] - error[..., :-px, :] for px in (1, 2)]
+    slopes += [error[..., px:] - error[..., :-px] for px in (1, 2)]
+    return torch.stack([slope.abs().mean() for slope in slopes]).mean()
+
+
 def ramp_shortfall(rise: Tensor, base_rise: Tensor, slope: tuple[float, float]) -> Tensor:
     """How far rises lie outside [low, high] times the base's rise, in 10-bit PQ codes, mean / 1023."""
     low, high = slope[0] * base_rise, slope[1] * base_rise
@@ -123,12 +134,3 @@ def bright_intruder(
         patch = torch.from_numpy(color.astype(np.float32)).to(out).view(1, 3, 1, 1)
         sample[first if random.random() < 0.5 else 0 :, :, top:bottom, left : left + extent] = patch
     return out
-
-
-def _flow_distance(offsets: Tensor, flow: Tensor) -> Tensor:
-    """Mean distance in px between each frame's mean offset (N, F*9*2, H, W; y, x) and the flow (N, F, 2; x, y)."""
-    n, f, _, h, w = flow.shape
-    mean = offsets.float().reshape(n, f, 9, 2, h, w).mean(dim=2).flip(2)
-    known = torch.isfinite(flow).all(dim=2, keepdim=True)
-    distance = (mean - torch.nan_to_num(flow)).abs() * known
-    return distance.sum() / known.sum().clamp(min=1) / 2
