@@ -45,7 +45,12 @@ def test_argument_error_survives_pickling_and_copying(clone) -> None:  # type: i
     again = clone(error)
     assert type(again) is ArgumentError
     assert str(again) == str(error)
-    assert (again.argument, again.got, again.allowed, again.cure) == ("peak", -3, "300 to 10000", "leave it out")
+    assert (again.argument, again.got, again.allowed, again.cure) == (
+        "peak",
+        -3,
+        "300 to 10000",
+        "leave it out",
+    )
 
 
 def test_every_public_error_is_a_dslnet_error() -> None:

@@ -50,9 +50,7 @@ def test_bt709_to_bt2020_is_the_matrix_of_bt2087() -> None:
     assert np.abs(ours - np.array(published)).max() < 5.1e-5
 
 
-@pytest.mark.parametrize(
-    ("primaries", "luma"), [(Primaries.BT709, BT709_LUMA), (Primaries.BT2020, BT2020_LUMA)]
-)
+@pytest.mark.parametrize(("primaries", "luma"), [(Primaries.BT709, BT709_LUMA), (Primaries.BT2020, BT2020_LUMA)])
 def test_luma_weights_are_the_rounded_luminance_row(primaries: Primaries, luma: tuple[float, ...]) -> None:
     assert sum(luma) == pytest.approx(1, abs=1e-12)
     assert rgb_to_xyz(primaries)[1].tolist() == pytest.approx(luma, abs=6e-5)

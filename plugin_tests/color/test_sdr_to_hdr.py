@@ -110,7 +110,16 @@ def test_results_stay_within_black_and_peak_for_any_input() -> None:
 
 @pytest.mark.parametrize("formula", [bt2446a_pq, plain_pq])
 def test_gradients_are_finite_at_black_white_knee_and_primaries(formula: object) -> None:
-    colours_ = [[0, 0, 0], [1, 1, 1], [70 / 255] * 3, [1, 0, 0], [0, 1, 0], [0, 0, 1], [1e-6, 0, 0], [0, 0, 1e-3]]
+    colours_ = [
+        [0, 0, 0],
+        [1, 1, 1],
+        [70 / 255] * 3,
+        [1, 0, 0],
+        [0, 1, 0],
+        [0, 0, 1],
+        [1e-6, 0, 0],
+        [0, 0, 1e-3],
+    ]
     sdr = torch.tensor(colours_).T[:, None].contiguous().requires_grad_()
     formula(sdr).sum().backward()  # type: ignore[operator]
     assert sdr.grad is not None

@@ -67,7 +67,12 @@ def test_scenes_of_one_frame_stand_alone(core: Any) -> None:
 
 
 def test_cuts_are_ignored_when_asked(core: Any) -> None:
-    assert windows(core, numbered(core, 4, cuts_before=(2,)), 1, cuts=False) == [[0, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 3]]
+    assert windows(core, numbered(core, 4, cuts_before=(2,)), 1, cuts=False) == [
+        [0, 0, 1],
+        [0, 1, 2],
+        [1, 2, 3],
+        [2, 3, 3],
+    ]
 
 
 def test_clips_shorter_than_the_window(core: Any) -> None:

@@ -24,8 +24,7 @@ def test_delta_e_agrees_with_colour_science() -> None:
     colour = pytest.importorskip("colour")
     a, b = picture(0), picture(1)
     ictcp = [
-        colour.RGB_to_ICtCp(pq_to_nits(x.double()).movedim(0, -1).numpy(), method="ITU-R BT.2100-2 PQ")
-        for x in (a, b)
+        colour.RGB_to_ICtCp(pq_to_nits(x.double()).movedim(0, -1).numpy(), method="ITU-R BT.2100-2 PQ") for x in (a, b)
     ]
     expected = float(np.mean(colour.difference.delta_E_ITP(*ictcp)))
     assert metrics.delta_e_mean(a, b) == pytest.approx(expected, rel=2e-4)

@@ -95,9 +95,7 @@ def load_pair(folder: Path, *, max_side_px: int | None = None) -> Pair:
     # 10-bit codes in the upper bits of 16.
     pq = torch.from_numpy((_read_rgb(folder / "hdr_pq2020.png") >> 6) / 1023.0).float()
     if sdr.shape != pq.shape:
-        raise MediaError(
-            f"{folder}: SDR is {tuple(sdr.shape[:2])}, HDR {tuple(pq.shape[:2])}; sizes have to agree"
-        )
+        raise MediaError(f"{folder}: SDR is {tuple(sdr.shape[:2])}, HDR {tuple(pq.shape[:2])}; sizes have to agree")
     sdr, pq = sdr.movedim(-1, 0).contiguous(), pq.movedim(-1, 0).contiguous()
     scale = max_side_px / max(sdr.shape) if max_side_px else 1.0
     if scale < 1:
@@ -194,9 +192,7 @@ def _note(groups: dict[str, Group], pair: Pair, results: Mapping[str, Tensor]) -
         found.rows.setdefault(method, []).append(fidelity(result, pair.pq))
 
 
-def run_self_checks(
-    convert: Method, radius_frames: int, *, quick: bool = False
-) -> dict[str, dict[str, float]]:
+def run_self_checks(convert: Method, radius_frames: int, *, quick: bool = False) -> dict[str, dict[str, float]]:
     """Every check of :mod:`~vsdslnet.training.self_checks`; ``quick`` leaves out the long flat ramps."""
     checks: dict[str, Callable[[Method, int], dict[str, float]]] = {
         "black": self_checks.black,

@@ -14,9 +14,7 @@ __all__ = ["as_json", "as_markdown", "lead_over_formulas", "multi_frame_gain_db"
 _DIGITS = {"psnr_db": 2, "sr_sim": 4, "delta_e_itp": 2, "outside_bt709": 4, "reference_outside_bt709": 4}
 
 
-def as_markdown(
-    groups: Sequence[Group], checks: Mapping[str, Mapping[str, Mapping[str, float]]], *, title: str
-) -> str:
+def as_markdown(groups: Sequence[Group], checks: Mapping[str, Mapping[str, Mapping[str, float]]], *, title: str) -> str:
     """Title, a table a group, then the self-checks (method -> check -> measures) side by side."""
     parts = [f"# {title}\n"]
     parts += [_group_table(group) for group in groups]
@@ -71,9 +69,7 @@ def _group_table(group: Group) -> str:
         mean = mean_by_name(rows)
         lines.append(f"| {method} | " + " | ".join(_figure(name, mean[name]) for name in FIDELITY) + " |")
     lead = lead_over_formulas(group)
-    lines.append(
-        f"\nLead over the best formula: {lead['psnr_db']:+.2f} dB, {lead['delta_e_itp']:+.2f} dE_ITP."
-    )
+    lines.append(f"\nLead over the best formula: {lead['psnr_db']:+.2f} dB, {lead['delta_e_itp']:+.2f} dE_ITP.")
     gain = multi_frame_gain_db(group)
     if gain is not None:
         lines.append(f"Gain of the window over its centre frame repeated: {gain:+.3f} dB.")

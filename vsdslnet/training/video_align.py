@@ -68,8 +68,8 @@ def split_scenes(thumbnails: Thumbnails, *, threshold: float = 0.3, margin_frame
 
     Another picture: a share ``threshold`` of the pixels change their brightness class, or the two hardly
     correlate (scenes of one brightness). A fade or a flash of one frame is no cut; a false cut costs a few
-    frames, a missed one a window across two scenes, so it leans towards cutting. ``margin_frames`` at both
-    sides of a cut are left out (blended frames).
+    frames, a missed one a window across two scenes, so it leans towards cutting.
+    ``margin_frames`` at both sides of a cut are left out (blended frames).
     """
     count = len(thumbnails)
     if count == 0:
