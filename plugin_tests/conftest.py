@@ -86,7 +86,9 @@ def prelude(shim: Path | None) -> str:
 def script_env() -> dict[str, str]:
     """Environment in which another process finds this checkout."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    # vspipe asks the first python on the PATH where its libpython is
+    programs = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PATH": os.pathsep.join(programs)}
 
 
 @pytest.fixture

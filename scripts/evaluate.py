@@ -26,6 +26,7 @@ from vsdslnet.inference.settings import ConvertSettings
 from vsdslnet.training import evaluation
 from vsdslnet.training.evaluation_report import as_json, as_markdown
 from vsdslnet.training.formulas import FORMULAS
+from vsdslnet.training.pictures import ContactSheets
 
 app = App(help=__doc__)
 
@@ -74,23 +75,22 @@ def evaluate(
     def convert(window: Tensor) -> Tensor:
         return converter(window).pq
 
+    drawn = ContactSheets() if sheets else None
     groups: list[evaluation.Group] = []
     if data is not None:
         pairs = evaluation.load_pairs(data, max_side_px=max_side or None)
-        groups += evaluation.evaluate_pairs(pairs, convert, radius)
+        groups += evaluation.evaluate_pairs(pairs, convert, radius, on_picture=drawn)
     if pool:
         from vsdslnet.training.pool import Pool
 
         network = weights.load_network(file).to(memory_format=torch.channels_last)
         for folder in pool:
-            groups += evaluation.evaluate_pool(Pool(folder), network, per_group=per_group)
+            groups += evaluation.evaluate_pool(Pool(folder), network, per_group=per_group, on_picture=drawn)
     checked: dict[str, Mapping[str, Mapping[str, float]]] = {}
     if checks:
         base = FORMULAS["BT.2446-A"]
         checked["DSLNet"] = evaluation.run_self_checks(convert, radius, quick=quick)
-        checked["BT.2446-A"] = evaluation.run_self_checks(
-            lambda window: base(window[radius]), radius, quick=quick
-        )
+        checked["BT.2446-A"] = evaluation.run_self_checks(lambda window: base(window[radius]), radius, quick=quick)
     out.mkdir(parents=True, exist_ok=True)
     title = f"{file.path.name}, sha256 {file.sha256[:12]}"
     markdown = as_markdown(groups, checked, title=title)
@@ -104,6 +104,8 @@ def evaluate(
     (out / "report.md").write_text(markdown, encoding="utf-8")
     full = json.dumps(as_json(groups, checked, **facts), indent=1)
     (out / "report.json").write_text(full, encoding="utf-8")
+    if drawn is not None:
+        drawn.write(out)
     print(markdown)
 
 

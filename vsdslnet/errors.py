@@ -8,7 +8,8 @@
         ├── ClipError            a clip can't be converted as it is: says why and the cure
         ├── WeightsError         a weights file is missing, damaged or not ours
         ├── EngineError          an inference engine can't run here
-        ├── MediaError           a file can't be read, written or is not what it should be
+        ├── MediaError           a file can't be read or is not what it should be
+        │   └── OutputError      a file can't be written where it was asked for
         └── JobError             an encode can't go on: says what is kept and how to resume
 
 Inside VapourSynth every one of them reaches the script as ``vs.Error`` with the same text.
@@ -64,7 +65,11 @@ class EngineError(DslnetError, RuntimeError):
 
 
 class MediaError(DslnetError):
-    """A media file can't be read, written, or is not what it should be."""
+    """A media file can't be read, or is not what it should be."""
+
+
+class OutputError(MediaError):
+    """A file can't be written where it was asked for: no permission, no space, already there."""
 
 
 class JobError(DslnetError):

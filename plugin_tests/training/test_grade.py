@@ -45,8 +45,9 @@ def test_the_log_mean_lands_on_its_anchor() -> None:
 def test_the_white_quantile_lands_on_its_anchor() -> None:
     grade = msgspec.structs.replace(NEUTRAL, anchor="white", anchor_nits=203.0, peak_nits=4000.0)
     light = some_light()
+    # The quantile is measured on a third of the pixels.
     nits = apply_grade(light, grade, gain=exposure_gain(light, grade))
-    assert float(luma_of(nits, BT2020_LUMA).quantile(0.95)) == pytest.approx(203.0, rel=0.03)
+    assert float(luma_of(nits, BT2020_LUMA).flatten()[::3].quantile(0.95)) == pytest.approx(203.0, rel=0.01)
 
 
 def test_a_neutral_grade_below_the_knee_is_only_a_change_of_primaries() -> None:

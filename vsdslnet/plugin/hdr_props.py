@@ -15,7 +15,6 @@ MASTERING_MIN_NITS = 0.0001
 
 # What a source may say of itself that is no longer true of the converted frame.
 STALE_PROPS = (
-    "_ColorRange",
     "ContentLightLevelMax",
     "ContentLightLevelAverage",
     "DolbyVisionRPU",

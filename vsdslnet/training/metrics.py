@@ -14,8 +14,9 @@ from torch import Tensor
 
 from vsdslnet.color.h273 import Primaries
 from vsdslnet.color.ictcp import delta_e_itp
-from vsdslnet.color.primaries import convert, rgb_to_xyz
+from vsdslnet.color.primaries import convert
 from vsdslnet.color.transfer import GRAPHICS_WHITE_NITS, nits_to_pq, pq_scalar, pq_to_nits
+from vsdslnet.views.pixels import luminance_nits
 
 __all__ = [
     "CLIP_NITS",
@@ -27,7 +28,6 @@ __all__ = [
     "fidelity",
     "highlight_error_stops",
     "luminance_codes",
-    "luminance_nits",
     "mean_by_name",
     "psnr_db",
     "share_outside_bt709",
@@ -59,14 +59,6 @@ _OUTSIDE_TOLERANCE = 0.01
 def clip_pq(pq: Tensor) -> Tensor:
     """Within [0, PQ(1000 cd/m²)]."""
     return pq.clamp(0, pq_scalar(CLIP_NITS))
-
-
-def luminance_nits(pq: Tensor) -> Tensor:
-    """PQ BT.2020 (..., 3, H, W) -> luminance Y in cd/m² (..., H, W)."""
-    weights = rgb_to_xyz(Primaries.BT2020)[1].tolist()
-    r, g, b = pq_to_nits(pq).unbind(-3)
-    luminance: Tensor = weights[0] * r + weights[1] * g + weights[2] * b
-    return luminance
 
 
 def luminance_codes(pq: Tensor) -> Tensor:

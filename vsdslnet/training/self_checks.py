@@ -16,7 +16,8 @@ from torch import Tensor
 from vsdslnet.color.ictcp import nits_to_ictcp
 from vsdslnet.color.sdr_to_hdr import plain_pq
 from vsdslnet.color.transfer import pq_to_nits
-from vsdslnet.training.metrics import luminance_codes, luminance_nits
+from vsdslnet.training.metrics import luminance_codes
+from vsdslnet.views.pixels import luminance_nits
 
 __all__ = [
     "Method",
