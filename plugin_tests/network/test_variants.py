@@ -65,7 +65,7 @@ def test_every_table_of_the_paper_is_covered() -> None:
 @pytest.mark.parametrize("name", list(VARIANTS))
 def test_any_frame_size_gives_a_frame_of_that_size(name: str) -> None:
     network = build_variant(name, SMALL).eval()
-    for size in ((33, 47), (8, 10)):
+    for size in ((17, 23), (8, 10)):
         with torch.no_grad():
             pq = network(torch.rand(2, 5, 3, *size))
         assert pq.shape == (2, 3, *size)
@@ -83,16 +83,16 @@ def test_untrained_all_start_at_the_same_base(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TRAINABLE)
-@pytest.mark.parametrize("config", [SMALL, OUTRIGHT], ids=["base", "outright"])
-def test_a_few_steps_of_adam_learn(name: str, config: DSLNetConfig) -> None:
+def test_a_few_steps_of_adam_learn(name: str) -> None:
+    config = SMALL
     torch.manual_seed(0)
     network = build_variant(name, config).train()
-    window = torch.rand(2, 5, 3, 24, 24)
+    window = torch.rand(1, 5, 3, 16, 16)
     target = bt2446a_pq(window[:, 2]) * 0.9
     optimiser = torch.optim.Adam(network.parameters(), 1e-3)
     losses = []
-    for _ in range(6):
-        pq = network.render(window, network.shared_conditions(window), [(0.0, 0.0, 1.0, 1.0)] * 2)
+    for _ in range(4):
+        pq = network.render(window, network.shared_conditions(window), [(0.0, 0.0, 1.0, 1.0)])
         loss = (pq - target).abs().mean()
         optimiser.zero_grad()
         loss.backward()

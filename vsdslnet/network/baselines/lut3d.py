@@ -63,11 +63,13 @@ class _LutNetwork(WindowNetwork):
             axis = torch.linspace(0, 1, _POINTS)
             blue, green, red = torch.meshgrid(axis, axis, axis, indexing="ij")
             basis[0] = torch.stack([red, green, blue])
-        self.basis = nn.Parameter(basis)
+        # Flat: a five-dimensional parameter can't follow a network into channels-last.
+        self.basis = nn.Parameter(basis.flatten(1))
 
     def mix(self, weights: Tensor) -> Tensor:
-        """Weights (N, 3) -> tables (N, 3, 33, 33, 33)."""
-        return torch.einsum("nr,rcijk->ncijk", weights, self.basis.to(weights.dtype))
+        """Weights (N, 3) -> tables (N, 3, 33, 33, 33), in fp32: bf16 has fewer steps than a table."""
+        with torch.autocast(weights.device.type, enabled=False):
+            return (weights.float() @ self.basis).view(-1, 3, _POINTS, _POINTS, _POINTS)
 
     def correction(self, window: Tensor, conditions: Any, boxes: list[Box] | None) -> Tensor:
         """See :meth:`WindowNetwork.correction`."""
