@@ -65,7 +65,7 @@ def test_every_table_of_the_paper_is_covered() -> None:
 @pytest.mark.parametrize("name", list(VARIANTS))
 def test_any_frame_size_gives_a_frame_of_that_size(name: str) -> None:
     network = build_variant(name, SMALL).eval()
-    for size in ((17, 23), (8, 10)):
+    for size in ((33, 39), (18, 20)):  # instance norm needs more than one cell after four pools
         with torch.no_grad():
             pq = network(torch.rand(2, 5, 3, *size))
         assert pq.shape == (2, 3, *size)
@@ -87,7 +87,7 @@ def test_a_few_steps_of_adam_learn(name: str) -> None:
     config = SMALL
     torch.manual_seed(0)
     network = build_variant(name, config).train()
-    window = torch.rand(1, 5, 3, 16, 16)
+    window = torch.rand(1, 5, 3, 20, 20)
     target = bt2446a_pq(window[:, 2]) * 0.9
     optimiser = torch.optim.Adam(network.parameters(), 1e-3)
     losses = []
