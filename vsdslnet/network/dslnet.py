@@ -58,6 +58,10 @@ class DSLNet(nn.Module):
         encoded = self.dmfa.ldoe.encode(window.flatten(1, 2))
         return Conditions(self.stfm.condition(window), self.dmfa.ldoe.kernels(encoded))
 
+    def shared_conditions(self, whole: Tensor) -> Conditions:
+        """What whole frames, averaged down, say about any crop of theirs; the crop's kernels are its own."""
+        return Conditions(self.stfm.condition(whole), None)
+
     def render(self, window: Tensor, conditions: Conditions, boxes: list[Box] | None = None) -> Tensor:
         """Render frames, or crops of frames, under given conditions: (N, 2T+1, 3, h, w) -> (N, 3, h, w).
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -9,7 +11,8 @@ from torch import Tensor, nn
 from vsdslnet.color.ictcp import nits_to_ictcp
 from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.network.dmfa import DMFA
-from vsdslnet.network.dslnet import Conditions, DSLNet, analytic_base
+from vsdslnet.network.dslnet import DSLNet, analytic_base
+from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.alignment import motion_distance
 from vsdslnet.training.batches import Batch
 from vsdslnet.training.train_config import LossConfig
@@ -20,15 +23,14 @@ __all__ = ["Objective", "bright_intruder", "detail_distance", "grey_fields", "it
 class Objective(nn.Module):
     """The network and its loss as one module, so that DistributedDataParallel sees one forward."""
 
-    def __init__(self, network: DSLNet, config: LossConfig) -> None:
+    def __init__(self, network: DSLNet | WindowNetwork, config: LossConfig) -> None:
         super().__init__()
         self.network = network
         self.config = config
 
     def forward(self, batch: Batch, guard_seed: int | None = None) -> dict[str, Tensor]:
         """Every weighted term by its name, and their sum as "loss"; guards only with a ``guard_seed``."""
-        vectors = self.network.stfm.condition(batch.whole)
-        output, offsets = self._render(batch, Conditions(vectors, None))
+        output, offsets = self._render(batch, self.network.shared_conditions(batch.whole))
         weights = self.config
         terms = {"l1": weights.l1 * (output - batch.target).abs().mean()}
         if weights.detail:
@@ -46,8 +48,10 @@ class Objective(nn.Module):
         terms["loss"] = torch.stack(list(terms.values())).sum()
         return terms
 
-    def _render(self, batch: Batch, conditions: Conditions) -> tuple[Tensor, Tensor | None]:
-        """The network's output and LDOE's offsets on the way."""
+    def _render(self, batch: Batch, conditions: Any) -> tuple[Tensor, Tensor | None]:
+        """The network's output and, of DSLNet, LDOE's offsets on the way."""
+        if not isinstance(self.network, DSLNet):
+            return self.network.render(batch.window, conditions, batch.boxes), None
         offsets: list[Tensor] = []
         dmfa: DMFA = self.network.dmfa
         handle = dmfa.deform.register_forward_pre_hook(lambda _module, inputs: offsets.append(inputs[1]))
@@ -61,7 +65,7 @@ class Objective(nn.Module):
         """Shift of half the batch's crops, beyond the slack, when something bright enters elsewhere."""
         half = max(1, len(batch.boxes) // 2)
         whole = bright_intruder(batch.whole[:half], batch.boxes[:half], random)
-        conditions = Conditions(self.network.stfm.condition(whole), None)
+        conditions = self.network.shared_conditions(whole)
         other = self.network.render(batch.window[:half], conditions, batch.boxes[:half])
         return ((other - output[:half]).abs() - self.config.steady_slack).clamp(min=0).mean()
 
@@ -77,7 +81,7 @@ class Objective(nn.Module):
         start, end = np.sort(random.random(2)) if random.random() < 0.5 else (0.0, 1.0)
         line = torch.linspace(float(start), float(end), 96, device=device)
         ramp = line.expand(1, frames, 3, 32, -1)
-        conditions = Conditions(self.network.stfm.condition(batch.whole[:1]), None)
+        conditions = self.network.shared_conditions(batch.whole[:1])
         out = self.network.render(ramp, conditions, [(0.2, 0.2, 0.8, 0.8)])
         analytic = analytic_base(ramp[:, radius], self.network.config.base)
         inner = slice(8, -8)
