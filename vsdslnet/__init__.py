@@ -22,6 +22,7 @@ __all__ = [
     "EngineError",
     "JobError",
     "MediaError",
+    "OutputError",
     "WeightsError",
     "__version__",
 ]

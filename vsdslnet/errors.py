@@ -8,7 +8,8 @@
         ├── ClipError            a clip can't be converted as it is: says why and the cure
         ├── WeightsError         a weights file is missing, damaged or not ours
         ├── EngineError          an inference engine can't run here
-        ├── MediaError           a file can't be read, written or is not what it should be
+        ├── MediaError           a file can't be read or is not what it should be
+        │   └── OutputError      a file can't be written where it was asked for
         └── JobError             an encode can't go on: says what is kept and how to resume
 
 Inside VapourSynth every one of them reaches the script as ``vs.Error`` with the same text.
@@ -42,8 +43,13 @@ class ArgumentError(DslnetError, ValueError):
         self.argument = argument
         self.got = got
         self.allowed = allowed
+        self.cure = cure
         text = f"{argument}={_shorten(got)} is not allowed: {allowed}"
         super().__init__(f"{text}; {cure}" if cure else text)
+
+    def __reduce__(self) -> tuple[type[ArgumentError], tuple[str, object, str, str]]:
+        # An exception's own way would call the constructor with the finished text alone.
+        return type(self), (self.argument, self.got, self.allowed, self.cure)
 
 
 class ClipError(DslnetError, ValueError):
@@ -59,7 +65,11 @@ class EngineError(DslnetError, RuntimeError):
 
 
 class MediaError(DslnetError):
-    """A media file can't be read, written, or is not what it should be."""
+    """A media file can't be read, or is not what it should be."""
+
+
+class OutputError(MediaError):
+    """A file can't be written where it was asked for: no permission, no space, already there."""
 
 
 class JobError(DslnetError):
@@ -67,5 +77,8 @@ class JobError(DslnetError):
 
 
 def _shorten(value: object, limit: int = 80) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # an integer of more than 4300 digits, or a foreign class: still name it
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

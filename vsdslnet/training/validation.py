@@ -71,7 +71,7 @@ def _psnr(a: Tensor, b: Tensor) -> float:
 def grey_ramp_codes(network: DSLNet, levels: int = 256, size: int = 24) -> Tensor:
     """10-bit PQ codes of flat grey fields, black to white, read in the middle: (levels, 3)."""
     out = []
-    for chunk in torch.linspace(0, 1, levels).split(32):
+    for chunk in torch.split(torch.linspace(0, 1, levels), 32):
         fields = chunk.view(-1, 1, 1, 1, 1).expand(-1, network.config.frames, 3, size, size)
         out.append(network(fields)[..., size // 2, size // 2] * 1023)
     return torch.cat(out)

@@ -1,0 +1,267 @@
+"""The ``vsdslnet`` command. Thin: it reads arguments, calls the library, and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Group, Parameter
+from rich.console import Console
+
+import vsdslnet
+from vsdslnet.errors import (
+    ArgumentError,
+    ClipError,
+    DslnetError,
+    EngineError,
+    JobError,
+    MediaError,
+    OutputError,
+    WeightsError,
+)
+
+__all__ = ["app", "main"]
+
+EXIT_CODES = """Exit codes: 0 done; 1 a fault of this program; 2 wrong arguments; 3 the source can't be
+converted; 4 the output can't be written; 5 stopped, run the same command again to go on; 6 the model or its
+engine can't run; 130 stopped with Ctrl-C, run the same command again to go on."""
+
+_CODES: tuple[tuple[type[DslnetError], int], ...] = (
+    (ArgumentError, 2),
+    (OutputError, 4),
+    (MediaError, 3),
+    (ClipError, 3),
+    (JobError, 5),
+    (WeightsError, 6),
+    (EngineError, 6),
+)
+
+app = App(
+    name="vsdslnet",
+    help="SDR video to HDR10 with DSLNet.",
+    version=vsdslnet.__version__,
+    help_epilogue=EXIT_CODES,
+)
+_LOOK, _INPUT, _ENCODER, _RUN = (Group(name) for name in ("Look", "Source colour", "Encoder", "Running"))
+
+
+@app.command(help_epilogue=EXIT_CODES)
+def encode(
+    source: Path,
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    model: Annotated[str, Parameter(group=_LOOK)] = "dslnet",
+    peak: Annotated[float, Parameter(group=_LOOK)] = 1000.0,
+    strength: Annotated[float, Parameter(group=_LOOK)] = 1.0,
+    saturation: Annotated[float, Parameter(group=_LOOK)] = 1.0,
+    matrix_in: Annotated[int | None, Parameter(group=_INPUT)] = None,
+    transfer_in: Annotated[int | None, Parameter(group=_INPUT)] = None,
+    primaries_in: Annotated[int | None, Parameter(group=_INPUT)] = None,
+    range_in: Annotated[int | None, Parameter(group=_INPUT)] = None,
+    chromaloc_in: Annotated[int | None, Parameter(group=_INPUT)] = None,
+    scene_cuts: Annotated[Literal["detect", "props", "none"], Parameter(group=_INPUT)] = "detect",
+    codec: Annotated[Literal["hevc", "av1"], Parameter(group=_ENCODER)] = "hevc",
+    encoder: Annotated[Literal["auto", "x265", "av"], Parameter(group=_ENCODER)] = "auto",
+    preset: Annotated[Literal["draft", "balanced", "archive"], Parameter(group=_ENCODER)] = "balanced",
+    crf: Annotated[float | None, Parameter(group=_ENCODER)] = None,
+    params: Annotated[str, Parameter(group=_ENCODER)] = "",
+    chunk_frames: Annotated[int, Parameter(group=_RUN)] = 120,
+    workers: Annotated[int, Parameter(group=_RUN)] = 1,
+    device: Annotated[str, Parameter(group=_RUN)] = "auto",
+    device_index: Annotated[int, Parameter(group=_RUN)] = 0,
+    precision: Annotated[str, Parameter(group=_RUN)] = "auto",
+    backend: Annotated[str, Parameter(group=_RUN)] = "auto",
+    tile: Annotated[tuple[int, int] | None, Parameter(group=_RUN)] = None,
+    engine: Annotated[Literal["local", "ray"], Parameter(group=_RUN)] = "local",
+    address: Annotated[str | None, Parameter(group=_RUN)] = None,
+    restart: Annotated[bool, Parameter(group=_RUN, negative="")] = False,
+    overwrite: Annotated[bool, Parameter(group=_RUN, negative="")] = False,
+    keep: Annotated[bool, Parameter(group=_RUN, negative="")] = False,
+    quiet: Annotated[bool, Parameter(group=_RUN, alias="-q", negative="")] = False,
+    json_lines: Annotated[bool, Parameter(group=_RUN, negative="")] = False,
+) -> None:
+    """Convert an SDR file into an HDR10 file; run the same command again to go on after any stop.
+
+    Audio, subtitles, chapters, attachments, tags, rotation and timestamps pass through. Until the file is
+    complete, everything lies in OUTPUT.vsdslnet/.
+
+    Parameters
+    ----------
+    source
+        The SDR video file.
+    output
+        The HDR10 file to make: .mkv, .mp4, .m4v or .mov.
+    model
+        Name of an installed model, or the path of a .safetensors file.
+    peak
+        Brightest highlight, in nits (300 to 10000).
+    strength
+        0 is plain colour conversion, 1 the network.
+    saturation
+        Factor on chroma (0 to 4).
+    matrix_in
+        H.273 code of the source's matrix, against what it says itself.
+    transfer_in
+        H.273 code of the source's transfer.
+    primaries_in
+        H.273 code of the source's primaries.
+    range_in
+        1 full, 0 limited.
+    chromaloc_in
+        H.273 code of where its chroma sits.
+    scene_cuts
+        Where the network's window of frames ends.
+    codec
+        hevc is HDR10's own; av1 is made with SVT-AV1.
+    encoder
+        x265 the program, av the encoder inside PyAV; auto takes x265 if it is on the PATH.
+    preset
+        How much time the encoder may take.
+    crf
+        Constant quality; lower is better and larger. The preset has its own.
+    params
+        Further encoder parameters, name=value:name=value.
+    chunk_frames
+        Most frames in a chunk: what a crash can cost.
+    workers
+        Processes side by side on this machine.
+    device
+        auto, cpu or cuda.
+    device_index
+        Which one, from 0.
+    precision
+        auto, fp32, bf16 or fp16.
+    backend
+        auto, torch or openvino.
+    tile
+        Width and height of tiles in pixels; by default chosen by the memory available.
+    engine
+        local: this machine; ray: a Ray cluster.
+    address
+        Address of the Ray cluster; without it one is started here.
+    restart
+        Throw away what an earlier call finished, and start anew.
+    overwrite
+        Replace the output if it is there already.
+    keep
+        Keep OUTPUT.vsdslnet/ when done.
+    quiet
+        Say nothing but errors.
+    json_lines
+        Tell progress as one JSON object a line on stdout.
+    """
+    from vsdslnet.encode.progress import JsonReporter, PersonReporter, QuietReporter, Reporter
+    from vsdslnet.encode.run import encode_file
+    from vsdslnet.encode.settings import EncodeSettings, parse_parameters
+
+    settings = EncodeSettings(
+        model=model,
+        peak_nits=peak,
+        strength=strength,
+        saturation=saturation,
+        device=device,
+        device_index=device_index,
+        precision=precision,
+        backend=backend,
+        tile=tile,
+        matrix_in=matrix_in,
+        transfer_in=transfer_in,
+        primaries_in=primaries_in,
+        range_in=range_in,
+        chromaloc_in=chromaloc_in,
+        scene_cuts=scene_cuts,
+        codec=codec,
+        encoder=encoder,
+        preset=preset,
+        crf=crf,
+        parameters=parse_parameters(params),
+        chunk_frames=chunk_frames,
+    )
+    reporter: Reporter = QuietReporter() if quiet else JsonReporter() if json_lines else PersonReporter()
+    try:
+        done = encode_file(
+            source,
+            output,
+            settings,
+            engine=_engine(engine, workers, address),
+            reporter=reporter,
+            restart=restart,
+            overwrite=overwrite,
+            keep=keep,
+        )
+    finally:
+        reporter.close()
+    if isinstance(reporter, JsonReporter):
+        reporter.tell(
+            "done",
+            output=str(done.output),
+            size_bytes=done.size_bytes,
+            frames=done.frames,
+            max_cll_nits=done.light.max_cll_nits,
+            max_fall_nits=done.light.max_fall_nits,
+            dropped=done.dropped,
+        )
+    elif not quiet:
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        light = f"MaxCLL {done.light.max_cll_nits}, MaxFALL {done.light.max_fall_nits}"
+        console.print(f"{done.output}: {done.frames} frames, {done.size_bytes / 1e6:.1f} MB, {light}")
+        for what in done.dropped:
+            console.print(f"not carried over: {what}")
+
+
+@app.command(help_epilogue=EXIT_CODES)
+def demo(folder: Path = Path("demo")) -> None:
+    """Make a small SDR clip, convert it to HDR10, and draw both.
+
+    Parameters
+    ----------
+    folder
+        Where dusk_sdr.mkv, dusk_hdr10.mkv and dusk_before_after.png go.
+    """
+    from vsdslnet.demo import before_after_png, write_sdr_clip
+
+    folder.mkdir(parents=True, exist_ok=True)
+    sdr = write_sdr_clip(folder / "dusk_sdr.mkv")
+    encode(sdr, output=folder / "dusk_hdr10.mkv", overwrite=True)
+    print(before_after_png(sdr, folder / "dusk_before_after.png"))
+
+
+def _engine(name: str, workers: int, address: str | None) -> object:
+    if not 1 <= workers <= 256:
+        raise ArgumentError("workers", workers, "1 to 256 processes")
+    from vsdslnet.encode.local import LocalEngine
+
+    return LocalEngine(workers=workers)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; never returns."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        _say(" ".join(str(error).split()))
+        sys.exit(2)
+    except DslnetError as error:
+        _say(str(error))
+        sys.exit(next((code for kind, code in _CODES if isinstance(error, kind)), 1))
+    except KeyboardInterrupt:
+        _say("stopped; run the same command again to go on")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(5)
+    sys.exit(0)
+
+
+def _terminated(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _say(text: str) -> None:
+    print(f"vsdslnet: {text}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

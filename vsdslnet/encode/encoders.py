@@ -1,0 +1,269 @@
+"""Encoders of one chunk: x265 the program, libx265 and SVT-AV1 inside PyAV. Ten bits, HDR10, closed GOP."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import av
+import numpy as np
+import vapoursynth as vs
+
+from vsdslnet.color.h273 import Matrix, Primaries, Transfer
+from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.errors import ArgumentError, JobError
+from vsdslnet.hdr10 import ContentLight, mastering_display
+
+__all__ = ["ChunkEncoder", "Picture", "choose_encoder", "open_encoder", "x265_parameters"]
+
+# The stream must hold this SEI from the start, so that it can be patched when the programme is measured.
+PLACEHOLDER_LIGHT = ContentLight(max_cll_nits=1000, max_fall_nits=400)
+
+# AVCOL_RANGE_MPEG of FFmpeg.
+_FFMPEG_LIMITED_RANGE = 1
+
+_X265_SWITCHES = frozenset(
+    {
+        "amp", "annexb", "aud", "b-intra", "b-pyramid", "constrained-intra", "cu-lossless", "cutree",
+        "early-skip", "fades", "fast-intra", "hdr10", "hdr10-opt", "hevc-aq", "hist-scenecut", "info",
+        "limit-modes", "limit-sao", "mcstf", "open-gop", "pme", "pmode", "psnr", "rd-refine", "rect",
+        "repeat-headers", "sao", "sao-non-deblock", "signhide", "splitrd-skip", "ssim",
+        "strong-intra-smoothing", "temporal-mvp", "tskip", "tskip-fast", "weightb", "weightp", "wpp",
+    }
+)  # fmt: skip
+_X265_PRESETS = {"draft": ("veryfast", 22.0), "balanced": ("medium", 18.0), "archive": ("slow", 14.0)}
+_SVT_PRESETS = {"draft": ("10", 32.0), "balanced": ("7", 26.0), "archive": ("4", 18.0)}
+
+
+class Picture(Protocol):
+    """What an encoder has to know about the picture."""
+
+    width: int
+    height: int
+    frame_rate: Fraction
+    sample_aspect: Fraction
+
+
+class ChunkEncoder(Protocol):
+    """Takes frames in order, leaves an elementary stream."""
+
+    def feed(self, frame: vs.VideoFrame) -> None:
+        """Encode one YUV420P10 frame; JobError if the encoder is gone."""
+
+    def close(self) -> None:
+        """Write what is left; JobError if the encoder failed."""
+
+    def abort(self) -> None:
+        """Stop without finishing; what was written is of no use."""
+
+
+def choose_encoder(settings: EncodeSettings) -> str:
+    """Which encoder a job uses, with its version: equal texts give equal bits.
+
+    ArgumentError if what was asked for is not there.
+    """
+    program = shutil.which("x265")
+    if settings.codec == "hevc" and settings.encoder != "av" and program:
+        return f"x265 program, {_x265_version(program)}"
+    if settings.encoder == "x265":
+        cure = "install x265, or leave the encoder out" if settings.codec == "hevc" else "AV1 is made by PyAV"
+        raise ArgumentError("encoder", "x265", "an x265 program on the PATH and codec hevc", cure)
+    name = "libx265" if settings.codec == "hevc" else "libsvtav1"
+    if name not in av.codecs_available:
+        raise ArgumentError("codec", settings.codec, "a codec this PyAV has", f"it lacks {name}")
+    return f"{name} of PyAV {av.__version__}"
+
+
+def open_encoder(encoder: str, settings: EncodeSettings, *, picture: Picture, frames: int, path: Path) -> ChunkEncoder:
+    """Start the chosen encoder on a chunk of this many frames, written to ``path``."""
+    if encoder.startswith("x265 program"):
+        return _X265Program(settings, picture=picture, frames=frames, path=path)
+    return _PyavEncoder(settings, picture=picture, frames=frames, path=path)
+
+
+def x265_parameters(settings: EncodeSettings, *, frames: int) -> dict[str, str]:
+    """x265's parameters for a chunk: HDR10, one closed GOP, a result that does not depend on the machine."""
+    return {
+        "colorprim": "bt2020",
+        "transfer": "smpte2084",
+        "colormatrix": "bt2020nc",
+        "range": "limited",
+        "chromaloc": "2",
+        "master-display": mastering_display(settings.peak_nits).x265_text(),
+        "max-cll": PLACEHOLDER_LIGHT.x265_text(),
+        "hdr10": "1",
+        "hdr10-opt": "1",
+        "repeat-headers": "1",
+        "annexb": "1",
+        "aud": "0",
+        "open-gop": "0",
+        "keyint": str(max(frames, 2)),
+        "min-keyint": str(max(frames, 2)),
+        "scenecut": "0",
+        # The number of frame threads changes the bits; by default it follows the number of cores.
+        "frame-threads": "2",
+        "info": "0",
+        **settings.parameters,
+    }
+
+
+class _PyavEncoder:
+    """libx265 or SVT-AV1 inside PyAV, in this process."""
+
+    def __init__(self, settings: EncodeSettings, *, picture: Picture, frames: int, path: Path) -> None:
+        hevc = settings.codec == "hevc"
+        speed, crf = preset_and_crf(settings)
+        context = av.VideoCodecContext.create("libx265" if hevc else "libsvtav1", "w")
+        context.width, context.height = picture.width, picture.height
+        context.pix_fmt = "yuv420p10le"
+        context.framerate = picture.frame_rate
+        context.time_base = 1 / picture.frame_rate
+        context.sample_aspect_ratio = picture.sample_aspect
+        context.color_primaries, context.color_trc = Primaries.BT2020, Transfer.PQ
+        context.colorspace, context.color_range = Matrix.BT2020_NCL, _FFMPEG_LIMITED_RANGE
+        parameters = x265_parameters(settings, frames=frames) if hevc else _svt_parameters(settings)
+        quiet = {"log-level": "none"} if hevc else {}
+        joined = ":".join(f"{name}={value}" for name, value in (parameters | quiet).items())
+        context.options = {
+            "preset": speed,
+            "crf": f"{crf:g}",
+            "x265-params" if hevc else "svtav1-params": joined,
+        }
+        if not hevc:
+            context.gop_size = max(frames, 2)
+        try:
+            context.open()
+        except (av.FFmpegError, OSError):
+            raise ArgumentError("params", settings.parameters, "parameters this encoder knows") from None
+        self._context, self._file, self._fed = context, path.open("wb"), 0
+
+    def feed(self, frame: vs.VideoFrame) -> None:
+        """See :class:`ChunkEncoder`."""
+        picture = av.VideoFrame(frame.width, frame.height, "yuv420p10le")
+        for number, plane in enumerate(picture.planes):
+            source = np.asarray(frame[number])
+            rows = np.frombuffer(plane, np.uint16).reshape(plane.height, -1)  # type: ignore[call-overload]
+            rows[:, : source.shape[1]] = source
+        picture.pts, picture.time_base = self._fed, self._context.time_base
+        self._fed += 1
+        self._write(picture)
+
+    def close(self) -> None:
+        """See :class:`ChunkEncoder`."""
+        with self._file:
+            self._write(None)
+
+    def abort(self) -> None:
+        """See :class:`ChunkEncoder`."""
+        self._file.close()
+
+    def _write(self, picture: av.VideoFrame | None) -> None:
+        try:
+            packets = self._context.encode(picture)
+        except av.FFmpegError as error:
+            raise JobError(f"the encoder failed ({error.strerror})") from None
+        for packet in packets:
+            self._file.write(packet)
+
+
+class _X265Program:
+    """The x265 program, fed y4m through a pipe."""
+
+    def __init__(self, settings: EncodeSettings, *, picture: Picture, frames: int, path: Path) -> None:
+        speed, crf = preset_and_crf(settings)
+        rate, aspect = picture.frame_rate, picture.sample_aspect
+        options = {
+            "preset": speed,
+            "crf": f"{crf:g}",
+            "profile": "main10",
+            "output-depth": "10",
+            "frames": str(frames),
+            "sar": f"{aspect.numerator}:{aspect.denominator}",
+            "log-level": "error",
+            **x265_parameters(settings, frames=frames),
+        }
+        command = ["x265", "--y4m", "--no-progress", "--output", str(path)]
+        for name, value in options.items():
+            command += _x265_option(name, value)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        # A session of its own: Ctrl-C is for us; the end of its input ends it.
+        self._process = subprocess.Popen(
+            [*command, "-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=self._errors,
+            start_new_session=True,
+        )
+        size, fps = f"W{picture.width} H{picture.height}", f"F{rate.numerator}:{rate.denominator}"
+        self._send(f"YUV4MPEG2 {size} {fps} Ip C420p10\n".encode())
+
+    def feed(self, frame: vs.VideoFrame) -> None:
+        """See :class:`ChunkEncoder`."""
+        self._send(b"FRAME\n")
+        for number in range(3):
+            self._send(np.ascontiguousarray(np.asarray(frame[number])).data)
+
+    def close(self) -> None:
+        """See :class:`ChunkEncoder`."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.close()
+        except BrokenPipeError:
+            raise self._failure() from None
+        if self._process.wait() != 0:
+            raise self._failure()
+        self._errors.close()
+
+    def abort(self) -> None:
+        """See :class:`ChunkEncoder`."""
+        self._process.kill()
+        self._process.wait()
+        self._errors.close()
+
+    def _send(self, data: bytes | memoryview) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(data)
+        except BrokenPipeError:
+            raise self._failure() from None
+
+    def _failure(self) -> JobError:
+        code = self._process.wait()
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines() or ["it gave no reason"]
+        ended = f"signal {-code}" if code < 0 else f"exit code {code}"
+        return JobError(f"x265 stopped with {ended}: {lines[-1].strip()}")
+
+
+def preset_and_crf(settings: EncodeSettings) -> tuple[str, float]:
+    """The encoder's own name for the preset, and the quality asked for or the preset's."""
+    presets = _X265_PRESETS if settings.codec == "hevc" else _SVT_PRESETS
+    speed, crf = presets[settings.preset]
+    return speed, crf if settings.crf is None else settings.crf
+
+
+def _svt_parameters(settings: EncodeSettings) -> dict[str, str]:
+    return {
+        "mastering-display": mastering_display(settings.peak_nits).svtav1_text(),
+        "content-light": PLACEHOLDER_LIGHT.x265_text(),
+        "chroma-sample-position": "topleft",
+        "scd": "0",
+        **settings.parameters,
+    }
+
+
+def _x265_option(name: str, value: str) -> list[str]:
+    """x265's command line spells switches ``--name`` / ``--no-name`` and everything else ``--name value``."""
+    if name in _X265_SWITCHES:
+        return [f"--{name}" if value not in ("0", "false") else f"--no-{name}"]
+    return [f"--{name}", value]
+
+
+def _x265_version(program: str) -> str:
+    shown = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    lines = (shown.stderr + shown.stdout).strip().splitlines() or ["unknown version"]
+    return lines[0].removeprefix("x265 [info]: ").strip()

@@ -1,0 +1,56 @@
+"""A job's folder: one job at a time in it, swept before work, cleared when its file is complete."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vsdslnet.errors import JobError
+
+__all__ = ["clear", "job_folder", "locked", "remove_if_idle", "sweep"]
+
+_LOCK_NAME = "lock"
+_JOURNAL_NAME = "journal.jsonl"
+
+
+def job_folder(output: Path) -> Path:
+    """Where a job keeps what it has done: beside the file it makes."""
+    return output.with_name(f"{output.name}.vsdslnet")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder for one job; JobError if another process does. The system lets go when we die."""
+    with (folder / _LOCK_NAME).open("wb") as file:
+        if os.name == "posix":
+            import fcntl
+
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise JobError(f"{folder}: another encode is at work here; wait for it or end it") from None
+        yield
+
+
+def sweep(folder: Path, *, everything: bool) -> None:
+    """Remove what a killed process left half-written; with ``everything`` all but the lock."""
+    for path in folder.iterdir():
+        if path.name != _LOCK_NAME and (everything or path.name.endswith(".partial")):
+            path.unlink()
+
+
+def clear(folder: Path) -> None:
+    """Remove a finished job's folder: its journal after everything else, so that a stop is understood."""
+    for path in folder.iterdir():
+        if path.name not in (_JOURNAL_NAME, _LOCK_NAME):
+            path.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_if_idle(folder: Path) -> None:
+    """Remove a folder in which no job was begun."""
+    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {_LOCK_NAME}:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,112 @@
+"""Before any work: is everything there, is this a new job or one to go on with, and how is it cut."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import vapoursynth as vs
+
+import vsdslnet
+from vsdslnet import weights
+from vsdslnet.color.h273 import Transfer
+from vsdslnet.encode.encoders import choose_encoder
+from vsdslnet.encode.folder import job_folder, remove_if_idle
+from vsdslnet.encode.job import PLAN_NAME, JobIdentity, JobPlan, read_plan
+from vsdslnet.encode.journal import write_durably
+from vsdslnet.encode.plan import plan_chunks
+from vsdslnet.encode.probe import SourceInfo, identify, probe
+from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.encode.source import open_source, scene_cuts
+from vsdslnet.errors import ArgumentError, JobError, MediaError, OutputError
+
+__all__ = ["check_output", "prepare"]
+
+CONTAINERS = (".mkv", ".mp4", ".m4v", ".mov")
+# Less than this, or than the source's size if that is smaller, is not worth starting with.
+_LEAST_FREE_BYTES = 64 << 20
+
+# Told while the source is looked through: frames seen, frames in all.
+Scanned = Callable[[int, int], None]
+
+
+def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
+    """Refuse, in one line, a place where the file can't or shouldn't be written (OutputError)."""
+    if output.suffix.lower() not in CONTAINERS:
+        raise ArgumentError("output", str(output), "a name ending in " + ", ".join(CONTAINERS))
+    if output.is_dir():
+        raise OutputError(f"{output}: is a directory; name a file in it")
+    if not output.parent.is_dir():
+        raise OutputError(f"{output.parent}: there is no such directory; make it first")
+    if output.exists() and source.exists() and output.samefile(source):
+        raise OutputError(f"{output}: is the source itself; name another file")
+    if output.exists() and not overwrite and not job_folder(output).exists():
+        raise OutputError(f"{output}: is there already; name another file or use --overwrite")
+    try:
+        job_folder(output).mkdir(exist_ok=True)
+        write_durably(job_folder(output) / "writable", b"")
+        (job_folder(output) / "writable").unlink()
+        free_bytes = shutil.disk_usage(output.parent).free
+    except OSError as error:
+        remove_if_idle(job_folder(output))
+        raise OutputError(f"{output.parent}: can't be written to ({error.strerror})") from None
+    if source.is_file() and free_bytes < min(_LEAST_FREE_BYTES, source.stat().st_size):
+        remove_if_idle(job_folder(output))
+        raise OutputError(f"{output.parent}: no space is left ({free_bytes >> 10} KiB free); make room")
+
+
+def prepare(source: Path, folder: Path, settings: EncodeSettings, scanned: Scanned) -> JobPlan:
+    """The plan in ``folder`` if it is for this very job, else a new one, written there.
+
+    JobError if the folder holds another job's plan.
+    """
+    info = probe(source)
+    identity = JobIdentity(
+        source=identify(source),
+        settings=settings,
+        model_sha256=weights.read(weights.find(settings.model)).sha256,
+        tools=_tools(choose_encoder(settings)),
+    )
+    known = read_plan(folder)
+    if known is not None:
+        difference = known.identity.difference(identity)
+        if difference:
+            raise JobError(f"{folder} holds a job begun otherwise: {difference}; undo that, or use --restart")
+        return known
+    plan = _plan(info, identity, folder, scanned)
+    write_durably(folder / PLAN_NAME, msgspec.json.encode(plan))
+    return plan
+
+
+def _plan(info: SourceInfo, identity: JobIdentity, folder: Path, scanned: Scanned) -> JobPlan:
+    path = Path(info.path)
+    source = open_source(path, track=info.track, index=folder / "source")
+    frames = len(source.clip)
+    cuts = []
+    try:
+        for number, frame in enumerate(scene_cuts(source.clip).frames(close=True)):
+            if frame.props.get("_SceneChangePrev"):
+                cuts.append(number)
+            if frame.props.get("_FieldBased", 0):
+                raise MediaError(f"{path}: frame {number} is interlaced; deinterlace the file first")
+            if frame.props.get("_Transfer") in (Transfer.PQ, Transfer.HLG):
+                raise MediaError(f"{path}: is HDR already (frame {number}); there is nothing to convert")
+            scanned(number + 1, frames)
+    except vs.Error as error:
+        raise MediaError(f"{path}: can't be decoded ({' '.join(str(error).split())})") from None
+    return JobPlan(
+        identity=identity,
+        source=info,
+        encoder=choose_encoder(identity.settings),
+        time_base=(source.time_base.numerator, source.time_base.denominator),
+        timestamps=source.timestamps,
+        chunks=plan_chunks(frames=frames, cuts=cuts, max_frames=identity.settings.chunk_frames),
+    )
+
+
+def _tools(encoder: str) -> str:
+    """Whose work the bits are; not which machine's, as chunks of one job may come from several."""
+    return f"vsdslnet {vsdslnet.__version__}, {encoder}, {platform.machine()}"

@@ -1,0 +1,131 @@
+"""One command from an SDR file to a finished HDR10 file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+
+from vsdslnet.encode.chunks import reason
+from vsdslnet.encode.engine import ChunkEngine
+from vsdslnet.encode.folder import clear, job_folder, locked, remove_if_idle, sweep
+from vsdslnet.encode.job import JobPlan
+from vsdslnet.encode.journal import Journal, finish_durably
+from vsdslnet.encode.mux import mux
+from vsdslnet.encode.prepare import check_output, prepare
+from vsdslnet.encode.progress import Reporter
+from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.errors import JobError
+from vsdslnet.hdr10 import ContentLight
+
+__all__ = ["Finished", "encode_file"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """What an encode made. ``dropped``: what the container can't carry, in words."""
+
+    output: Path
+    size_bytes: int
+    frames: int
+    light: ContentLight
+    dropped: list[str]
+
+
+def encode_file(
+    source: Path,
+    output: Path,
+    settings: EncodeSettings,
+    *,
+    engine: ChunkEngine,
+    reporter: Reporter,
+    restart: bool = False,
+    overwrite: bool = False,
+    keep: bool = False,
+) -> Finished:
+    """Convert ``source`` into ``output``, going on where an earlier call of the same kind was stopped.
+
+    Until it is complete, everything lies in ``<output>.vsdslnet/``; ``keep`` leaves that folder. MediaError,
+    ClipError or ArgumentError: nothing was begun. OutputError: the place is wrong. JobError: stopped, and
+    the same call goes on with what is finished.
+    """
+    source, output = source.expanduser(), output.expanduser().absolute()
+    check_output(source, output, overwrite=overwrite)
+    folder = job_folder(output)
+    try:
+        with locked(folder):
+            sweep(folder, everything=restart)
+            finished = _work(source, output, settings, engine, reporter)
+            if not keep:
+                clear(folder)
+            return finished
+    except OSError as error:
+        raise JobError(
+            f"{folder}: can't be written ({reason(error)}); what is finished is kept: run this command again"
+        ) from None
+    finally:
+        remove_if_idle(folder)
+
+
+def _work(
+    source: Path,
+    output: Path,
+    settings: EncodeSettings,
+    engine: ChunkEngine,
+    reporter: Reporter,
+) -> Finished:
+    folder = job_folder(output)
+    plan = prepare(source, folder, settings, reporter.scanned)
+    journal = Journal(folder, suffix=plan.suffix)
+    if _already(journal, output):
+        return _finished(output, plan, journal, [])
+    pending = journal.pending(plan.chunks)
+    reporter.planned(plan, journal)
+    if pending:
+        with contextlib.closing(engine.run(plan, folder, pending, reporter.working)) as results:  # type: ignore[type-var]
+            for result in results:
+                journal.record(result)
+                reporter.finished(result)
+    light = _light(journal)
+    reporter.muxing()
+    partial = folder / f".final.{os.getpid()}.partial"
+    dropped = mux(plan, folder, light, suffix=output.suffix, target=partial)
+    _check(partial, plan)
+    journal.record_muxed(partial.stat().st_size)
+    finish_durably(partial, output)
+    return _finished(output, plan, journal, dropped)
+
+
+def _finished(output: Path, plan: JobPlan, journal: Journal, dropped: list[str]) -> Finished:
+    return Finished(
+        output=output,
+        size_bytes=output.stat().st_size,
+        frames=plan.frames,
+        light=_light(journal),
+        dropped=dropped,
+    )
+
+
+def _light(journal: Journal) -> ContentLight:
+    results = journal.finished.values()
+    return ContentLight.measured(
+        max(result.max_nits for result in results), max(result.max_average_nits for result in results)
+    )
+
+
+def _check(path: Path, plan: JobPlan) -> None:
+    """Read the finished file once more: all frames, and the light in its header."""
+    with av.open(str(path)) as container:
+        video = container.streams.video[0]
+        frames = sum(1 for packet in container.demux(video) if packet.size)
+        if frames != plan.frames:
+            raise JobError(f"the finished file holds {frames} of {plan.frames} frames; run the command again")
+
+
+def _already(journal: Journal, output: Path) -> bool:
+    """Whether an earlier call was stopped between the file's last name and the clearing up."""
+    muxed = journal.muxed
+    return muxed is not None and output.is_file() and output.stat().st_size == muxed.size_bytes

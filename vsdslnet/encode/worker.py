@@ -1,0 +1,121 @@
+"""A worker process: makes the chunks it is told to, says what it does, dies with its parent.
+
+Lines of JSON both ways. On stdin: a chunk's index. On stdout: one of the events below.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from vsdslnet.encode.journal import ChunkResult
+from vsdslnet.errors import DslnetError, JobError
+
+__all__ = ["Done", "Event", "Failed", "Ready", "Working", "main"]
+
+# Progress is told at most this often.
+_TELL_SECONDS = 0.2
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """The source is open; chunks may come."""
+
+
+class Working(msgspec.Struct, frozen=True, tag="working"):
+    """``frames`` of a chunk are done; its brightest pixel so far."""
+
+    index: int
+    frames: int
+    max_nits: float
+
+
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """A chunk is finished and its file in place."""
+
+    result: ChunkResult
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """An error that another attempt would not cure; ``kind`` is the class in ``vsdslnet.errors``."""
+
+    kind: str
+    text: str
+
+
+Event = Ready | Working | Done | Failed
+
+
+def main(folder: Path) -> None:
+    """Serve chunks of the job in ``folder`` until stdin ends."""
+    _die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    events = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print must not come between the events
+    orders: queue.SimpleQueue[int] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, orders), daemon=True).start()
+    try:
+        _serve(folder, orders, _Teller(events))
+    except DslnetError as error:
+        _Teller(events).tell(Failed(type(error).__name__, str(error)))
+    except Exception as error:
+        text = " ".join(str(error).split())
+        _Teller(events).tell(Failed("JobError", f"{type(error).__name__} in a worker: {text}"))
+    events.flush()
+    os._exit(1)
+
+
+def _serve(folder: Path, orders: queue.SimpleQueue[int], teller: _Teller) -> None:
+    from vsdslnet.encode.chunks import ChunkMaker
+    from vsdslnet.encode.job import read_plan
+
+    plan = read_plan(folder)
+    if plan is None:
+        raise JobError(f"{folder}: there is no plan here")
+    maker = ChunkMaker(plan, folder)
+    teller.tell(Ready())
+    while True:
+        teller.tell(Done(maker.make(plan.chunks[orders.get()], teller.working)))
+
+
+class _Teller:
+    """Writes events; progress not too often."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._told = stream, 0.0
+
+    def tell(self, event: Event) -> None:
+        self._stream.write(msgspec.json.encode(event) + b"\n")
+        self._stream.flush()
+
+    def working(self, index: int, frames: int, max_nits: float) -> None:
+        now = time.monotonic()
+        if now - self._told >= _TELL_SECONDS:
+            self._told = now
+            self.tell(Working(index, frames, max_nits))
+
+
+def _listen(stream: BinaryIO, orders: queue.SimpleQueue[int]) -> None:
+    for line in stream:
+        orders.put(int(line))
+    # The parent is done with us, or gone: no chunk may be finished behind its back.
+    os._exit(0)
+
+
+def _die_with_parent() -> None:
+    """Linux: be killed as soon as the parent dies, even in the middle of a long call without the GIL."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
