@@ -95,13 +95,13 @@ def script_env() -> dict[str, str]:
 def run_script(prelude: str, script_env: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs Python source, after the prelude, in a process of its own."""
 
-    def run(source: str, *, timeout_seconds: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(source: str, *, timeout_seconds: float = 280, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-c", prelude + source],
             capture_output=True,
             text=True,
             timeout=timeout_seconds,
-            env=script_env,
+            env=script_env | env,
             check=False,
         )
 

@@ -50,7 +50,7 @@ ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"num_streams": 2**62}, "1 to 64"),
     ({"tile": [64]}, "[width, height]"),
     ({"tile": [64, 64, 64]}, "[width, height]"),
-    ({"tile": [8, 8]}, "tile=[8, 8]"),
+    ({"tile": [8, 8]}, "at least 64 pixels"),
     ({"scene_cuts": "maybe"}, "one of props, detect, none"),
     ({"dither_type": "fancy"}, "one of none, ordered, random, error_diffusion"),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -106,3 +107,30 @@ def test_equal_settings_share_one_engine(core: Any, small_model: str, source: An
     for clip in clips:
         clip.get_frame(0)
     assert len(converter._engines) - before <= 1
+
+
+MEMORY = """
+import gc
+core.max_cache_size = 64
+def own_kib():
+    with open("/proc/self/status") as status:
+        fields = dict(line.split(":", 1) for line in status)
+    return sum(int(fields[name].split()[0]) for name in ("RssAnon", "VmSwap"))
+clip = core.std.BlankClip(format=vs.YUV420P8, width=64, height=64, length=2000)
+out = core.dslnet.Convert(clip, model=MODEL)
+for n in range(2000):
+    out.get_frame(n).close()
+    if n == 300:
+        gc.collect()
+        early = own_kib()
+gc.collect()
+print(own_kib() - early)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+def test_memory_is_flat_over_2000_frames(run_script: Any, small_model: str) -> None:
+    result = run_script(f"MODEL = {small_model!r}" + MEMORY, MALLOC_MMAP_THRESHOLD_="65536")
+    assert result.returncode == 0, result.stderr
+    assert int(result.stdout) < 8192, "KiB grown between frame 300 and 2000 (a window is 240 KiB)"
