@@ -1,0 +1,120 @@
+"""DSLNet's layers as row streams, with weights prepared once for one device and precision."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vsdslnet.inference.rows import Rows, each, padded, remember, strips
+from vsdslnet.network.blocks import LKRB
+
+__all__ = ["RowConv", "RowLKRB", "RowStem", "RowUp", "Target", "activated"]
+
+
+class Target:
+    """Where and how a network computes: ``device`` and the ``dtype`` of its activations."""
+
+    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
+        self.device = device
+        self.dtype = dtype
+
+    def put(self, tensor: Tensor) -> Tensor:
+        """A copy of a weight here, channels-last if it has four dimensions."""
+        layout = torch.channels_last if tensor.dim() == 4 else torch.contiguous_format
+        return tensor.detach().to(self.device, self.dtype, memory_format=layout)
+
+
+class RowConv:
+    """A convolution that keeps the size, on strips: ``relu`` may follow at once."""
+
+    def __init__(
+        self, weight: Tensor, bias: Tensor | None, target: Target, *, groups: int = 1, relu: bool = False
+    ) -> None:
+        self.weight = target.put(weight)
+        self.bias = None if bias is None else target.put(bias)
+        self.groups = groups
+        self.radius = weight.shape[-1] // 2
+        self.relu = relu
+
+    @classmethod
+    def of(cls, conv: nn.Module, target: Target, *, relu: bool = False) -> RowConv:
+        """The same convolution as a module's."""
+        assert isinstance(conv, nn.Conv2d)
+        return cls(conv.weight, conv.bias, target, groups=conv.groups, relu=relu)
+
+    def __call__(self, rows: Iterable[Tensor]) -> Rows:
+        """Strips -> strips of the same rows."""
+        if self.radius == 0:
+            return each(rows, self.valid)
+        return each(padded(rows, self.radius), self.valid)
+
+    def valid(self, x: Tensor) -> Tensor:
+        """Rows with their context -> the rows themselves; the columns are zero padded."""
+        y = F.conv2d(x, self.weight, self.bias, padding=(0, self.radius), groups=self.groups)
+        return y.relu_() if self.relu else y
+
+
+class RowLKRB:
+    """:class:`~vsdslnet.network.blocks.LKRB` on strips."""
+
+    def __init__(self, block: nn.Module, target: Target) -> None:
+        assert isinstance(block, LKRB)
+        self.text = block.order == "text"
+        self.depthwise = RowConv.of(block.depthwise, target, relu=True)
+        self.conv = RowConv.of(block.conv, target, relu=self.text)
+
+    def __call__(self, rows: Iterable[Tensor]) -> Rows:
+        """Strips -> strips of the same rows."""
+        skip: deque[Tensor] = deque()
+        kept = remember(rows, skip)
+        residual = (
+            self.depthwise(self.conv(kept))
+            if self.text
+            else self.conv(self.depthwise(each(kept, torch.relu)))
+        )
+        for strip in residual:
+            yield strip.add_(skip.popleft())
+
+
+class RowStem:
+    """LDOE's 3x3 stride-2 convolution with its ReLU, cut from whole frames."""
+
+    def __init__(self, conv: nn.Conv2d, target: Target) -> None:
+        self.conv = RowConv.of(conv, target, relu=True)
+        self.target = target
+
+    def __call__(self, window: Tensor, rows: int) -> Rows:
+        """Frames (2T+1, 3, H, W) -> half-resolution strips of ``rows`` / 2 (``rows`` is even)."""
+        height = window.shape[-2]
+        for top, bottom in strips(height + height % 2, rows):
+            cut = window[..., max(0, top - 1) : bottom, :].flatten(0, 1)[None]
+            cut = cut.to(self.target.dtype, memory_format=torch.channels_last)
+            missing = (0, 0, int(top == 0), bottom - min(bottom, height))
+            yield F.conv2d(
+                F.pad(cut, missing), self.conv.weight, self.conv.bias, stride=2, padding=(0, 1)
+            ).relu_()
+
+
+class RowUp:
+    """The 4x4 stride-2 transposed convolution with its ReLU: strips of n rows -> strips of 2n."""
+
+    def __init__(self, conv: nn.ConvTranspose2d, target: Target) -> None:
+        self.weight = target.put(conv.weight)
+        self.bias = None if conv.bias is None else target.put(conv.bias)
+
+    def __call__(self, rows: Iterable[Tensor]) -> Rows:
+        """Half-resolution strips -> full-resolution strips."""
+        # With a row of context on both sides, output rows 1..2n+2 of 2n+4 are whole; padding cuts to them.
+        return each(
+            padded(rows, 1),
+            lambda x: F.conv_transpose2d(x, self.weight, self.bias, stride=2, padding=(3, 1)).relu_(),
+        )
+
+
+def activated(rows: Iterable[Tensor], slope: float) -> Rows:
+    """LeakyReLU in place; the strips have to be the caller's own."""
+    return each(rows, lambda x: F.leaky_relu_(x, slope))
