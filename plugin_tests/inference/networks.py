@@ -20,7 +20,7 @@ def lively(config: DSLNetConfig = SMALL, seed: int = 0) -> DSLNet:
     if ldoe.offset is not None:
         torch.nn.init.normal_(ldoe.offset.weight, std=2.0)
         torch.nn.init.normal_(ldoe.offset.bias, std=2.0)  # type: ignore[arg-type]
-    return network.eval().requires_grad_(False)
+    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
 def window(height: int, width: int, *, config: DSLNetConfig = SMALL, seed: int = 1) -> Tensor:

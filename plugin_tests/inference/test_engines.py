@@ -36,7 +36,7 @@ def test_precision_shows_in_the_description(model: str) -> None:
 
 def test_a_missing_cuda_device_is_named_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(EngineError, match="no CUDA device here; .*device='cpu'"):
+    with pytest.raises(EngineError, match=r"no CUDA device here; .*device='cpu'"):
         choose_device("cuda", 0)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)

@@ -9,10 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vsdslnet.inference.blockwise import block_weight, depthwise_in_blocks
+from vsdslnet.inference.precision import bf16_is_native
 from vsdslnet.inference.rows import Rows, each, padded, remember, strips
 from vsdslnet.network.blocks import LKRB
 
-__all__ = ["RowConv", "RowLKRB", "RowStem", "RowUp", "Target", "activated"]
+__all__ = ["RowConv", "RowLKRB", "RowStem", "RowUp", "Target", "activated", "depthwise"]
 
 
 class Target:
@@ -21,6 +23,7 @@ class Target:
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
         self.device = device
         self.dtype = dtype
+        self.blocks_pay = dtype == torch.bfloat16 and device.type == "cpu" and bf16_is_native(device)
 
     def put(self, tensor: Tensor) -> Tensor:
         """A copy of a weight here, channels-last if it has four dimensions."""
@@ -58,13 +61,35 @@ class RowConv:
         return y.relu_() if self.relu else y
 
 
+class RowBlockDepthwise(RowConv):
+    """A large depthwise convolution on strips, computed in blocks of pixels."""
+
+    def __init__(self, conv: nn.Conv2d, target: Target, *, relu: bool = False) -> None:
+        bias = None if conv.bias is None else conv.bias.repeat_interleave(16)
+        super().__init__(block_weight(conv.weight.detach()), bias, target, groups=conv.groups, relu=relu)
+        self.radius = conv.kernel_size[0] // 2
+
+    def valid(self, x: Tensor) -> Tensor:
+        """Rows with their context -> the rows themselves; the columns are zero padded."""
+        y = depthwise_in_blocks(x, self.weight, self.bias, self.radius)
+        return y.relu_() if self.relu else y
+
+
+def depthwise(conv: nn.Module, target: Target, *, relu: bool = False) -> RowConv:
+    """The faster of the two ways to compute a depthwise convolution on this target."""
+    assert isinstance(conv, nn.Conv2d)
+    if target.blocks_pay and conv.kernel_size[0] // 2 % 4 == 0 and conv.kernel_size[0] >= 9:
+        return RowBlockDepthwise(conv, target, relu=relu)
+    return RowConv.of(conv, target, relu=relu)
+
+
 class RowLKRB:
     """:class:`~vsdslnet.network.blocks.LKRB` on strips."""
 
     def __init__(self, block: nn.Module, target: Target) -> None:
         assert isinstance(block, LKRB)
         self.text = block.order == "text"
-        self.depthwise = RowConv.of(block.depthwise, target, relu=True)
+        self.depthwise = depthwise(block.depthwise, target, relu=True)
         self.conv = RowConv.of(block.conv, target, relu=self.text)
 
     def __call__(self, rows: Iterable[Tensor]) -> Rows:

@@ -48,7 +48,7 @@ class Modulator:
 def _folded(conv: torch.nn.Module, vector: Tensor, target: Target) -> tuple[Tensor, Tensor]:
     """``(conv(x)) * scale + shift`` as one product: weight (in, out) and bias."""
     scale, shift = vector[0].chunk(2)
-    weight = conv.weight.flatten(1) * scale[:, None]  # type: ignore[operator, union-attr]
+    weight = conv.weight.flatten(1) * scale[:, None]  # type: ignore[operator]
     return target.put(weight.t().contiguous()), target.put(conv.bias * scale + shift)  # type: ignore[operator]
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vsdslnet.inference.layers import RowConv, RowLKRB, RowStem, RowUp, Target, activated
+from vsdslnet.inference.layers import RowConv, RowLKRB, RowStem, RowUp, Target, activated, depthwise
 from vsdslnet.inference.modulation import Modulator
 from vsdslnet.inference.rows import Rows, each, strips
 from vsdslnet.inference.sampling import FrameSampler
@@ -43,8 +43,8 @@ class StreamedDSLNet:
         self._network = network.to(target.device)
         ldoe = network.dmfa.ldoe
         self._stem = RowStem(ldoe.stem, target)
-        self._depthwise_in = RowConv.of(ldoe.depthwise_in, target)
-        self._depthwise_out = RowConv.of(ldoe.depthwise_out, target, relu=True)
+        self._depthwise_in = depthwise(ldoe.depthwise_in, target)
+        self._depthwise_out = depthwise(ldoe.depthwise_out, target, relu=True)
         self._up = RowUp(ldoe.up, target)
         self._offset = None if ldoe.offset is None else RowConv.of(ldoe.offset, target)
         self._sampler = FrameSampler(network.dmfa.deform, target)

@@ -88,7 +88,7 @@ class TorchEngine:
         return out
 
     def _render_cuda(self, window: Tensor, plan: FramePlan) -> Tensor:
-        stream = torch.cuda.Stream(self._target.device)
+        stream = torch.cuda.Stream(self._target.device)  # type: ignore[no-untyped-call]
         with torch.cuda.stream(stream):
             there = window.pin_memory().to(self._target.device, non_blocking=True)
             out = self._render_here(there, plan)
