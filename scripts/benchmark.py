@@ -6,7 +6,8 @@
 
 Times are the best of --repeat frames. Each line is measured in a process of its own, so that its memory
 (peak resident size above what it was before the first frame) is its own. "Share" is 1.40 MFLOP a pixel over
-the time, against the gemm peak of the same precision. Errors are against the plain fp32 network on the smallest size.
+the time, against the gemm peak of the same precision. Errors are against the plain fp32 network on the
+smallest size.
 """
 
 from __future__ import annotations

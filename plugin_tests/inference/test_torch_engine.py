@@ -11,6 +11,7 @@ import torch
 from plugin_tests.inference.networks import SMALL, lively, window
 from vsdslnet.errors import EngineError
 from vsdslnet.inference import torch_engine
+from vsdslnet.inference.layers import Target
 from vsdslnet.inference.torch_engine import TorchEngine
 
 EXACT = 2.5e-5
@@ -69,7 +70,7 @@ def test_the_test_networks_correct_and_move_enough_to_notice() -> None:
 def test_bf16_stays_close_to_fp32() -> None:
     network, frames = lively(), window(80, 112)
     expected = plain(network, frames)
-    result = TorchEngine(network, dtype=torch.bfloat16)(frames)
+    result = TorchEngine(network, target=Target(torch.device("cpu"), torch.bfloat16))(frames)
     assert result.dtype == torch.float32
     assert 0 < (result - expected).abs().mean() < 2e-3
 

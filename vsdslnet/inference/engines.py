@@ -7,6 +7,8 @@ import torch
 from vsdslnet import weights
 from vsdslnet.errors import EngineError
 from vsdslnet.inference.engine import Engine
+from vsdslnet.inference.layers import Target
+from vsdslnet.inference.openvino_engine import OpenVinoEngine
 from vsdslnet.inference.precision import choose_precision
 from vsdslnet.inference.settings import EngineSettings
 from vsdslnet.inference.torch_engine import TorchEngine
@@ -19,8 +21,14 @@ def create_engine(settings: EngineSettings) -> Engine:
     file = weights.read(weights.find(settings.model))
     device = choose_device(settings.device, settings.device_index)
     dtype = choose_precision(settings.precision, device, file.metadata)
+    if settings.backend == "openvino" and device.type != "cpu":
+        raise EngineError("backend='openvino' runs on the CPU; add device='cpu', or use backend='torch'")
     network = weights.load_network(file)
-    return TorchEngine(network, device=device, dtype=dtype, tile=settings.tile)
+    if settings.backend == "openvino":
+        return OpenVinoEngine(network, precision=dtype, tile=settings.tile)
+    # "auto" is PyTorch: both use oneDNN's kernels, and PyTorch keeps bf16 between layers and computes large
+    # depthwise kernels in blocks (scripts/benchmark.py shows by how much it leads).
+    return TorchEngine(network, target=Target(device, dtype), tile=settings.tile)
 
 
 def choose_device(asked: str, index: int) -> torch.device:

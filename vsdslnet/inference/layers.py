@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vsdslnet.inference.blockwise import block_weight, depthwise_in_blocks
 from vsdslnet.inference.precision import bf16_is_native
-from vsdslnet.inference.rows import Rows, each, padded, remember, strips
+from vsdslnet.inference.rows import RowOp, Rows, each, padded, remember, strips
 from vsdslnet.network.blocks import LKRB
 
 __all__ = ["RowConv", "RowLKRB", "RowStem", "RowUp", "Target", "activated", "depthwise"]
@@ -30,6 +30,20 @@ class Target:
         layout = torch.channels_last if tensor.dim() == 4 else torch.contiguous_format
         return tensor.detach().to(self.device, self.dtype, memory_format=layout)
 
+    def convolution(self, weight: Tensor, bias: Tensor | None, *, groups: int, relu: bool) -> RowOp:
+        """A convolution over rows with their context (1, C, n + 2 radius, W) -> (1, C', n, W).
+
+        The columns are zero padded; the result is the caller's own.
+        """
+        weight, bias = self.put(weight), None if bias is None else self.put(bias)
+        padding = (0, weight.shape[-1] // 2)
+
+        def run(x: Tensor) -> Tensor:
+            y = F.conv2d(x, weight, bias, padding=padding, groups=groups)
+            return y.relu_() if relu else y
+
+        return run
+
 
 class RowConv:
     """A convolution that keeps the size, on strips: ``relu`` may follow at once."""
@@ -37,11 +51,8 @@ class RowConv:
     def __init__(
         self, weight: Tensor, bias: Tensor | None, target: Target, *, groups: int = 1, relu: bool = False
     ) -> None:
-        self.weight = target.put(weight)
-        self.bias = None if bias is None else target.put(bias)
-        self.groups = groups
         self.radius = weight.shape[-1] // 2
-        self.relu = relu
+        self.valid = target.convolution(weight, bias, groups=groups, relu=relu)
 
     @classmethod
     def of(cls, conv: nn.Module, target: Target, *, relu: bool = False) -> RowConv:
@@ -55,24 +66,20 @@ class RowConv:
             return each(rows, self.valid)
         return each(padded(rows, self.radius), self.valid)
 
-    def valid(self, x: Tensor) -> Tensor:
-        """Rows with their context -> the rows themselves; the columns are zero padded."""
-        y = F.conv2d(x, self.weight, self.bias, padding=(0, self.radius), groups=self.groups)
-        return y.relu_() if self.relu else y
-
 
 class RowBlockDepthwise(RowConv):
     """A large depthwise convolution on strips, computed in blocks of pixels."""
 
     def __init__(self, conv: nn.Conv2d, target: Target, *, relu: bool = False) -> None:
-        bias = None if conv.bias is None else conv.bias.repeat_interleave(16)
-        super().__init__(block_weight(conv.weight.detach()), bias, target, groups=conv.groups, relu=relu)
         self.radius = conv.kernel_size[0] // 2
+        weight = target.put(block_weight(conv.weight.detach()))
+        bias = None if conv.bias is None else target.put(conv.bias.repeat_interleave(16))
 
-    def valid(self, x: Tensor) -> Tensor:
-        """Rows with their context -> the rows themselves; the columns are zero padded."""
-        y = depthwise_in_blocks(x, self.weight, self.bias, self.radius)
-        return y.relu_() if self.relu else y
+        def run(x: Tensor) -> Tensor:
+            y = depthwise_in_blocks(x, weight, bias, self.radius)
+            return y.relu_() if relu else y
+
+        self.valid = run
 
 
 def depthwise(conv: nn.Module, target: Target, *, relu: bool = False) -> RowConv:
@@ -109,7 +116,8 @@ class RowStem:
     """LDOE's 3x3 stride-2 convolution with its ReLU, cut from whole frames."""
 
     def __init__(self, conv: nn.Conv2d, target: Target) -> None:
-        self.conv = RowConv.of(conv, target, relu=True)
+        self.weight = target.put(conv.weight)
+        self.bias = None if conv.bias is None else target.put(conv.bias)
         self.target = target
 
     def __call__(self, window: Tensor, rows: int) -> Rows:
@@ -119,9 +127,7 @@ class RowStem:
             cut = window[..., max(0, top - 1) : bottom, :].flatten(0, 1)[None]
             cut = cut.to(self.target.dtype, memory_format=torch.channels_last)
             missing = (0, 0, int(top == 0), bottom - min(bottom, height))
-            yield F.conv2d(
-                F.pad(cut, missing), self.conv.weight, self.conv.bias, stride=2, padding=(0, 1)
-            ).relu_()
+            yield F.conv2d(F.pad(cut, missing), self.weight, self.bias, stride=2, padding=(0, 1)).relu_()
 
 
 class RowUp:

@@ -117,7 +117,9 @@ class StreamedDSLNet:
         rows = self._encoded(window, band)
         dynamic = self._network.dmfa.ldoe.dynamic
         if dynamic is not None and kernels is not None:
-            rows = RowConv(kernels[0][:, None], dynamic.bias, self._target, groups=self.config.features)(rows)
+            # Other kernels for every window: nothing that a target could compile ahead.
+            here = Target(self._target.device, self._target.dtype)
+            rows = RowConv(kernels[0][:, None], dynamic.bias, here, groups=self.config.features)(rows)
         rows = self._up(self._depthwise_out(rows))
         columns = band.right - band.left
         # An odd side's last half-resolution pixel makes two, one of them beyond the frame.

@@ -30,15 +30,14 @@ class TorchEngine:
         self,
         network: DSLNet,
         *,
-        device: torch.device | None = None,
-        dtype: torch.dtype = torch.float32,
+        target: Target | None = None,
         tile: tuple[int, int] | None = None,
     ) -> None:
-        self._target = Target(device or torch.device("cpu"), dtype)
+        self._target = target or Target(torch.device("cpu"), torch.float32)
         self._streamed = StreamedDSLNet(network, self._target)
         self._tile = tile
         self.radius_frames = network.config.radius
-        self.description = f"torch {self._target.device} {str(dtype).removeprefix('torch.')}"
+        self.description = f"torch {self._target.device} {str(self._target.dtype).removeprefix('torch.')}"
 
     def __call__(self, window: Tensor) -> Tensor:
         """See :class:`~vsdslnet.inference.engine.Engine`."""
