@@ -1,5 +1,8 @@
 """The OpenVINO engine: the same stream of rows, its convolutions compiled by OpenVINO.
 
+Offered for machines where its kernels are the better ones; "auto" never takes it, for on the x86 CPU it was
+measured on the PyTorch engine was faster (see ``scripts/benchmark.py``).
+
 OpenVINO is an optional extra. What depends on the window (folded 1x1 and dynamic convolutions, sampling)
 stays in PyTorch, in fp32; so do the activations between layers: in bf16 OpenVINO rounds them on the way in.
 """
@@ -50,7 +53,9 @@ class OpenVinoTarget(Target):
         requests = threading.local()
 
         def request_for(size: tuple[int, int]) -> Any:
-            own: dict[tuple[int, int], Any] = requests.__dict__
+            own: dict[tuple[int, int], Any] | None = getattr(requests, "own", None)
+            if own is None:
+                own = requests.own = {}
             if size not in own:
                 with compiling:
                     if size not in compiled:
@@ -81,7 +86,7 @@ class OpenVinoTarget(Target):
 def _convolution_model(
     weight: Tensor, bias: Tensor | None, shape: tuple[int, ...], *, groups: int, relu: bool
 ) -> Any:
-    """Input of ``shape`` (1, rows, columns, C) -> the convolution, valid along the rows and zero padded along the columns."""
+    """Input of ``shape`` (1, rows, columns, C) -> the convolution; only the columns are zero padded."""
     import openvino
     from openvino import opset13 as ops
 
