@@ -74,15 +74,10 @@ def table(arguments: argparse.Namespace) -> None:
     naive_per_pixel = naive["seconds"] / (small[0] * small[1])
     print("| engine | size | s a frame | 2 at once | share of gemm | x naive | MiB | max codes | dE_ITP |")
     print("|---|---|---|---|---|---|---|---|---|")
-    print(
-        f"| naive eager fp32 | {small[0]}x{small[1]} | {naive['seconds']:.2f} |"
-        f" | | 1 | {naive['mib']:.0f} | | |"
-    )
+    print(f"| naive eager fp32 | {small[0]}x{small[1]} | {naive['seconds']:.2f} | | | 1 | {naive['mib']:.0f} | | |")
     for backend, precision in ENGINES:
         for size in sizes:
-            one = in_own_process(
-                arguments, backend=backend, precision=precision, size=size, error=size == small
-            )
+            one = in_own_process(arguments, backend=backend, precision=precision, size=size, error=size == small)
             name = f"| {backend} {precision} | {size[0]}x{size[1]} |"
             if "failed" in one:
                 print(f"{name} {one['failed']} | | | | | | |", flush=True)
@@ -107,9 +102,7 @@ def judge(arguments: argparse.Namespace) -> None:
     file = weights.read(weights.find(arguments.model))
     notes = file.metadata | {JUDGED_KEYS["bf16"]: "true" if good else "false"}
     weights.save(weights.load_network(file), file.path, notes=notes)
-    print(
-        f"bf16: at most {result['codes']:.2f} codes of 10 bits, mean dE_ITP {result['de_itp']:.3f}:", end=" "
-    )
+    print(f"bf16: at most {result['codes']:.2f} codes of 10 bits, mean dE_ITP {result['de_itp']:.3f}:", end=" ")
     print("good, noted" if good else f"not within {MAX_CODES:g} and {MAX_MEAN_DE_ITP}, noted")
 
 
@@ -118,9 +111,7 @@ def in_own_process(arguments: argparse.Namespace, **what: object) -> dict[str, f
     command = [sys.executable, __file__, "--model", arguments.model, "--repeat", str(arguments.repeat)]
     if arguments.clip:
         command += ["--clip", str(arguments.clip)]
-    done = subprocess.run(
-        [*command, "--one", json.dumps(what)], stdout=subprocess.PIPE, text=True, check=True
-    )
+    done = subprocess.run([*command, "--one", json.dumps(what)], stdout=subprocess.PIPE, text=True, check=True)
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return result
 
@@ -136,9 +127,7 @@ def measure(
         if backend == "naive":
             render = plain(network)
         else:
-            settings = EngineSettings(
-                model=arguments.model, backend=backend, precision=precision, device="cpu"
-            )
+            settings = EngineSettings(model=arguments.model, backend=backend, precision=precision, device="cpu")
             render = create_engine(settings)
     except DslnetError as problem:
         return {"failed": str(problem)}

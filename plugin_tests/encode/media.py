@@ -25,9 +25,7 @@ class InProcessEngine:
         self.made: list[int] = []
         self._limit = limit
 
-    def run(
-        self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress
-    ) -> Iterator[ChunkResult]:
+    def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
         maker = ChunkMaker(plan, folder)
         for chunk in chunks:
             if len(self.made) == self._limit:
@@ -121,7 +119,5 @@ def packets(path: Path, kind: str) -> list[tuple[float, bytes]]:
     with av.open(str(path)) as container:
         stream = getattr(container.streams, kind)[0]
         return [
-            (float(packet.pts * packet.time_base), bytes(packet))
-            for packet in container.demux(stream)
-            if packet.size
+            (float(packet.pts * packet.time_base), bytes(packet)) for packet in container.demux(stream) if packet.size
         ]

@@ -77,9 +77,7 @@ def test_a_decoder_reads_the_patched_light_at_every_keyframe(light: tuple[int, i
         av.open(io.BytesIO(stream), format="hevc") as original,
     ):
         frames, untouched = list(container.decode(video=0)), list(original.decode(video=0))
-    read = [
-        tuple(np.frombuffer(bytes(frame.side_data["CONTENT_LIGHT_LEVEL"]), np.uint32)) for frame in frames
-    ]
+    read = [tuple(np.frombuffer(bytes(frame.side_data["CONTENT_LIGHT_LEVEL"]), np.uint32)) for frame in frames]
     assert set(read) == {light}
     assert [f.to_ndarray().tobytes() for f in frames] == [f.to_ndarray().tobytes() for f in untouched]
 

@@ -13,9 +13,7 @@ from vsdslnet.encode.plan import MIN_CHUNK_FRAMES, plan_chunks
     cuts=st.sets(st.integers(-5, 3100), max_size=60),
     max_frames=st.integers(8, 500),
 )
-def test_chunks_cover_all_frames_in_order_within_bounds(
-    frames: int, cuts: set[int], max_frames: int
-) -> None:
+def test_chunks_cover_all_frames_in_order_within_bounds(frames: int, cuts: set[int], max_frames: int) -> None:
     chunks = plan_chunks(frames=frames, cuts=cuts, max_frames=max_frames)
     assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
     assert chunks[0].first == 0

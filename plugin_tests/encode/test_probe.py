@@ -58,9 +58,7 @@ def bad_source(kind: str, folder: Path) -> Path:
         ("interlaced", "is interlaced; deinterlace"),
     ],
 )
-def test_a_source_that_cannot_be_converted_is_refused_in_one_line(
-    kind: str, says: str, tmp_path: Path
-) -> None:
+def test_a_source_that_cannot_be_converted_is_refused_in_one_line(kind: str, says: str, tmp_path: Path) -> None:
     path = bad_source(kind, tmp_path)
     with pytest.raises(MediaError, match=says) as caught:
         probe(path)

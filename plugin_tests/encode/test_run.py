@@ -234,9 +234,7 @@ def test_a_stop_between_the_last_name_and_the_clearing_up_is_understood(
     assert not (tmp_path / "out.mkv.vsdslnet").exists()
 
 
-def test_an_existing_output_is_not_replaced_unasked(
-    clip: Path, settings: EncodeSettings, tmp_path: Path
-) -> None:
+def test_an_existing_output_is_not_replaced_unasked(clip: Path, settings: EncodeSettings, tmp_path: Path) -> None:
     output = tmp_path / "out.mkv"
     output.write_bytes(b"precious")
     with pytest.raises(OutputError, match="--overwrite"):

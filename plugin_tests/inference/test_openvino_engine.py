@@ -41,9 +41,7 @@ def test_threads_at_once_get_what_one_gets() -> None:
     frames = [window(40, 50, seed=seed) for seed in range(3)]
     alone = [engine(each) for each in frames]
     together: dict[int, torch.Tensor] = {}
-    threads = [
-        threading.Thread(target=lambda i=i: together.__setitem__(i, engine(frames[i]))) for i in range(3)
-    ]
+    threads = [threading.Thread(target=lambda i=i: together.__setitem__(i, engine(frames[i]))) for i in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -12,9 +12,7 @@ GIB = 1 << 30
 
 @given(st.integers(1, 9000), st.integers(1, 9000), st.integers(1 << 20, 8 * GIB))
 def test_bands_cover_every_column_once_from_even_origins(width: int, height: int, budget_bytes: int) -> None:
-    plan = plan_frame(
-        width=width, height=height, rows=CPU_ROWS, budget_bytes=budget_bytes, bytes_per_pixel=128
-    )
+    plan = plan_frame(width=width, height=height, rows=CPU_ROWS, budget_bytes=budget_bytes, bytes_per_pixel=128)
     columns = [column for left, right in plan.bands for column in range(left, right)]
     assert columns == list(range(width))
     assert all(left % 2 == 0 for left, _ in plan.bands)
@@ -39,7 +37,5 @@ def test_shrinking_ends() -> None:
 
 
 def test_a_tile_is_taken_as_it_is() -> None:
-    plan = plan_frame(
-        width=500, height=500, rows=CPU_ROWS, budget_bytes=1, bytes_per_pixel=256, tile=(129, 66)
-    )
+    plan = plan_frame(width=500, height=500, rows=CPU_ROWS, budget_bytes=1, bytes_per_pixel=256, tile=(129, 66))
     assert (plan.columns, plan.rows) == (130, 66)

@@ -38,7 +38,5 @@ def choose_device(asked: str, index: int) -> torch.device:
         return torch.device("cpu")
     if index >= count:
         found = f"CUDA devices here: {count}" if count else "PyTorch sees no CUDA device here"
-        raise EngineError(
-            f"device='{asked}', device_index={index}: {found}; use a lower index, or device='cpu'"
-        )
+        raise EngineError(f"device='{asked}', device_index={index}: {found}; use a lower index, or device='cpu'")
     return torch.device("cuda", index)

@@ -103,11 +103,7 @@ class RowLKRB:
         """Strips -> strips of the same rows."""
         skip: deque[Tensor] = deque()
         kept = remember(rows, skip)
-        residual = (
-            self.depthwise(self.conv(kept))
-            if self.text
-            else self.conv(self.depthwise(each(kept, torch.relu)))
-        )
+        residual = self.depthwise(self.conv(kept)) if self.text else self.conv(self.depthwise(each(kept, torch.relu)))
         for strip in residual:
             yield strip.add_(skip.popleft())
 

@@ -83,9 +83,7 @@ class OpenVinoTarget(Target):
         return self._core.compile_model(model, "CPU", hints)
 
 
-def _convolution_model(
-    weight: Tensor, bias: Tensor | None, shape: tuple[int, ...], *, groups: int, relu: bool
-) -> Any:
+def _convolution_model(weight: Tensor, bias: Tensor | None, shape: tuple[int, ...], *, groups: int, relu: bool) -> Any:
     """Input of ``shape`` (1, rows, columns, C) -> the convolution; only the columns are zero padded."""
     import openvino
     from openvino import opset13 as ops

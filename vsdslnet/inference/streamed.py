@@ -98,9 +98,7 @@ class StreamedDSLNet:
             rows = block(rows)
         return self._head(each(rows, Tensor.float))
 
-    def _modulated(
-        self, window: Tensor, conditions: Conditions, band: Band, modulated: deque[Tensor]
-    ) -> Rows:
+    def _modulated(self, window: Tensor, conditions: Conditions, band: Band, modulated: deque[Tensor]) -> Rows:
         """F_Aligned in strips; F_Mod of each is queued for where the residual branch joins."""
         height, width = window.shape[-2:]
         modulate = Modulator(

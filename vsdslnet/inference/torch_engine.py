@@ -102,7 +102,4 @@ def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     text = str(error).lower()
-    return any(
-        words in text
-        for words in ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
-    )
+    return any(words in text for words in ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc"))

@@ -51,7 +51,7 @@ def train(
     if network.config != config.network:
         config = _with_network(config, network)
     network = network.to(memory_format=torch.channels_last)
-    if config.alignment_steps and not (run / "checkpoint.pt").is_file():
+    if config.alignment_steps and isinstance(network, DSLNet) and not (run / "checkpoint.pt").is_file():
         train_alignment(network, pool, config)
     average = copy.deepcopy(network).requires_grad_(False)
     objective: nn.Module = Objective(use_fast_depthwise(network), config.loss)  # type: ignore[arg-type]
