@@ -19,6 +19,9 @@ from vsdslnet.training.train_config import LossConfig
 
 __all__ = ["Objective", "bright_intruder", "detail_distance", "grey_fields", "itp_distance", "ramp_shortfall"]
 
+_GREY_CAST_SLACK = 0.001
+"""Difference of the channels that a flat grey field may come out with: one 10-bit code."""
+
 
 class Objective(nn.Module):
     """The network and its loss as one module, so that DistributedDataParallel sees one forward."""
@@ -73,11 +76,12 @@ class Objective(nn.Module):
         """Shortfall of slope on flat fields and on ramps that stand inside the batch's real frames."""
         device = batch.window.device
         frames, radius = batch.window.shape[1], self.network.config.radius
-        fields = grey_fields(8, 32, random).to(device)
+        fields = grey_fields(4, 24, random).to(device)
         window = fields[:, None].expand(-1, frames, -1, -1, -1)
         flat = self.network(window)[..., 8:-8, 8:-8].mean(dim=(-2, -1))
         base = analytic_base(fields, self.network.config.base)[..., 8:-8, 8:-8].mean(dim=(-2, -1))
         loss = ramp_shortfall(flat[1::2] - flat[::2], base[1::2] - base[::2], self.config.ramp_slope)
+        loss = loss + (flat.amax(dim=1) - flat.amin(dim=1) - _GREY_CAST_SLACK).clamp(min=0).mean()
         start, end = np.sort(random.random(2)) if random.random() < 0.5 else (0.0, 1.0)
         line = torch.linspace(float(start), float(end), 96, device=device)
         ramp = line.expand(1, frames, 3, 32, -1)

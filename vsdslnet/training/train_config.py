@@ -27,7 +27,7 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     ``steady``       mean shift of the picture, beyond ``steady_slack``, when a bright object enters
                      elsewhere in the frame.
     ``ramp``         what the output misses of a slope between ``ramp_slope`` times the base's, on flat
-                     fields of neighbouring greys and on ramps inside real frames.
+                     fields of neighbouring greys and on ramps inside real frames; and any cast of the fields.
     ``guard_every``  steps between two that compute ``steady`` and ``ramp`` (they cost extra passes).
     """
 
