@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +20,7 @@ def test_chunks_cover_all_frames_in_order_within_bounds(frames: int, cuts: set[i
     assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
     assert chunks[0].first == 0
     assert chunks[-1].end == frames
-    assert all(a.end == b.first for a, b in zip(chunks, chunks[1:], strict=False))
+    assert all(a.end == b.first for a, b in pairwise(chunks))
     assert all(1 <= chunk.frames <= max_frames for chunk in chunks)
 
 
