@@ -26,8 +26,8 @@ def create_engine(settings: EngineSettings) -> Engine:
     network = weights.load_network(file)
     if settings.backend == "openvino":
         return OpenVinoEngine(network, precision=dtype, tile=settings.tile)
-    # "auto" is PyTorch. In one run at 480x136 (2 Zen 4 cores): bf16 0.44 s a frame here, 0.46 s for OpenVINO's
-    # best (the whole network compiled for one size, memory unbounded) and 1.4 s for its convolutions alone.
+    # "auto" is PyTorch. In one run at 480x136 (2 Zen 4 cores), bf16: 0.44 s a frame, against 0.46 s for the
+    # whole network compiled by OpenVINO for one size, in unbounded memory, and 1.4 s for its engine here.
     return TorchEngine(network, target=Target(device, dtype), tile=settings.tile)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-__all__ = ["CPU_ROWS", "FramePlan", "estimate_bytes", "plan_frame"]
+__all__ = ["FramePlan", "cpu_rows", "estimate_bytes", "plan_frame"]
 
-CPU_ROWS = 32
-"""Strips this tall keep a core busy and stay in its caches as far as anything does; measured 16 to 64."""
+_CPU_STRIP_PX = 1920 * 32
+"""Pixels a strip should have on a CPU: fewer leave threads idle, more leave the caches."""
+_CPU_ROWS = 32, 128
 _LEAST_ROWS = 8
 _LEAST_COLUMNS = 64
 _LIVE_STRIPS = 76
@@ -33,6 +34,12 @@ class FramePlan:
             return replace(self, rows=max(_LEAST_ROWS, _even(self.rows // 2)))
         columns = _even(min(self.columns, self.width) // 2)
         return replace(self, columns=columns) if columns >= _LEAST_COLUMNS else None
+
+
+def cpu_rows(width: int) -> int:
+    """The strip height that runs fastest on a CPU for frames this wide."""
+    least, most = _CPU_ROWS
+    return min(most, max(least, _CPU_STRIP_PX // width // 4 * 4))
 
 
 def plan_frame(

@@ -7,13 +7,13 @@ from torch import Tensor
 
 from vsdslnet.errors import EngineError
 from vsdslnet.inference.layers import Target
-from vsdslnet.inference.plan import CPU_ROWS, FramePlan, plan_frame
+from vsdslnet.inference.plan import FramePlan, cpu_rows, plan_frame
 from vsdslnet.inference.streamed import Band, StreamedDSLNet
 from vsdslnet.network.dslnet import DSLNet
 
 __all__ = ["TorchEngine"]
 
-_CPU_BUDGET_BYTES = 1 << 30
+_CPU_BUDGET_BYTES = 3 << 29
 _CUDA_SHARE = 0.5
 """Part of a CUDA device's free memory that one frame's activations may take; streams share the rest."""
 
@@ -61,7 +61,7 @@ class TorchEngine:
         return plan_frame(
             width=width,
             height=height,
-            rows=CPU_ROWS if self._target.device.type == "cpu" else height + height % 2,
+            rows=cpu_rows(width) if self._target.device.type == "cpu" else height + height % 2,
             budget_bytes=self._budget_bytes(),
             bytes_per_pixel=bytes_per_pixel,
             tile=self._tile,
