@@ -91,7 +91,8 @@ class Objective(nn.Module):
         inner = slice(8, -8)
         rise = out[..., inner, 1:][..., inner] - out[..., inner, :-1][..., inner]
         base_rise = analytic[..., inner, 1:][..., inner] - analytic[..., inner, :-1][..., inner]
-        return loss + ramp_shortfall(rise, base_rise, self.config.ramp_slope)
+        total: Tensor = loss + ramp_shortfall(rise, base_rise, self.config.ramp_slope)
+        return total
 
 
 def itp_distance(pq_a: Tensor, pq_b: Tensor) -> Tensor:
