@@ -46,7 +46,7 @@ class OpenVinoTarget(Target):
     def convolution(self, weight: Tensor, bias: Tensor | None, *, groups: int, relu: bool) -> RowOp:
         """See :meth:`~vsdslnet.inference.layers.Target.convolution`."""
         outputs, channels, context = weight.shape[0], weight.shape[1] * groups, weight.shape[-1] - 1
-        # In bf16 depthwise kernels are no faster, and compiling some shapes of them never ends (2026.4, 17x17).
+        # In bf16 depthwise kernels are no faster, and compiling some of them never ends (2026.4, 17x17).
         hint = "f32" if groups > 1 else self._hint
         # Kernels for a known shape are several times as fast, and a frame has two or three shapes a layer.
         compiled: dict[tuple[int, int], Any] = {}
