@@ -46,6 +46,8 @@ class OpenVinoTarget(Target):
     def convolution(self, weight: Tensor, bias: Tensor | None, *, groups: int, relu: bool) -> RowOp:
         """See :meth:`~vsdslnet.inference.layers.Target.convolution`."""
         outputs, channels, context = weight.shape[0], weight.shape[1] * groups, weight.shape[-1] - 1
+        # In bf16 depthwise kernels are no faster, and compiling some of them never ends (2026.4, 17x17).
+        hint = "f32" if groups > 1 else self._hint
         # Kernels for a known shape are several times as fast, and a frame has two or three shapes a layer.
         compiled: dict[tuple[int, int], Any] = {}
         compiling = threading.Lock()
@@ -61,7 +63,7 @@ class OpenVinoTarget(Target):
                     if size not in compiled:
                         shape = (1, *size, channels)
                         model = _convolution_model(weight, bias, shape, groups=groups, relu=relu)
-                        compiled[size] = self._compile(model)
+                        compiled[size] = self._compile(model, hint)
                 own[size] = compiled[size].create_infer_request()
             return own[size]
 
@@ -78,8 +80,13 @@ class OpenVinoTarget(Target):
 
         return run
 
-    def _compile(self, model: Any) -> Any:
-        hints = {"INFERENCE_PRECISION_HINT": self._hint, "PERFORMANCE_HINT": "LATENCY"}
+    def _compile(self, model: Any, hint: str) -> Any:
+        # Layers run one after the other: one stream, and no more threads than PyTorch was given.
+        hints = {
+            "INFERENCE_PRECISION_HINT": hint,
+            "NUM_STREAMS": "1",
+            "INFERENCE_NUM_THREADS": str(torch.get_num_threads()),
+        }
         return self._core.compile_model(model, "CPU", hints)
 
 
