@@ -86,20 +86,22 @@ def prelude(shim: Path | None) -> str:
 def script_env() -> dict[str, str]:
     """Environment in which another process finds this checkout."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    # vspipe asks the first python on the PATH where its libpython is
+    programs = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PATH": os.pathsep.join(programs)}
 
 
 @pytest.fixture
 def run_script(prelude: str, script_env: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs Python source, after the prelude, in a process of its own."""
 
-    def run(source: str, *, timeout_seconds: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(source: str, *, timeout_seconds: float = 280, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-c", prelude + source],
             capture_output=True,
             text=True,
             timeout=timeout_seconds,
-            env=script_env,
+            env=script_env | env,
             check=False,
         )
 

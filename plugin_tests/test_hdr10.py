@@ -7,7 +7,6 @@ import struct
 import pytest
 
 from vsdslnet.hdr10 import ContentLight, MasteringDisplay, mastering_display
-from vsdslnet.plugin.hdr_props import mastering_display_props
 
 
 def test_x265_reads_what_is_customary_for_p3_d65_at_1000_nits() -> None:
@@ -24,10 +23,6 @@ def test_svt_av1_reads_plain_numbers() -> None:
 def test_mp4_payload_is_green_blue_red_white_max_min() -> None:
     numbers = struct.unpack(">8H2I", mastering_display(1000).mp4_payload())
     assert numbers == (13250, 34500, 7500, 3000, 34000, 16000, 15635, 16450, 10_000_000, 1)
-
-
-def test_the_plugin_says_the_same_on_every_frame() -> None:
-    assert mastering_display(700).frame_properties() == mastering_display_props(700)
 
 
 def test_frame_properties_read_back() -> None:

@@ -1,7 +1,7 @@
 """Build data sets: pools of five-frame windows from still and HDRI material, or from HDR10 video.
 
-    python scripts/build_dataset.py --data DIR --out POOL --windows 4000 --seed 1 --workers 2
-    python scripts/build_dataset.py --data DIR --out POOL --split validation --seed 1
+python scripts/build_dataset.py --data DIR --out POOL --windows 4000 --seed 1 --workers 2
+python scripts/build_dataset.py --data DIR --out POOL --split validation --seed 1
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from vsdslnet.errors import DslnetError
+from vsdslnet.errors import ArgumentError, DslnetError
 from vsdslnet.training.data_config import load_recipe
 from vsdslnet.training.pool import build_pool
+from vsdslnet.training.video_dataset import Film, build_video_dataset
 
 app = App(help=__doc__)
 
@@ -46,6 +47,54 @@ def pool(
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     print(f"{manifest['windows']} windows in {out}, sha256 {manifest['sha256']}")
+
+
+@app.command
+def video(
+    *,
+    hdr: Annotated[list[Path], Parameter(help="HDR10 (or HLG) films", consume_multiple=True)],
+    out: Annotated[Path, Parameter(help="folder: train/ (a pool), test/ (full frames), manifest.json")],
+    sdr: Annotated[
+        list[str] | None, Parameter(help="their SDR versions in order; - simulates", consume_multiple=True)
+    ] = None,
+    test: Annotated[list[str] | None, Parameter(help="names of films kept for testing", consume_multiple=True)] = None,
+    scenes: Annotated[int, Parameter(help="at most this many scenes a film")] = 200,
+    crops: Annotated[int, Parameter(help="training crops a scene")] = 4,
+    seed: int = 1,
+    config: Annotated[Path | None, Parameter(help="recipe (TOML); default: the shipped one")] = None,
+) -> None:
+    """Pairs from films: aligned, split into scenes, ten frames a scene, train and test by film."""
+    versions = sdr or ["-"] * len(hdr)
+    if len(versions) != len(hdr):
+        raise ArgumentError("sdr", versions, f"{len(hdr)} files, one for each HDR film", "write - for those without")
+    held_out = set(test or [])
+    unknown = sorted(held_out - {path.stem for path in hdr})
+    if unknown:
+        raise ArgumentError("test", unknown, f"names among {', '.join(path.stem for path in hdr)}")
+    films = [
+        Film(hdr=path, sdr=None if version == "-" else Path(version), test=path.stem in held_out)
+        for path, version in zip(hdr, versions, strict=True)
+    ]
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=total)
+            progress.update(tasks[what], completed=done)
+
+        manifest = build_video_dataset(
+            load_recipe(config),
+            films=films,
+            out=out,
+            seed=seed,
+            scenes_per_film=scenes,
+            crops_per_scene=crops,
+            on_progress=show,
+        )
+    for name, film in manifest["films"].items():
+        print(f"{name}: {film['split']}, {len(film['firsts'])} scenes, SDR {film['offset_frames']:+d} frames")
 
 
 if __name__ == "__main__":

@@ -218,6 +218,23 @@ def encode(
             console.print(f"not carried over: {what}")
 
 
+@app.command(help_epilogue=EXIT_CODES)
+def demo(folder: Path = Path("demo")) -> None:
+    """Make a small SDR clip, convert it to HDR10, and draw both.
+
+    Parameters
+    ----------
+    folder
+        Where dusk_sdr.mkv, dusk_hdr10.mkv and dusk_before_after.png go.
+    """
+    from vsdslnet.demo import before_after_png, write_sdr_clip
+
+    folder.mkdir(parents=True, exist_ok=True)
+    sdr = write_sdr_clip(folder / "dusk_sdr.mkv")
+    encode(sdr, output=folder / "dusk_hdr10.mkv", overwrite=True)
+    print(before_after_png(sdr, folder / "dusk_before_after.png"))
+
+
 def _engine(name: str, workers: int | None, threads: int | None, address: str | None) -> ChunkEngine:
     if workers is not None and not 1 <= workers <= 4096:
         raise ArgumentError("workers", workers, "1 to 4096 processes")

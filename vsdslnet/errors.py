@@ -43,8 +43,13 @@ class ArgumentError(DslnetError, ValueError):
         self.argument = argument
         self.got = got
         self.allowed = allowed
+        self.cure = cure
         text = f"{argument}={_shorten(got)} is not allowed: {allowed}"
         super().__init__(f"{text}; {cure}" if cure else text)
+
+    def __reduce__(self) -> tuple[type[ArgumentError], tuple[str, object, str, str]]:
+        # An exception's own way would call the constructor with the finished text alone.
+        return type(self), (self.argument, self.got, self.allowed, self.cure)
 
 
 class ClipError(DslnetError, ValueError):
@@ -72,5 +77,8 @@ class JobError(DslnetError):
 
 
 def _shorten(value: object, limit: int = 80) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # an integer of more than 4300 digits, or a foreign class: still name it
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +23,8 @@ from vsdslnet.errors import WeightsError
 from vsdslnet.network.config import DSLNetConfig
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from vsdslnet.network.dslnet import DSLNet
 
 __all__ = ["WeightsFile", "available_models", "find", "load_network", "model_radius_frames", "read", "save"]
@@ -57,16 +60,30 @@ def available_models() -> list[str]:
 def find(model: str) -> Path:
     """Path of a model by its name, or of a ``.safetensors`` file by its path; else WeightsError."""
     if model.endswith(_SUFFIX):
-        path = Path(model).expanduser()
-        if path.is_file():
+        path = _expand(model)
+        if path is not None and _is_file(path):
             return path
         raise WeightsError(f"model={model!r}: there is no such file; give a model's name or a .safetensors path")
     for folder in models_folders():
         path = folder / f"{model}{_SUFFIX}"
-        if path.is_file() and path.parent == folder:
+        if path.parent == folder and _is_file(path):
             return path
     names = ", ".join(available_models()) or "none is installed"
     raise WeightsError(f"model={model!r} is not known: available are {names}, or a path to a .safetensors file")
+
+
+def _expand(model: str) -> Path | None:
+    try:
+        return Path(model).expanduser()
+    except RuntimeError:  # "~name" of a user this machine does not have
+        return None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long, a folder that can't be searched
+        return False
 
 
 def read(path: Path) -> WeightsFile:
@@ -75,8 +92,10 @@ def read(path: Path) -> WeightsFile:
     Costs one pass of sha256 over the file (a few milliseconds); needs no torch.
     """
     try:
-        stat = path.stat()
-        return _read_cached(path, stat.st_mtime_ns, stat.st_size)
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise _bad(path, "is not a regular file")
+        return _read_cached(path, status.st_mtime_ns, status.st_size)
     except OSError as error:
         raise WeightsError(f"{path}: can't be read ({error.strerror}); reinstall or name another file") from None
 
@@ -85,8 +104,7 @@ def read(path: Path) -> WeightsFile:
 def _read_cached(path: Path, _mtime_ns: int, size_bytes: int) -> WeightsFile:
     if size_bytes > _MAX_FILE_BYTES:
         raise _bad(path, f"has {size_bytes} bytes, more than any network of ours")
-    data = path.read_bytes()
-    header, body = _split(path, data)
+    header, body = _split(path, path.read_bytes())
     metadata = header.get("__metadata__")
     if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
         raise _bad(path, "is not a vsdslnet weights file")
@@ -128,28 +146,43 @@ def model_radius_frames(model: str) -> int:
 
 
 def load_network(file: WeightsFile) -> DSLNet:
-    """Build the network a verified file describes, in eval mode, fp32, on the CPU."""
-    import torch
+    """Build the network a verified file describes, in eval mode, fp32, on the CPU; else WeightsError."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     from vsdslnet.network.dslnet import DSLNet
 
-    with torch.device("meta"):
-        network = DSLNet(file.config)
+    # Not on the meta device: its first use imports 890 modules of torch's compiler, which takes a
+    # hundred times as long as initialising these weights for nothing.
+    network = DSLNet(file.config)
     try:
-        state = load(file.path.read_bytes())
-        expected = network.state_dict()
-        for name, tensor in expected.items():
-            if name in state and state[name].shape != tensor.shape:
-                raise _bad(file.path, f"holds {name} as {tuple(state[name].shape)}, not {tuple(tensor.shape)}")
-        if expected.keys() != state.keys():
-            odd = sorted(expected.keys() ^ state.keys())
-            raise _bad(file.path, f"does not hold the tensors its config asks for ({', '.join(odd[:3])}, ...)")
+        data = file.path.read_bytes()
+        # The file may have changed since its description was verified.
+        if hashlib.sha256(_split(file.path, data)[1]).hexdigest() != file.sha256:
+            raise _bad(file.path, "changed while it was being loaded")
+        state = load(data)
+    except OSError as error:
+        raise WeightsError(f"{file.path}: can't be read ({error.strerror}); reinstall or name another file") from None
     except SafetensorError as error:
         raise _bad(file.path, f"can't be parsed ({error})") from None
-    network.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
+    network.load_state_dict(_matched(file.path, state, network.state_dict()), assign=True)
     return network.eval().requires_grad_(False)
+
+
+def _matched(path: Path, state: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A file's tensors in the network's dtypes, once names, shapes, kinds and values are possible."""
+    if expected.keys() != state.keys():
+        odd = ", ".join(sorted(expected.keys() ^ state.keys())[:3])
+        raise _bad(path, f"does not hold the tensors its config asks for ({odd}, ...)")
+    for name, tensor in state.items():
+        wanted = expected[name]
+        if tensor.shape != wanted.shape:
+            raise _bad(path, f"holds {name} as {tuple(tensor.shape)}, not {tuple(wanted.shape)}")
+        if tensor.is_floating_point() != wanted.is_floating_point() or tensor.is_complex():
+            raise _bad(path, f"holds {name} as {tensor.dtype}, not {wanted.dtype}")
+        if not tensor.float().isfinite().all():
+            raise _bad(path, f"holds numbers in {name} that are not finite")
+    return {name: tensor.to(expected[name].dtype) for name, tensor in state.items()}
 
 
 def save(network: DSLNet, path: Path, *, notes: dict[str, str] | None = None) -> WeightsFile:

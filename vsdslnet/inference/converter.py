@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vsdslnet.color.transfer import pq_to_nits
-from vsdslnet.errors import ArgumentError
+from vsdslnet.errors import ArgumentError, EngineError
 from vsdslnet.inference.engine import Engine
 from vsdslnet.inference.engines import create_engine
 from vsdslnet.inference.look import apply_look
@@ -41,7 +42,10 @@ class Converter:
 
     @torch.inference_mode()
     def __call__(self, window: Tensor) -> HdrFrame:
-        """SDR R'G'B' (2T+1, 3, H, W) fp32, nominally 0..1 (NaN counts as 0) -> the centre frame in HDR."""
+        """SDR R'G'B' (2T+1, 3, H, W) fp32, nominally 0..1 (NaN counts as 0) -> the centre frame in HDR.
+
+        ArgumentError on another shape; EngineError if the network's picture holds a NaN.
+        """
         frames = 2 * self.radius_frames + 1
         if window.dim() != 4 or window.shape[0] != frames or window.shape[1] != 3:
             raise ArgumentError("window", tuple(window.shape), f"({frames}, 3, height, width)")
@@ -49,7 +53,13 @@ class Converter:
         centre = sdr[self.radius_frames]
         network_pq = centre if self._look.strength == 0 else self._engine(sdr)
         pq = apply_look(network_pq, centre, self._look)
-        return HdrFrame(pq, *measure_light_nits(pq))
+        max_nits, average_nits = measure_light_nits(pq)
+        if math.isnan(max_nits):
+            raise EngineError(
+                f"the network gave numbers that are not finite ({self._engine.description}): "
+                "use precision='fp32' or another model"
+            )
+        return HdrFrame(pq, max_nits, average_nits)
 
 
 def measure_light_nits(pq: Tensor) -> tuple[float, float]:

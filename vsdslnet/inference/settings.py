@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -36,13 +35,15 @@ class EngineSettings:
         _choice("device", self.device, Device)
         _choice("precision", self.precision, Precision)
         _choice("backend", self.backend, Backend)
-        if not 0 <= self.device_index < 64:
-            raise ArgumentError("device_index", self.device_index, "0 to 63", "0 is the first device")
-        if self.tile is not None and (len(self.tile) != 2 or min(self.tile) < MIN_TILE_PX):
+        if not _is_whole(self.device_index) or not 0 <= self.device_index < 64:
+            raise ArgumentError(
+                "device_index", self.device_index, "a whole number from 0 to 63", "0 is the first device"
+            )
+        if self.tile is not None and not _is_tile(self.tile):
             raise ArgumentError(
                 "tile",
-                list(self.tile),
-                f"[width, height], each at least {MIN_TILE_PX} pixels",
+                self.tile,
+                f"(width, height), whole numbers of at least {MIN_TILE_PX} pixels",
                 "leave it out to have it chosen by the memory available",
             )
 
@@ -93,6 +94,19 @@ def _choice(argument: str, value: str, choices: object) -> None:
         raise ArgumentError(argument, value, "one of " + ", ".join(allowed))
 
 
-def _within(argument: str, value: float, low: float, high: float, meaning: str) -> None:
-    if not isinstance(value, int | float) or not math.isfinite(value) or not low <= value <= high:
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_tile(value: object) -> bool:
+    # A list would do as well, but settings are keys: equal ones share an engine.
+    if not isinstance(value, tuple) or len(value) != 2:
+        return False
+    return all(_is_whole(side) and side >= MIN_TILE_PX for side in value)
+
+
+def _within(argument: str, value: object, low: float, high: float, meaning: str) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    # NaN fails both comparisons.
+    if not number or not low <= value <= high:  # type: ignore[operator]
         raise ArgumentError(argument, value, f"a number from {low:g} to {high:g} ({meaning})")

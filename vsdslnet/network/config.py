@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from vsdslnet.errors import ArgumentError
+
 __all__ = ["Base", "DSLNetConfig", "LkrbOrder", "Norm"]
 
 Norm = Literal["none", "batch", "instance"]
@@ -30,6 +32,9 @@ class DSLNetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                           do not depend on the frame's size; 0 feeds full-size frames (the letter).
     ``base``              the formula whose result the network corrects; "none" predicts PQ outright.
     ``black_anchor``      SDR code value (0..1) below which the correction fades to 0, so black stays black.
+
+    ArgumentError on a value that no network can be built with, or one so large that a weights file
+    which asks for it means harm.
     """
 
     radius: int = 2
@@ -43,7 +48,26 @@ class DSLNetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     base: Base = "bt2446a"
     black_anchor: float = 3 / 255
 
+    def __post_init__(self) -> None:
+        _within("radius", self.radius, 0, 16)
+        _within("features", self.features, 4, 256)
+        _within("kernel", self.kernel, 1, 31)
+        _within("dynamic_kernel", self.dynamic_kernel, 0, 15)
+        _within("condition_pixels", self.condition_pixels, 0, 1 << 24)
+        _within("black_anchor", self.black_anchor, 0, 1)
+        if self.kernel % 2 == 0:
+            raise ArgumentError("kernel", self.kernel, "an odd number", "an even one can't keep the size")
+        if self.dynamic_kernel and self.dynamic_kernel % 2 == 0:
+            raise ArgumentError("dynamic_kernel", self.dynamic_kernel, "an odd number, or 0 for none")
+        if 0 < self.condition_pixels < 256:
+            raise ArgumentError("condition_pixels", self.condition_pixels, "256 and more, or 0 for full size")
+
     @property
     def frames(self) -> int:
         """Frames in a window, 2T+1."""
         return 2 * self.radius + 1
+
+
+def _within(argument: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ArgumentError(argument, value, f"{low} to {high}")

@@ -135,6 +135,7 @@ def read_tags(
         raise ClipError(f"the clip is HDR already (_Transfer={transfer}, {name}): {_HDR_CURE}")
     matrix = _integer(props, "_Matrix", Matrix.UNSPECIFIED)
     primaries = _integer(props, "_Primaries", Primaries.UNSPECIFIED)
+    value_range = _integer(props, "_Range", -1)  # the core mirrors the older, inverted _ColorRange into it
     chroma_location = _integer(props, "_ChromaLocation", -1)
     is_yuv_matrix = color_family != vs.RGB and matrix in _MATRICES
     if primaries not in _PRIMARIES:
@@ -144,19 +145,10 @@ def read_tags(
             matrix=matrix if is_yuv_matrix else guess.matrix,
             transfer=transfer if transfer in _TRANSFERS else guess.transfer,
             primaries=primaries,
-            range=_range(props, guess.range),
+            range=value_range if value_range in frozenset(Range) else guess.range,
             chroma_location=chroma_location if chroma_location in frozenset(ChromaLocation) else guess.chroma_location,
         )
     )
-
-
-def _range(props: Mapping[str, object], guess: int) -> int:
-    """``_Range`` (R74: 1 full, 0 limited), else the older ``_ColorRange``, which is the other way round."""
-    value = _integer(props, "_Range", -1)
-    if value in frozenset(Range):
-        return value
-    old = _integer(props, "_ColorRange", -1)
-    return 1 - old if old in {0, 1} else guess
 
 
 def _integer(props: Mapping[str, object], name: str, default: int) -> int:

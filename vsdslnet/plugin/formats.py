@@ -9,6 +9,7 @@ from vsdslnet.errors import ArgumentError, ClipError
 __all__ = ["check_input", "default_dither", "output_format"]
 
 _MAX_SUBSAMPLING_LOG2 = 2  # zimg's limit: 4:1:0
+_OUTPUT_CURE = "take vs.YUV420P10, vs.YUV420P16, vs.YUV444P16, vs.RGB48 or vs.RGBS, or leave it out"
 _OUTPUT_ALLOWED = "YUV, RGB or Gray with 10 to 16 bits or 16/32-bit float"
 
 
@@ -40,10 +41,9 @@ def output_format(clip: vs.VideoNode, requested: int | None) -> vs.VideoFormat:
     """
     if requested is None:
         return _default_format(clip.format)
-    try:
-        video_format = vs.core.get_video_format(requested)
-    except (vs.Error, ValueError, OverflowError):
-        raise ArgumentError("format", requested, f"a VapourSynth format: {_OUTPUT_ALLOWED}", _OUTPUT_CURE) from None
+    video_format = _format_of(requested)
+    if video_format is None:
+        raise ArgumentError("format", requested, f"a VapourSynth format: {_OUTPUT_ALLOWED}", _OUTPUT_CURE)
     if video_format.sample_type == vs.INTEGER and not 10 <= video_format.bits_per_sample <= 16:
         raise ArgumentError("format", video_format.name, f"{_OUTPUT_ALLOWED} (8-bit PQ shows bands)", _OUTPUT_CURE)
     if max(video_format.subsampling_w, video_format.subsampling_h) > _MAX_SUBSAMPLING_LOG2:
@@ -58,7 +58,12 @@ def output_format(clip: vs.VideoNode, requested: int | None) -> vs.VideoFormat:
     return video_format
 
 
-_OUTPUT_CURE = "take vs.YUV420P10, vs.YUV420P16, vs.YUV444P16, vs.RGB48 or vs.RGBS, or leave it out"
+def _format_of(video_id: int) -> vs.VideoFormat | None:
+    try:
+        video_format = vs.core.get_video_format(video_id)
+    except (vs.Error, ValueError, OverflowError):
+        return None
+    return None if video_format.color_family == vs.UNDEFINED else video_format
 
 
 def _default_format(source: vs.VideoFormat) -> vs.VideoFormat:

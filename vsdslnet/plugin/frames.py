@@ -33,7 +33,6 @@ def tag_selector(clip: vs.VideoNode, overrides: ColorOverrides) -> Selector:
         tags = read_tags(frame.props, color_family, guess, overrides)
         tagged = frame.copy()
         tagged.props.update(tags.as_props(color_family))
-        tagged.props.pop("_ColorRange", None)
         return tagged
 
     return _reporting(lambda frames: complete(frames[0]))

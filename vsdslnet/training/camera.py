@@ -55,15 +55,15 @@ def sample_motion(rng: np.random.Generator, config: MotionConfig, *, frames: int
         y = y + _from_centre(rng.normal(0, config.shake_px, frames))
     zoom = zeros
     if rng.random() < config.zoom_share:
-        zoom = rng.uniform(-config.zoom_max, config.zoom_max) * time
-    roll = zeros
+        zoom = np.asarray(rng.uniform(-config.zoom_max, config.zoom_max) * time)
+    roll: NDArray[np.float64] = zeros
     if rng.random() < config.roll_share:
         roll = np.deg2rad(rng.uniform(-config.roll_max_degrees, config.roll_max_degrees)) * time
     return Motion(pan_x=x, pan_y=y, log_zoom=zoom, roll=roll)
 
 
 def _from_centre(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return values - values[len(values) // 2]
+    return np.asarray(values - values[len(values) // 2])
 
 
 class Camera(Protocol):

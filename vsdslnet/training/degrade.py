@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import msgspec
 import numpy as np
@@ -91,7 +93,7 @@ def from_yuv420(planes: Planes) -> NDArray[np.uint8]:
     return _round8(255 * np.stack([r, g, b], axis=-1))
 
 
-def _round8(value: Floats) -> NDArray[np.uint8]:
+def _round8(value: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     return np.clip(np.rint(value), 0, 255).astype(np.uint8)
 
 
@@ -133,7 +135,7 @@ def h264(frames: list[Planes], *, crf: int, preset: str) -> list[Planes]:
         for plane, data in zip(frame.planes, planes, strict=True):
             padded = np.zeros((plane.height, plane.line_size), np.uint8)
             padded[:, : plane.width] = data
-            plane.update(padded)
+            plane.update(padded.tobytes())
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
     decoded = [picture for packet in packets for picture in decoder.decode(packet)]
@@ -177,7 +179,7 @@ def degrade(
                 rng, frame[picture_rows], noise_code=how.noise_code, shot=how.shot, grain_px=how.grain_px
             )
         if how.jpeg_quality:
-            frame = jpeg(_round8(255 * frame), quality=how.jpeg_quality).astype(np.float32) / 255
+            frame = jpeg(_round8(255 * frame), quality=how.jpeg_quality).astype(np.float32) / np.float32(255)
         noisy.append(to_yuv420(frame))
     if how.crf:
         noisy = h264(noisy, crf=how.crf, preset=how.preset)[len(lead) :]

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_weight
 
 from vsdslnet.network.blocks import DepthwiseConv
 
@@ -51,7 +52,7 @@ def _weight_gradient(x: Tensor, grad: Tensor, kernel: int) -> Tensor:
     folded_x = F.pixel_unshuffle(F.pad(x, (margin, margin + pad_w + extra, margin, margin + pad_h + extra)), _FOLD)
     folded_grad = F.pixel_unshuffle(F.pad(grad, (0, pad_w, 0, pad_h)), _FOLD)
     cells = _FOLD * _FOLD
-    dense = torch.nn.grad.conv2d_weight(
+    dense: Tensor = conv2d_weight(  # type: ignore[no-untyped-call]
         folded_x.contiguous(memory_format=torch.channels_last),
         (channels * cells, cells, taps, taps),
         folded_grad.contiguous(memory_format=torch.channels_last),
@@ -82,7 +83,7 @@ def depthwise_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     if torch.is_autocast_enabled(x.device.type):
         dtype = torch.get_autocast_dtype(x.device.type)
         x, weight = x.to(dtype), weight.to(dtype)
-    y: Tensor = _DepthwiseFunction.apply(x, weight)  # type: ignore[no-untyped-call]
+    y: Tensor = _DepthwiseFunction.apply(x, weight)
     return y if bias is None else y + bias.to(y.dtype).view(1, -1, 1, 1)
 
 

@@ -29,6 +29,7 @@ __all__ = ["GainMap", "GainMapPhoto", "parse_iso21496", "parse_xmp", "read_gainm
 Floats = NDArray[np.float32]
 Triple = tuple[float, float, float]
 
+_MOST_STOPS = 32.0
 _ISO_NAMESPACE = b"urn:iso:std:iso:ts:21496:-1\0"
 _XMP_NAMESPACE = b"http://ns.adobe.com/xap/1.0/\0"
 
@@ -62,16 +63,19 @@ def read_gainmap_photo(path: Path, *, shrink: int = 1) -> GainMapPhoto:
     """
     data = path.read_bytes()
     base, second = _images_of(data, path.name)
-    meta = _metadata_of(second, path.name)
-    with Pictures.open(io.BytesIO(base)) as picture:
-        profile = picture.info.get("icc_profile")
-        code = np.asarray(picture.convert("RGB"))
-    with Pictures.open(io.BytesIO(second)) as picture:
-        mode = "L" if picture.mode == "L" else "RGB"
-        gain = np.atleast_3d(np.asarray(picture.convert(mode))).astype(np.float32) / 255
+    meta = _checked(_metadata_of(second, path.name), path.name)
+    try:
+        with Pictures.open(io.BytesIO(base)) as picture:
+            primaries = _primaries_of(picture.info.get("icc_profile"))
+            code = np.asarray(picture.convert("RGB"))
+        with Pictures.open(io.BytesIO(second)) as picture:
+            mode = "L" if picture.mode == "L" else "RGB"
+            gain = np.atleast_3d(np.asarray(picture.convert(mode))).astype(np.float32) / 255
+    except (OSError, ValueError, SyntaxError, ImageCms.PyCMSError) as error:
+        raise MediaError(f"{path.name}: one of its two pictures can't be decoded ({error})") from error
     height, width = code.shape[:2]
     table = _srgb_table()
-    to_709 = rgb_to_rgb(_primaries_of(profile), Primaries.BT709).numpy().astype(np.float32)
+    to_709 = rgb_to_rgb(primaries, Primaries.BT709).numpy().astype(np.float32)
     linear = table[code]
     if shrink > 1:
         width, height = width // shrink, height // shrink
@@ -87,6 +91,13 @@ def read_gainmap_photo(path: Path, *, shrink: int = 1) -> GainMapPhoto:
     return GainMapPhoto(
         sdr=np.rint(255 * signal).astype(np.uint8), hdr=(hdr @ to_709.T).astype(np.float32), gainmap=meta
     )
+
+
+def _checked(meta: GainMap, name: str) -> GainMap:
+    numbers = [*meta.minimum, *meta.maximum, *meta.offset_sdr, *meta.offset_hdr]
+    if not (all(abs(number) <= _MOST_STOPS for number in numbers) and all(g > 0 for g in meta.gamma)):
+        raise MediaError(f"{name}: its gain map's metadata are out of range ({meta})")
+    return meta
 
 
 def _srgb_table() -> Floats:

@@ -44,7 +44,7 @@ def _blob(rng: np.random.Generator, size: int, *, softness_px: float) -> Floats:
     aspect = np.exp(rng.normal(0, 0.3))
     distance = (radius - np.hypot(u * aspect, v / aspect)) * size / 2
     alpha = np.clip(distance / softness_px + 0.5, 0, 1)
-    return (alpha * alpha * (3 - 2 * alpha)).astype(np.float32)
+    return np.asarray(alpha * alpha * (3 - 2 * alpha), dtype=np.float32)
 
 
 def cutout_layer(

@@ -21,6 +21,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import cv2
 import msgspec
 import numpy as np
 import torch
@@ -29,9 +30,10 @@ from torch import Tensor
 
 from vsdslnet.errors import ArgumentError, MediaError
 from vsdslnet.training.data_config import DataConfig, GroupConfig
-from vsdslnet.training.shot import ShotMaker
+from vsdslnet.training.scenes import Scene, find_scenes
+from vsdslnet.training.shot import ShotMaker, Window
 
-__all__ = ["Pool", "build_pool"]
+__all__ = ["Pool", "build_pool", "fill_pool", "write_json", "write_shard"]
 
 _SHOTS_PER_SHARD = 16
 _FORMAT = 1
@@ -85,8 +87,6 @@ _makers: dict[bytes, ShotMaker] = {}
 
 
 def _start_worker() -> None:
-    import cv2
-
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
 
@@ -97,21 +97,26 @@ def _run_job(task: _Task, job: _Job) -> tuple[int, str]:
     if key not in _makers:
         _makers[key] = ShotMaker(task.config, data=Path(task.data), split=task.split, group=job.group, seed=task.seed)
     windows = [w for i in range(job.first, job.first + job.shots) for w in _makers[key].windows(i)]
+    return job.shard, write_shard(Path(task.out), job.shard, windows, start=job.start)
+
+
+def write_shard(out: Path, shard: int, windows: list[Window], *, start: int) -> str:
+    """Write the windows of a shard into the arrays from ``start`` on; returns the hash of what was written."""
     digest = hashlib.sha256()
-    out = Path(task.out)
     for name in ("sdr", "cond", "hdr", "crop", "flow"):
         array = np.lib.format.open_memmap(out / f"{name}.npy", mode="r+")
         block = np.stack([getattr(window, name) for window in windows])
-        array[job.start : job.start + len(windows)] = block
+        array[start : start + len(windows)] = block
         array.flush()
         digest.update(block.tobytes())
     lines = b"".join(msgspec.json.encode(window.meta) + b"\n" for window in windows)
     digest.update(lines)
-    (out / "shards" / f"{job.shard:05d}.jsonl").write_bytes(lines)
-    return job.shard, digest.hexdigest()
+    (out / "shards" / f"{shard:05d}.jsonl").write_bytes(lines)
+    return digest.hexdigest()
 
 
-def _write_json(path: Path, value: object) -> None:
+def write_json(path: Path, value: object) -> None:
+    """Write a file in one step: a reader sees the old one or the new one."""
     temporary = path.with_suffix(".tmp")
     temporary.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=1))
     temporary.replace(path)
@@ -140,34 +145,72 @@ def build_pool(
     jobs = _jobs(groups, config.view.crops_per_view)
     if not jobs:
         raise ArgumentError("windows", windows, "at least 1")
-    total = jobs[-1].start + jobs[-1].shots * config.view.crops_per_view
-    layout = _layout(config, total)
+    task = _Task(config=config, data=str(data), out=str(out), split=split, seed=seed)
+    sizes = [job.shots * config.view.crops_per_view for job in jobs]
     identity = {
-        "format": _FORMAT,
         "split": split,
         "seed": seed,
-        "windows": total,
         "config": msgspec.to_builtins(config),
+        "sources_sha256": _hash_of(find_scenes(data, config, split=split), data),
+    }
+    return fill_pool(
+        out,
+        config=config,
+        identity=identity,
+        sizes=sizes,
+        make=lambda todo: _results(task, [jobs[number] for number in todo], workers),
+        on_progress=on_progress,
+    )
+
+
+def _hash_of(scenes: list[Scene], data: Path) -> str:
+    """One hash of every file the scenes are made of, by their names below the data folder."""
+    digest = hashlib.sha256()
+    for scene in scenes:
+        files = sorted(scene.path.rglob("*.png")) if scene.path.is_dir() else [scene.path]
+        for path in files:
+            digest.update(path.relative_to(data).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def fill_pool(
+    out: Path,
+    *,
+    config: DataConfig,
+    identity: dict[str, Any],
+    sizes: list[int],
+    make: Callable[[list[int]], Iterable[tuple[int, str]]],
+    on_progress: Callable[[int, int], None],
+) -> dict[str, Any]:
+    """Fill a pool shard by shard, going on where an earlier run stopped; returns the finished manifest.
+
+    ``make`` gets the numbers of the missing shards, writes each with :func:`write_shard` and yields (number, hash).
+    Raises ArgumentError when ``out`` holds a pool of another ``identity``.
+    """
+    layout = _layout(config, sum(sizes))
+    identity = {
+        "format": _FORMAT,
+        "windows": sum(sizes),
+        **identity,
         "arrays": {name: {"shape": list(shape), "dtype": dtype} for name, (shape, dtype) in layout.items()},
     }
     manifest = _open_or_start(out, identity, layout)
     done: dict[str, str] = manifest["shards"]
-    todo = [job for job in jobs if str(job.shard) not in done]
-    task = _Task(config=config, data=str(data), out=str(out), split=split, seed=seed)
-    sizes = {job.shard: job.shots * config.view.crops_per_view for job in jobs}
+    todo = [number for number in range(len(sizes)) if str(number) not in done]
     finished = sum(sizes[int(shard)] for shard in done)
-    on_progress(finished, total)
-    for shard, digest in _results(task, todo, workers):
+    on_progress(finished, sum(sizes))
+    for shard, digest in make(todo):
         done[str(shard)] = digest
         finished += sizes[shard]
-        _write_json(out / "manifest.json", manifest)
-        on_progress(finished, total)
-    lines = b"".join((out / "shards" / f"{job.shard:05d}.jsonl").read_bytes() for job in jobs)
-    (out / "meta.jsonl").write_bytes(lines)
-    order = "".join(done[str(job.shard)] for job in jobs)
+        write_json(out / "manifest.json", manifest)
+        on_progress(finished, sum(sizes))
+    numbers = range(len(sizes))
+    (out / "meta.jsonl").write_bytes(b"".join((out / "shards" / f"{k:05d}.jsonl").read_bytes() for k in numbers))
+    order = "".join(done[str(number)] for number in numbers)
     manifest["complete"] = True
     manifest["sha256"] = hashlib.sha256(order.encode()).hexdigest()
-    _write_json(out / "manifest.json", manifest)
+    write_json(out / "manifest.json", manifest)
     return manifest
 
 
@@ -188,14 +231,19 @@ def _open_or_start(
     for name, (shape, dtype) in layout.items():
         np.lib.format.open_memmap(out / f"{name}.npy", mode="w+", dtype=dtype, shape=shape).flush()
     manifest = {**identity, "complete": False, "shards": {}}
-    _write_json(path, manifest)
+    write_json(path, manifest)
     return manifest
 
 
 def _results(task: _Task, jobs: list[_Job], workers: int) -> Iterable[tuple[int, str]]:
     if workers <= 1:
+        threads = torch.get_num_threads(), cv2.getNumThreads()
         _start_worker()
-        yield from (_run_job(task, job) for job in jobs)
+        try:
+            yield from (_run_job(task, job) for job in jobs)
+        finally:
+            torch.set_num_threads(threads[0])
+            cv2.setNumThreads(threads[1])
         return
     # Spawned, not forked: torch and OpenCV have threads by now.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker) as executor:

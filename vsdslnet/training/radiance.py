@@ -33,7 +33,7 @@ def read_radiance(path: Path) -> Image:
 
 
 def _read_exr(path: Path) -> Any:
-    import OpenEXR
+    import OpenEXR  # type: ignore[import-not-found]
 
     try:
         with OpenEXR.File(str(path)) as file:

@@ -139,7 +139,7 @@ def _sample_editor(rng: np.random.Generator) -> Parameters:
     return {
         **_sample_gainmap(rng),
         "stops": float(rng.uniform(1.2, 2.8)),
-        "base": float(rng.uniform(0.15, 0.45)),
+        "base": float(rng.uniform(0.08, 0.3)),
         "clarity": float(rng.uniform(0, 0.35)),
         "chroma": float(rng.uniform(0.95, 1.25)),
         "local": float(rng.uniform(0, 0.5)),
@@ -155,7 +155,7 @@ def editor(nits: Tensor, *, base: float, clarity: float, **rest: float) -> Tenso
 
 
 def _sample_filmic(rng: np.random.Generator) -> Parameters:
-    return {"exposure_stops": float(rng.normal(0.6, 0.5)), "white": float(rng.uniform(4, 12))}
+    return {"exposure_stops": float(rng.normal(0.3, 0.5)), "white": float(rng.uniform(4, 12))}
 
 
 def filmic(nits: Tensor, *, exposure_stops: float, white: float) -> Tensor:
@@ -169,7 +169,7 @@ def filmic(nits: Tensor, *, exposure_stops: float, white: float) -> Tensor:
 
 
 def _sample_reinhard(rng: np.random.Generator) -> Parameters:
-    return {"exposure_stops": float(rng.normal(0.5, 0.5)), "white": float(rng.uniform(2, 8))}
+    return {"exposure_stops": float(rng.normal(0.1, 0.5)), "white": float(rng.uniform(2, 8))}
 
 
 def reinhard(nits: Tensor, *, exposure_stops: float, white: float) -> Tensor:
@@ -227,13 +227,17 @@ def bt2390(nits: Tensor, *, target_nits: float, per_channel: float, desaturate: 
 
 def smooth_lut(codes: np.ndarray, *, sigma: float = 0.8) -> Tensor:
     """A measured 65^3 x 3 table of 8-bit codes (index B, G, R) as (1, 3, 65, 65, 65) signal, capture noise smoothed."""
-    from scipy.ndimage import gaussian_filter
-
     signal = codes.astype(np.float64) / 255
-    smooth = np.stack([gaussian_filter(signal[..., c], sigma, mode="nearest") for c in range(3)])
+    taps = np.exp(-0.5 * (np.arange(-3, 4) / sigma) ** 2)
+    taps /= taps.sum()
+    smooth = signal
+    for axis in range(3):
+        padded = np.pad(smooth, [(3, 3) if a == axis else (0, 0) for a in range(4)], mode="edge")
+        count = signal.shape[axis]
+        smooth = sum(tap * np.take(padded, range(k, k + count), axis) for k, tap in enumerate(taps))
     # Black and the axis to it stay what was measured, or black would be lifted.
-    smooth[:, 0, 0, 0] = signal[0, 0, 0]
-    return torch.from_numpy(smooth.astype(np.float32))[None]
+    smooth[0, 0, 0] = signal[0, 0, 0]
+    return torch.from_numpy(np.moveaxis(smooth, 3, 0).astype(np.float32))[None]
 
 
 def youtube(nits: Tensor, *, lut: Tensor) -> Tensor:

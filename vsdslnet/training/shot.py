@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vsdslnet.color.transfer import GRAPHICS_WHITE_NITS, nits_to_pq
+from vsdslnet.color.transfer import nits_to_pq, pq_to_nits
 from vsdslnet.errors import ArgumentError
 from vsdslnet.training.camera import (
     Camera,
@@ -177,10 +177,9 @@ class ShotMaker:
         picture = load_radiance(scene)
         camera = self._camera(scene, picture.levels[0], motion, rng)
         roots = self._frames(picture.levels, camera, motion, wrap=scene.equirect)
-        if motion.is_still:
-            light = [from_root(roots[0])] * len(roots)
-        else:
-            light = [from_root(root) for root in roots]
+        # A still shot is one frame, many times.
+        light = [from_root(root) for root in (roots[:1] if motion.is_still else roots)]
+        light = light * (len(roots) // len(light))
         name, look, parameters = self._sample_look(look_rng)
         # A gain map's own peak: SDR white times its full gain.
         peak = parameters["white_nits"] * 2 ** parameters["stops"] if "stops" in parameters else None
@@ -221,8 +220,6 @@ class ShotMaker:
         signal = [np.ascontiguousarray(frame[..., :3].clip(0, 1)) for frame in frames]
         pq = _planes(frames[len(frames) // 2][..., 3:])
         bars = float(rng.choice([0.744, 0.885])) if rng.random() < self._grade.bars_share else 1.0
-        from vsdslnet.color.transfer import pq_to_nits
-
         return _Shot(signal=signal, target=pq_to_nits(pq), bars=bars, meta={"look": "phone"}, camera=camera)
 
     def _clip_shot(self, scene: Scene, rng: np.random.Generator, look_rng: np.random.Generator) -> _Shot:
@@ -398,6 +395,8 @@ class ShotMaker:
             dy = np.where(in_picture, moved_y - py, 0)
             known = np.where(in_picture, known & inside, True)
             flow[k] = np.where(known[..., None], np.stack([dx, dy], -1), np.nan)
+        # What is left of a still camera is rounding in the rotations.
+        flow[np.abs(flow) < 1e-3] = 0
         flow[centre] = 0
         return flow.astype(np.float16)
 

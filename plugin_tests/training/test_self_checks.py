@@ -1,0 +1,80 @@
+"""Each check passes a good converter and catches a bad one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from vsdslnet.color.sdr_to_hdr import bt2446a_pq, plain_pq
+from vsdslnet.training import self_checks
+
+RADIUS = 1
+
+
+def formula(window: torch.Tensor) -> torch.Tensor:
+    return bt2446a_pq(window[RADIUS])
+
+
+def test_banding_counts_falls_and_sizes() -> None:
+    found = self_checks.banding(torch.tensor([0.0, 1.0, 3.5, 3.0, 2.98, 4.0]))
+    assert found["reversals"] == 1
+    assert found["largest_fall_codes"] == pytest.approx(0.5)
+    assert found["largest_rise_codes"] == pytest.approx(2.5)
+
+
+def test_the_formula_has_no_reversals_and_a_wavy_one_has() -> None:
+    assert self_checks.grey_ramp_flat(formula, RADIUS, levels=256)["reversals"] == 0
+    assert self_checks.grey_ramp_picture(formula, RADIUS, levels=1024)["reversals"] == 0
+
+    def wavy(window: torch.Tensor) -> torch.Tensor:
+        sdr = window[RADIUS]
+        return bt2446a_pq(sdr) + 0.01 * torch.sin(120 * sdr)
+
+    assert self_checks.grey_ramp_flat(wavy, RADIUS, levels=256)["reversals"] > 5
+    assert self_checks.grey_ramp_picture(wavy, RADIUS, levels=None)["largest_fall_codes"] > 0.1
+
+
+def test_lifted_black_and_bars_are_seen() -> None:
+    assert max(self_checks.black(formula, RADIUS).values()) < 0.01
+    lifted = self_checks.black(lambda w: formula(w).clamp(min=0.06), RADIUS)
+    assert lifted["black_nits"] > 0.05
+    # Grey bars only: black frames stay black, but a bright picture between bars lights them.
+    glow = self_checks.black(lambda w: formula(w) + 0.2 * w[RADIUS].mean(), RADIUS)
+    assert glow["black_nits"] < 0.01 < 0.05 < glow["bars_mean_nits"]
+
+
+def test_white_reports_light_and_cast() -> None:
+    assert self_checks.white(formula, RADIUS)["white_nits"] == pytest.approx(1000, rel=0.01)
+    tint = torch.tensor([0.0, 0.0, -0.02]).reshape(3, 1, 1)
+    assert self_checks.white(lambda w: plain_pq(w[RADIUS]) + tint, RADIUS)["white_cast_nits"] > 10
+
+
+def test_desaturation_is_seen_on_saturation_ramps() -> None:
+    assert self_checks.saturation_ramps(lambda w: plain_pq(w[RADIUS]), RADIUS)["chroma_reversals"] == 0
+
+    def greying(window: torch.Tensor) -> torch.Tensor:
+        sdr = window[RADIUS]
+        spread = sdr.amax(0, keepdim=True) - sdr.amin(0, keepdim=True)
+        return plain_pq(torch.lerp(sdr, sdr.mean(0, keepdim=True), 1.4 * spread))
+
+    assert self_checks.saturation_ramps(greying, RADIUS)["chroma_reversals"] > 5
+
+
+def test_plain_conversion_flickers_like_itself_and_averaging_frames_less() -> None:
+    plain = self_checks.static_noise(lambda w: plain_pq(w[RADIUS]), RADIUS)
+    assert plain["noise_ratio_to_plain"] == pytest.approx(1.0, abs=1e-3)
+    calm = self_checks.static_noise(lambda w: plain_pq(w.mean(0)), RADIUS)
+    assert calm["noise_ratio_to_plain"] < 0.8
+
+
+def test_only_a_global_converter_moves_the_untouched_side() -> None:
+    local = self_checks.entering_object(formula, RADIUS)
+    assert local == {"untouched_mean_codes": 0, "untouched_max_codes": 0}
+    pumping = self_checks.entering_object(lambda w: formula(w) - 0.1 * w.mean(), RADIUS)
+    assert pumping["untouched_mean_codes"] > 2
+
+
+def test_windows_of_a_clip_repeat_its_ends() -> None:
+    clip = torch.arange(4.0).reshape(4, 1, 1, 1)
+    seen = [w.flatten().tolist() for w in self_checks.clip_windows(clip, 2)]
+    assert seen == [[0, 0, 0, 1, 2], [0, 0, 1, 2, 3], [0, 1, 2, 3, 3], [1, 2, 3, 3, 3]]

@@ -1,0 +1,116 @@
+"""Measure a model against formulas: real pairs, pools of windows, made-up pictures.
+
+    python scripts/evaluate.py --model dslnet --data DATA --pool POOL --out out/evaluation
+
+Writes ``report.md``, ``report.json`` and contact sheets into ``--out``; DATA and POOL as made by
+``scripts/build_dataset.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from cyclopts import App, Parameter
+from torch import Tensor
+
+from vsdslnet import weights
+from vsdslnet.errors import DslnetError
+from vsdslnet.inference.converter import get_converter
+from vsdslnet.inference.settings import ConvertSettings
+from vsdslnet.training import evaluation
+from vsdslnet.training.evaluation_report import as_json, as_markdown
+from vsdslnet.training.formulas import FORMULAS
+from vsdslnet.training.pictures import ContactSheets
+
+app = App(help=__doc__)
+
+
+@app.default
+def evaluate(
+    *,
+    model: str = "dslnet",
+    data: Path | None = None,
+    pool: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
+    out: Path = Path("out/evaluation"),
+    max_side: int = 640,
+    per_group: int | None = None,
+    checks: bool = True,
+    quick: bool = False,
+    sheets: bool = True,
+) -> None:
+    """Evaluate one model.
+
+    Parameters
+    ----------
+    model
+        A model's name or the path of a .safetensors file.
+    data
+        Folder with ``pairs/``; real pairs are measured when it is given.
+    pool
+        Folders of finished pools.
+    out
+        Where the report and the pictures go.
+    max_side
+        Pairs are area-averaged to this many pixels; 0 keeps them as they are.
+    per_group
+        At most so many windows of each pool group.
+    checks
+        Run the made-up pictures.
+    quick
+        Leave out the longest of them.
+    sheets
+        Draw contact sheets.
+    """
+    started = time.monotonic()
+    file = weights.read(weights.find(model))
+    converter = get_converter(ConvertSettings(model=model))
+    radius = converter.radius_frames
+
+    def convert(window: Tensor) -> Tensor:
+        return converter(window).pq
+
+    drawn = ContactSheets() if sheets else None
+    groups: list[evaluation.Group] = []
+    if data is not None:
+        pairs = evaluation.load_pairs(data, max_side_px=max_side or None)
+        groups += evaluation.evaluate_pairs(pairs, convert, radius, on_picture=drawn)
+    if pool:
+        from vsdslnet.training.pool import Pool
+
+        network = weights.load_network(file).to(memory_format=torch.channels_last)
+        for folder in pool:
+            groups += evaluation.evaluate_pool(Pool(folder), network, per_group=per_group, on_picture=drawn)
+    checked: dict[str, Mapping[str, Mapping[str, float]]] = {}
+    if checks:
+        base = FORMULAS["BT.2446-A"]
+        checked["DSLNet"] = evaluation.run_self_checks(convert, radius, quick=quick)
+        checked["BT.2446-A"] = evaluation.run_self_checks(lambda window: base(window[radius]), radius, quick=quick)
+    out.mkdir(parents=True, exist_ok=True)
+    title = f"{file.path.name}, sha256 {file.sha256[:12]}"
+    markdown = as_markdown(groups, checked, title=title)
+    facts = {
+        "model": str(file.path),
+        "sha256": file.sha256,
+        "command": sys.argv,
+        "max_side_px": max_side,
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    (out / "report.md").write_text(markdown, encoding="utf-8")
+    full = json.dumps(as_json(groups, checked, **facts), indent=1)
+    (out / "report.json").write_text(full, encoding="utf-8")
+    if drawn is not None:
+        drawn.write(out)
+    print(markdown)
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except DslnetError as error:
+        sys.exit(f"evaluate: {error}")

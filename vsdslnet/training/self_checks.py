@@ -1,0 +1,198 @@
+"""What a converter must do on made-up pictures, without any reference.
+
+A ``Method`` turns an SDR window (2T+1, 3, H, W), R'G'B' 0..1, into PQ (3, H, W). Codes are 10-bit
+limited-range PQ codes of luminance, as fractions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vsdslnet.color.ictcp import nits_to_ictcp
+from vsdslnet.color.sdr_to_hdr import plain_pq
+from vsdslnet.color.transfer import pq_to_nits
+from vsdslnet.training.metrics import luminance_codes
+from vsdslnet.views.pixels import luminance_nits
+
+__all__ = [
+    "Method",
+    "banding",
+    "black",
+    "clip_windows",
+    "entering_object",
+    "grey_ramp_flat",
+    "grey_ramp_picture",
+    "saturation_ramps",
+    "static_noise",
+    "still",
+    "textured_scene",
+    "white",
+]
+
+Method = Callable[[Tensor], Tensor]
+
+_FLAT_PX = 32
+_FALL_TOLERANCE_CODES = 0.05
+_RAMP_SIZE = (48, 1024)
+_SCENE_SIZE = (96, 320)
+_HUES = {
+    "red": (1, 0, 0),
+    "yellow": (1, 1, 0),
+    "green": (0, 1, 0),
+    "cyan": (0, 1, 1),
+    "blue": (0, 0, 1),
+    "magenta": (1, 0, 1),
+}
+
+
+def still(frame: Tensor, radius_frames: int) -> Tensor:
+    """A window in which nothing moves: SDR (3, H, W) -> (2T+1, 3, H, W)."""
+    return frame.expand(2 * radius_frames + 1, *frame.shape)
+
+
+def clip_windows(clip: Tensor, radius_frames: int) -> Iterator[Tensor]:
+    """Every frame's window of a clip (N, 3, H, W); ends repeat their frame."""
+    last = len(clip) - 1
+    for n in range(len(clip)):
+        yield clip[[min(max(n + k, 0), last) for k in range(-radius_frames, radius_frames + 1)]]
+
+
+def banding(codes: Tensor) -> dict[str, float]:
+    """How a curve of codes over rising input behaves: (N,) -> falls, and the largest fall and rise.
+
+    ``reversals`` counts steps that fall by more than 0.05 code.
+    """
+    steps = codes.double().diff()
+    return {
+        "reversals": float((steps < -_FALL_TOLERANCE_CODES).sum()),
+        "largest_fall_codes": float((-steps).clamp(min=0).max()),
+        "largest_rise_codes": float(steps.max()),
+    }
+
+
+def grey_ramp_flat(method: Method, radius_frames: int, *, levels: int) -> dict[str, float]:
+    """:func:`banding` over flat grey frames of ``levels`` equidistant levels from black to white."""
+    codes = [_flat_codes(method, radius_frames, level) for level in torch.linspace(0, 1, levels).tolist()]
+    return banding(torch.tensor(codes))
+
+
+def _flat_codes(method: Method, radius_frames: int, level: float) -> float:
+    frame = torch.full((3, _FLAT_PX, _FLAT_PX), level)
+    return float(luminance_codes(method(still(frame, radius_frames))).mean(dtype=torch.float64))
+
+
+def grey_ramp_picture(method: Method, radius_frames: int, *, levels: int | None) -> dict[str, float]:
+    """:func:`banding` along one picture of a ramp from black to white, quantised to ``levels`` or float.
+
+    Read on the middle row. With 8-bit input the rises sit between columns; a fall is one anywhere.
+    """
+    height, width = _RAMP_SIZE
+    ramp = torch.linspace(0, 1, width)
+    if levels is not None:
+        ramp = (ramp * (levels - 1)).round() / (levels - 1)
+    out = method(still(ramp.expand(3, height, width), radius_frames))
+    return banding(luminance_codes(out)[height // 2])
+
+
+def black(method: Method, radius_frames: int) -> dict[str, float]:
+    """Brightest luminance (cd/m²) of a black frame, and within black bars around a bright picture."""
+    nothing = torch.zeros(3, 64, 96)
+    barred = textured_scene((96, 160))
+    barred[:, :16] = 0
+    barred[:, -16:] = 0
+    light = luminance_nits(method(still(barred, radius_frames)))
+    bars = torch.cat([light[:16], light[-16:]])
+    return {
+        "black_nits": float(luminance_nits(method(still(nothing, radius_frames))).max()),
+        "bars_max_nits": float(bars.max()),
+        "bars_mean_nits": float(bars.mean()),
+    }
+
+
+def white(method: Method, radius_frames: int) -> dict[str, float]:
+    """Luminance (cd/m²) of a flat white frame and its largest deviation from grey, channel to channel."""
+    pq = method(still(torch.ones(3, 64, 96), radius_frames))
+    nits = pq_to_nits(pq)
+    return {
+        "white_nits": float(luminance_nits(pq).mean()),
+        "white_cast_nits": float((nits.amax(dim=-3) - nits.amin(dim=-3)).max()),
+    }
+
+
+def saturation_ramps(method: Method, radius_frames: int) -> dict[str, float]:
+    """Ramps from grey to six pure hues: where does chroma fall although the SDR's rises?
+
+    Worst over the hues: number of falls, largest fall of ICtCp chroma (in dE_ITP units), and the
+    largest step between neighbours in dE_ITP, which is where a picture would band.
+    """
+    height, width = 24, 256
+    share = torch.linspace(0, 1, width)
+    worst = {"chroma_reversals": 0.0, "largest_chroma_fall_itp": 0.0, "largest_step_itp": 0.0}
+    for hue in _HUES.values():
+        pure = torch.tensor(hue, dtype=torch.float32)[:, None, None]
+        frame = (0.7 * (1 - share + share * pure)).expand(3, height, width)
+        ictcp = nits_to_ictcp(pq_to_nits(method(still(frame, radius_frames)).double()))[:, height // 2]
+        itp = 720 * ictcp * torch.tensor([1, 0.5, 1], dtype=torch.float64)[:, None]
+        chroma_steps = itp[1:].norm(dim=0).diff()
+        found = {
+            "chroma_reversals": float((chroma_steps < -0.1).sum()),
+            "largest_chroma_fall_itp": float((-chroma_steps).clamp(min=0).max()),
+            "largest_step_itp": float(itp.diff(dim=-1).norm(dim=0).max()),
+        }
+        worst = {name: max(value, found[name]) for name, value in worst.items()}
+    return worst
+
+
+def static_noise(method: Method, radius_frames: int, *, noise_codes: float = 1.0) -> dict[str, float]:
+    """A still scene under source noise: how much does the output flicker, and against plain conversion?
+
+    ``noise_codes`` is the noise's deviation in 8-bit codes. Deviations are over time, mean over pixels.
+    """
+    generator = torch.Generator().manual_seed(7)
+    frames = 2 * radius_frames + 5
+    noise = noise_codes / 255 * torch.randn((frames, 3, *_SCENE_SIZE), generator=generator)
+    clip = ((textured_scene(_SCENE_SIZE) + noise).clamp(0, 1) * 255).round() / 255
+    inner = slice(radius_frames, frames - radius_frames)
+    out = [method(window) for window in list(clip_windows(clip, radius_frames))[inner]]
+    deviation = luminance_codes(torch.stack(out)).std(dim=0).mean()
+    plain = luminance_codes(plain_pq(clip[inner])).std(dim=0).mean()
+    return {
+        "noise_deviation_codes": float(deviation),
+        "noise_ratio_to_plain": float(deviation / plain),
+    }
+
+
+def entering_object(method: Method, radius_frames: int) -> dict[str, float]:
+    """A bright object enters from the right: how far does the left half move from frame to frame?
+
+    ``mean`` is the largest mean shift of two neighbouring frames, ``max`` the largest of any pixel.
+    """
+    height, width = _SCENE_SIZE
+    scene = 0.6 * textured_scene(_SCENE_SIZE)
+    clip = scene.repeat(radius_frames + 5, 1, 1, 1)
+    for n in range(len(clip)):
+        reach = 32 * (n - radius_frames)
+        if reach > 0:
+            clip[n, :, 8 : height - 8, width - min(reach, 96) :] = 1.0
+    left = [luminance_codes(method(w))[:, : width // 2] for w in clip_windows(clip, radius_frames)]
+    shifts = [(b - a).abs() for a, b in pairwise(left)]
+    return {
+        "untouched_mean_codes": max(float(shift.mean()) for shift in shifts),
+        "untouched_max_codes": max(float(shift.max()) for shift in shifts),
+    }
+
+
+def textured_scene(size: tuple[int, int]) -> Tensor:
+    """A made-up SDR picture (3, H, W): soft patches of colour, finer texture, from dark to bright."""
+    generator = torch.Generator().manual_seed(11)
+    patches = torch.rand((1, 3, 4, 8), generator=generator)
+    texture = torch.rand((1, 1, size[0] // 4, size[1] // 4), generator=generator) - 0.5
+    scene = F.interpolate(patches, size=size, mode="bicubic") + 0.15 * F.interpolate(
+        texture, size=size, mode="bilinear"
+    )
+    return (0.05 + 0.85 * scene[0]).clamp(0.02, 0.98)
