@@ -219,6 +219,98 @@ def encode(
 
 
 @app.command(help_epilogue=EXIT_CODES)
+def preview(
+    source: Path,
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    at: str = "",
+    model: str = "dslnet",
+    peak: float = 1000.0,
+    strength: float = 1.0,
+    saturation: float = 1.0,
+) -> None:
+    """Show frames before and after, and their light, as one self-contained page.
+
+    Parameters
+    ----------
+    source
+        The SDR video file.
+    output
+        The page to write, .html.
+    at
+        Times, [hours:][minutes:]seconds with commas between; by default the longest shots' middles.
+    model
+        Name of an installed model, or the path of a .safetensors file.
+    peak
+        Brightest highlight, in nits (300 to 10000).
+    strength
+        0 is plain colour conversion, 1 the network.
+    saturation
+        Factor on chroma (0 to 4).
+    """
+    from vsdslnet.encode.settings import EncodeSettings
+
+    settings = EncodeSettings(model=model, peak_nits=peak, strength=strength, saturation=saturation)
+    try:
+        from vsdslnet.encode.preview import parse_times, write_report
+    except ImportError as error:
+        raise EngineError(f"{error.name} is not installed; pip install matplotlib") from None
+    frames = write_report(source, output, settings, at_seconds=parse_times(at) if at else [])
+    print(f"{output}: frames {', '.join(map(str, frames))}")
+
+
+@app.command(help_epilogue=EXIT_CODES)
+def info(source: Path) -> None:
+    """Say what a source holds, and whether it can be converted.
+
+    Parameters
+    ----------
+    source
+        The video file.
+    """
+    from vsdslnet.encode.probe import probe
+
+    found = probe(source)
+    rate = found.frame_rate[0] / found.frame_rate[1]
+    length = "unknown length" if found.duration_seconds is None else f"{found.duration_seconds:.3f} s"
+    turned = ", turned" if found.display_matrix else ""
+    print(f"{source}: {found.width}x{found.height}{turned}, {rate:.3f} fps, {length}; SDR, can be converted")
+
+
+@app.command(help_epilogue=EXIT_CODES)
+def models() -> None:
+    """List the installed models."""
+    from vsdslnet import weights
+
+    for name in weights.available_models():
+        file = weights.read(weights.find(name))
+        print(f"{name}: {file.config.frames} frames, {file.config.features} features, {file.sha256[:16]}")
+
+
+@app.command(help_epilogue=EXIT_CODES)
+def bench(*, width: int = 640, height: int = 360, frames: int = 8, model: str = "dslnet", device: str = "auto") -> None:
+    """Measure frames a second of the conversion alone, on a made-up clip.
+
+    Parameters
+    ----------
+    width
+        Of the clip, in pixels.
+    height
+        Of the clip, in pixels.
+    frames
+        Timed, after one that is not.
+    model
+        Name of an installed model, or the path of a .safetensors file.
+    device
+        auto, cpu or cuda.
+    """
+    from vsdslnet.encode.bench import conversion_speed
+
+    speed = conversion_speed(width=width, height=height, frames=frames, model=model, device=device)
+    print(f"{width}x{height}: {speed:.3f} fps, {width * height * speed / 1e6:.3f} Mpixel/s")
+
+
+@app.command(help_epilogue=EXIT_CODES)
 def demo(folder: Path = Path("demo")) -> None:
     """Make a small SDR clip, convert it to HDR10, and draw both.
 

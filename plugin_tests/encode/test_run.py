@@ -232,6 +232,18 @@ def test_a_stop_between_the_last_name_and_the_clearing_up_is_understood(
     assert not (tmp_path / "out.mkv.vsdslnet").exists()
 
 
+def test_a_stop_in_the_last_moment_of_clearing_up_does_not_cost_another_encode(
+    clip: Path, settings: EncodeSettings, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.mkv"
+    output.write_bytes(b"complete")
+    (tmp_path / "out.mkv.vsdslnet").mkdir()
+    (tmp_path / "out.mkv.vsdslnet" / "lock").touch()
+    with pytest.raises(OutputError, match="is there already"):
+        encode(clip, output, settings)
+    assert output.read_bytes() == b"complete"
+
+
 def test_an_existing_output_is_not_replaced_unasked(clip: Path, settings: EncodeSettings, tmp_path: Path) -> None:
     output = tmp_path / "out.mkv"
     output.write_bytes(b"precious")

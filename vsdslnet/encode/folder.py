@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vsdslnet.encode.job import PLAN_NAME
 from vsdslnet.errors import JobError
 
-__all__ = ["clear", "job_folder", "locked", "remove_if_idle", "sweep"]
+__all__ = ["clear", "holds_job", "job_folder", "locked", "remove_if_idle", "sweep"]
 
 _LOCK_NAME = "lock"
 _JOURNAL_NAME = "journal.jsonl"
@@ -42,11 +43,17 @@ def sweep(folder: Path, *, everything: bool) -> None:
             path.unlink()
 
 
+def holds_job(folder: Path) -> bool:
+    """Whether a job was begun there and not yet cleared away."""
+    return (folder / PLAN_NAME).exists() or (folder / _JOURNAL_NAME).exists()
+
+
 def clear(folder: Path) -> None:
     """Remove a finished job's folder: its journal after everything else, so that a stop is understood."""
     for path in folder.iterdir():
         if path.name not in (_JOURNAL_NAME, _LOCK_NAME):
             path.unlink()
+    (folder / _JOURNAL_NAME).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 

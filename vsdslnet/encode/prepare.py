@@ -14,7 +14,7 @@ import vsdslnet
 from vsdslnet import weights
 from vsdslnet.color.h273 import Transfer
 from vsdslnet.encode.encoders import choose_encoder
-from vsdslnet.encode.folder import job_folder, remove_if_idle
+from vsdslnet.encode.folder import holds_job, job_folder, remove_if_idle
 from vsdslnet.encode.job import PLAN_NAME, JobIdentity, JobPlan, read_plan
 from vsdslnet.encode.journal import write_durably
 from vsdslnet.encode.plan import plan_chunks
@@ -43,7 +43,7 @@ def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{output.parent}: there is no such directory; make it first")
     if output.exists() and source.exists() and output.samefile(source):
         raise OutputError(f"{output}: is the source itself; name another file")
-    if output.exists() and not overwrite and not job_folder(output).exists():
+    if output.exists() and not overwrite and not holds_job(job_folder(output)):
         raise OutputError(f"{output}: is there already; name another file or use --overwrite")
     try:
         job_folder(output).mkdir(exist_ok=True)

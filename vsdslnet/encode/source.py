@@ -15,7 +15,7 @@ import vapoursynth as vs
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.errors import ClipError, MediaError
 
-__all__ = ["Source", "deliver", "open_converted", "open_source", "scene_cuts"]
+__all__ = ["Source", "convert", "deliver", "open_converted", "open_source", "scene_cuts"]
 
 _INVALID_TIMESTAMP = -(2**63)
 # Cuts are looked for in a picture of about this height: noise is averaged away, and it is fast.
@@ -44,7 +44,11 @@ def open_source(path: Path, *, track: int, index: Path | None = None) -> Source:
 
 def open_converted(path: Path, settings: EncodeSettings, *, track: int, index: Path | None) -> vs.VideoNode:
     """The HDR clip of a source: ``core.dslnet.Convert`` with these settings."""
-    clip = _video_source(path, track, index)
+    return convert(_video_source(path, track, index), settings)
+
+
+def convert(clip: vs.VideoNode, settings: EncodeSettings) -> vs.VideoNode:
+    """``core.dslnet.Convert`` with these settings; ClipError if it refuses the clip."""
     arguments = {
         "matrix_in": settings.matrix_in,
         "transfer_in": settings.transfer_in,

@@ -1,0 +1,184 @@
+"""``vsdslnet preview``: chosen frames before and after, and their light, as one self-contained page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+import vapoursynth as vs
+from torch import Tensor
+
+from vsdslnet.encode import preview_page as page
+from vsdslnet.encode.journal import write_durably
+from vsdslnet.encode.light import frame_light_nits, with_light
+from vsdslnet.encode.probe import probe
+from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.encode.source import Source, convert, deliver, open_source, scene_cuts
+from vsdslnet.errors import ArgumentError, OutputError
+from vsdslnet.views import (
+    Picture,
+    false_colour_with_legend,
+    gamut_plot,
+    histogram_nits,
+    light_over_time,
+    picture_png,
+    pq_png,
+    sdr_to_picture,
+    tone_map_for_sdr,
+    waveform_nits,
+)
+
+__all__ = ["parse_times", "write_report"]
+
+# Frames picked by themselves, and points of the light curve: each costs a conversion.
+AUTOMATIC_FRAMES = 4
+LIGHT_POINTS = 24
+# Pictures on the page are no wider: they are inside it.
+MAX_WIDTH_PX = 1280
+_TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shot:
+    """A frame of the page: where it is, before as R'G'B' 0..1 and after as PQ, (3, H, W) fp32 each."""
+
+    frame: int
+    seconds: float
+    sdr: Tensor
+    pq: Tensor
+    light_nits: tuple[float, float]
+
+
+def parse_times(text: str) -> list[float]:
+    """``00:10:00,90,1:30.5`` -> seconds; ArgumentError for anything else."""
+    seconds = []
+    for part in text.split(","):
+        match = _TIME.fullmatch(part.strip())
+        if match is None:
+            raise ArgumentError("at", part, "times as [hours:][minutes:]seconds with commas between")
+        hours, minutes, rest = match.groups()
+        seconds.append(int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(rest))
+    return seconds
+
+
+def write_report(
+    source: Path, output: Path, settings: EncodeSettings, *, at_seconds: Sequence[float] = ()
+) -> list[int]:
+    """Write the page and return the frames it shows: those at ``at_seconds``, or some of its own choice.
+
+    MediaError or ClipError if the source can't be converted; OutputError if the page can't be written.
+    """
+    info = probe(source)
+    opened = open_source(Path(info.path), track=info.track)
+    hdr = convert(opened.clip, settings)
+    cuts = _cuts(opened.clip)
+    frames = [_frame_at(opened, seconds) for seconds in at_seconds] or _automatic(cuts, len(hdr))
+    shots = [_shot(opened, hdr, frame) for frame in frames]
+    points = _light_points(cuts, len(hdr), frames)
+    light = [_light(hdr, frame) for frame in points]
+    curve = light_over_time(
+        [_seconds(opened, frame) for frame in points],
+        [one[0] for one in light],
+        [one[1] for one in light],
+        cuts_seconds=[_seconds(opened, cut) for cut in cuts if cut],
+    )
+    text = page.page(
+        title=source.name,
+        settings=f"model {settings.model}, peak {settings.peak_nits:g} nits, strength {settings.strength:g}",
+        light=picture_png(curve),
+        sections=[_section(shot) for shot in shots],
+    )
+    try:
+        write_durably(output, text.encode())
+    except OSError as error:
+        raise OutputError(f"{output}: can't be written ({error.strerror})") from None
+    return frames
+
+
+def _cuts(clip: vs.VideoNode) -> list[int]:
+    """First frames of shots."""
+    frames = scene_cuts(clip).frames(close=True)
+    return [number for number, frame in enumerate(frames) if number == 0 or frame.props.get("_SceneChangePrev")]
+
+
+def _automatic(cuts: list[int], frames: int) -> list[int]:
+    """Middles of the longest shots, in order; evenly spread frames where there are too few shots."""
+    ends = [*cuts[1:], frames]
+    longest = sorted(zip(cuts, ends, strict=True), key=lambda shot: shot[0] - shot[1])[:AUTOMATIC_FRAMES]
+    if len(longest) < AUTOMATIC_FRAMES:
+        return sorted({frames * (2 * part + 1) // (2 * AUTOMATIC_FRAMES) for part in range(AUTOMATIC_FRAMES)})
+    return sorted((first + end) // 2 for first, end in longest)
+
+
+def _light_points(cuts: list[int], frames: int, shown: list[int]) -> list[int]:
+    """Frames whose light is drawn: shown ones, shots' first frames, and an even spread."""
+    spread = {frames * part // LIGHT_POINTS for part in range(LIGHT_POINTS)}
+    step = max(1, len(cuts) // LIGHT_POINTS)
+    return sorted(spread | set(cuts[::step]) | set(shown))
+
+
+def _frame_at(source: Source, seconds: float) -> int:
+    """The frame on screen at a time counted from the first frame."""
+    start, unit = source.timestamps[0], source.time_base
+    wanted = start + Fraction(seconds) / unit
+    number = int(np.searchsorted(source.timestamps, float(wanted), side="right")) - 1
+    if number >= len(source.timestamps) - 1 and wanted > source.timestamps[-1] + 1 / unit:
+        last = _seconds(source, len(source.timestamps) - 1)
+        raise ArgumentError("at", seconds, f"times from 0 to {last:.3f} seconds")
+    return number
+
+
+def _seconds(source: Source, frame: int) -> float:
+    return float((source.timestamps[frame] - source.timestamps[0]) * source.time_base)
+
+
+def _shot(source: Source, hdr: vs.VideoNode, number: int) -> _Shot:
+    scale = min(1.0, MAX_WIDTH_PX / hdr.width)
+    size = {"width": round(hdr.width * scale), "height": round(hdr.height * scale)}
+    with source.clip.get_frame(number) as frame:
+        untagged = frame.props.get("_Matrix", 2) == 2
+    guess = {"matrix_in": 1} if untagged and source.clip.format.color_family != vs.RGB else {}
+    return _Shot(
+        frame=number,
+        seconds=_seconds(source, number),
+        sdr=_planes(source.clip.resize.Bicubic(format=vs.RGBS, **size, **guess), number),
+        pq=_planes(hdr.resize.Bicubic(format=vs.RGBS, range_s="full", **size), number).clamp(0, 1),
+        light_nits=_light(hdr, number),
+    )
+
+
+def _planes(clip: vs.VideoNode, number: int) -> Tensor:
+    with clip.get_frame(number) as frame:
+        return torch.from_numpy(np.stack([np.asarray(frame[plane]) for plane in range(3)]))
+
+
+def _light(hdr: vs.VideoNode, number: int) -> tuple[float, float]:
+    with with_light(deliver(hdr)).get_frame(number) as frame:
+        return frame_light_nits(frame)
+
+
+def _section(shot: _Shot) -> str:
+    maximum, average = shot.light_nits
+    return page.section(
+        frame=shot.frame,
+        seconds=shot.seconds,
+        light_nits=shot.light_nits,
+        before=picture_png(sdr_to_picture(shot.sdr)),
+        after=picture_png(tone_map_for_sdr(shot.pq)),
+        hdr=pq_png(shot.pq, max_nits=maximum, average_nits=average),
+        plots={name: picture_png(picture) for name, picture in _plots(shot.pq).items()},
+    )
+
+
+def _plots(pq: Tensor) -> dict[str, Picture]:
+    return {
+        "luminance in nits": false_colour_with_legend(pq),
+        "waveform in nits": waveform_nits(pq),
+        "histogram of nits": histogram_nits(pq),
+        "CIE 1976 gamut": gamut_plot(pq),
+    }
