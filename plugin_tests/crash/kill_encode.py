@@ -115,6 +115,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--frames", type=int, default=40, help="of the clip; chunks have 8")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--model", default="dslnet", help="a small one makes this quick")
     parser.add_argument("--only-parent-too", action="store_true", help="half the kills spare the workers")
@@ -127,6 +128,7 @@ def main() -> None:
                 folder=folder,
                 model=arguments.model,
                 seed=arguments.seed,
+                frames=arguments.frames,
                 whole_tree=not arguments.only_parent_too,
             )
         )

@@ -7,6 +7,7 @@ through Ray. A chunk whose node or actor is lost goes to another.
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ __all__ = ["RayEngine"]
 # Times a chunk is tried when what works on it is lost.
 _ATTEMPTS = 4
 _POLL_SECONDS = 1.0
+_CONNECT_SECONDS = 10.0
 # Without a word from any actor and no room for one, a cluster is given this long to make room.
 _ROOM_SECONDS = 300.0
 
@@ -45,6 +47,7 @@ class RayEngine:
         self._workers = workers
         self.threads = threads or 1
         if not ray.is_initialized():
+            _check_address(address)
             try:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
             except (ConnectionError, ValueError, RuntimeError) as error:
@@ -129,6 +132,18 @@ class RayEngine:
             if state is not None:
                 progress(*state)
         return heard
+
+
+def _check_address(address: str | None) -> None:
+    """EngineError if nothing listens at host:port; Ray itself would try for minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return  # none, "auto", "local": Ray answers at once
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
+    except OSError as error:
+        text = error.strerror or str(error)
+        raise EngineError(f"address={address!r}: no Ray cluster answers there ({text})") from None
 
 
 class _ChunkActor:
