@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,15 @@ from vsdslnet.training.pool import Pool, build_pool
 from vsdslnet.training.shot import ShotMaker
 
 ARRAYS = ("sdr", "cond", "hdr", "crop", "flow")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_torch_thread() -> Iterator[None]:
+    """Small tensors on a busy machine: threads only wait for one another."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def digest(folder: Path) -> str:
@@ -96,6 +107,12 @@ def test_another_seed_gives_other_windows_and_may_not_go_on_with_this_pool(
 ) -> None:
     with pytest.raises(ArgumentError, match="differs in seed"):
         build_pool(small_recipe, data=data_folder, out=built, windows=70, seed=4)
+    (tmp_path / "other").mkdir()
+    shutil.copytree(data_folder, tmp_path / "changed")
+    shutil.copy(data_folder / "hdri" / "beta.hdr", tmp_path / "changed" / "hdri" / "alpha.hdr")
+    with pytest.raises(ArgumentError, match="differs in sources_sha256"):
+        build_pool(small_recipe, data=tmp_path / "changed", out=built, windows=70, seed=3)
+    tmp_path = tmp_path / "other"
     build_pool(small_recipe, data=data_folder, out=tmp_path, windows=2, seed=4)
     assert not np.array_equal(Pool(tmp_path)[0]["hdr"], Pool(built)[0]["hdr"])
 

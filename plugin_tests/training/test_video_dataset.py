@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,15 @@ def encode(path: Path, pictures: list[np.ndarray], *, hdr: bool) -> None:
 def sdr_of(nits: np.ndarray) -> np.ndarray:
     light = into_bt709(torch.from_numpy(np.ascontiguousarray(nits)).permute(2, 0, 1) / 400).clamp(0, 1)
     return linear_to_bt1886(light).permute(1, 2, 0).numpy()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_torch_thread() -> Iterator[None]:
+    """Small tensors on a busy machine: threads only wait for one another."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

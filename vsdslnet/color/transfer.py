@@ -44,9 +44,10 @@ _HLG_C = 0.55991073
 
 def nits_to_pq(nits: Tensor) -> Tensor:
     """Light (cd/m², 0..10000; negative counts as 0) -> PQ signal 0..1 (inverse EOTF, BT.2100 table 4)."""
-    # The power's slope at 0 is infinite: a floor far below one 16-bit code keeps gradients finite.
+    # The power's slope at 0 is infinite: a floor of a 16-bit code keeps gradients finite, and below it is black.
     y = (nits / PQ_MAX_NITS).clamp(min=1e-12).pow(_M1)
-    signal = ((_C1 + _C2 * y) / (1 + _C3 * y)).pow(_M2)
+    # c1 + c2 y over 1 + c3 y, as its distance from 1 (c1 = c3 - c2 + 1): fp32 then holds 16 bits.
+    signal = (_M2 * torch.log1p((_C3 - _C2) * (1 - y) / (1 + _C3 * y))).exp()
     return torch.where(nits > 1e-8, signal, torch.zeros_like(signal))
 
 

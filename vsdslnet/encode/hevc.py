@@ -10,6 +10,7 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from vsdslnet.errors import MediaError
 
@@ -93,8 +94,8 @@ def patch_content_light(nals: tuple[bytes, ...], payload: bytes) -> tuple[tuple[
 def split_nals(stream: bytes) -> Iterator[bytes]:
     """NAL units of a byte stream (Annex B), without start codes and trailing zeros."""
     starts = [match.end() for match in _START_CODE.finditer(stream)]
-    for start, following in zip(starts, [*(start - 3 for start in starts[1:]), len(stream)], strict=True):
-        nal = stream[start:following].rstrip(b"\0")
+    for start, following in pairwise([*starts, len(stream) + 3]):
+        nal = stream[start : following - 3].rstrip(b"\0")
         if len(nal) >= 2:
             yield nal
 

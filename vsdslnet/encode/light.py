@@ -6,8 +6,6 @@ from functools import lru_cache
 
 import vapoursynth as vs
 
-from vsdslnet.color.transfer import pq_to_nits
-
 __all__ = ["frame_light_nits", "with_light"]
 
 _MAX, _AVERAGE = "PlaneStatsMax", "PlaneStatsAverage"
@@ -35,6 +33,8 @@ def frame_light_nits(frame: vs.VideoFrame) -> tuple[float, float]:
 def _nits_of_codes() -> list[float]:
     """cd/m² of the 65,536 full-range 16-bit PQ codes."""
     import torch
+
+    from vsdslnet.color.transfer import pq_to_nits
 
     codes = torch.arange(65_536, dtype=torch.float64) / 65_535
     return [float(nits) for nits in pq_to_nits(codes)]

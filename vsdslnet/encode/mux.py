@@ -82,7 +82,7 @@ def _add_others(output: Any, source: Any, track: int) -> tuple[dict[int, Any], l
         name = f"{stream.type} stream {stream.index}"
         cover = stream.type == "video" and stream.disposition & av.stream.Disposition.attached_pic
         try:
-            if stream.type == "attachment":
+            if stream.type == "attachment" and output.format.name == "matroska":
                 copy = output.add_attachment(
                     stream.name or f"attachment-{stream.index}", stream.mimetype or "", stream.data
                 )
@@ -91,7 +91,7 @@ def _add_others(output: Any, source: Any, track: int) -> tuple[dict[int, Any], l
                 copies[stream.index] = copy
                 copy.disposition = stream.disposition
             else:
-                dropped.append(f"{name} ({'a second picture' if stream.type == 'video' else 'data'})")
+                dropped.append(f"{name} (a second picture)" if stream.type == "video" else name)
                 continue
         except (ValueError, av.FFmpegError) as error:
             dropped.append(f"{name} ({error})")

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vsdslnet.network.blocks import DepthwiseConv
+from vsdslnet.network.blocks import DepthwiseConv, he_init
 from vsdslnet.network.config import DSLNetConfig
 
 __all__ = ["DMFA", "LDOE", "MAX_OFFSET_PX", "DeformableConv", "DynamicKernel"]
@@ -73,9 +73,18 @@ class LDOE(nn.Module):
         self.depthwise_out = DepthwiseConv(features, config.kernel)
         self.up = nn.ConvTranspose2d(features, features if config.offset_conv else outputs, 4, stride=2, padding=1)
         self.offset = nn.Conv2d(features, outputs, 3, padding=1) if config.offset_conv else None
+        he_init(self)
+        self._start_from_differences(config)
         if self.offset is not None:
             nn.init.zeros_(self.offset.weight)
             nn.init.zeros_(self.offset.bias)  # type: ignore[arg-type]
+
+    @torch.no_grad()
+    def _start_from_differences(self, config: DSLNetConfig) -> None:
+        """Half of the stem's features start as differences of each frame to the centre: motion, amplified."""
+        kernels = self.stem.weight[: config.features // 2].view(-1, config.frames, 3, _TAPS, _TAPS)
+        kernels *= 4
+        kernels[:, config.radius] -= kernels.sum(dim=1)
 
     def encode(self, frames: Tensor) -> Tensor:
         """Stacked frames (N, 3F, H, W) -> half-resolution features (N, C, ceil(H/2), ceil(W/2))."""
@@ -110,7 +119,7 @@ class DeformableConv(nn.Module):
         self.frames = frames
         self.weight = nn.Parameter(torch.empty(features, 3 * frames, _TAPS, _TAPS))
         self.bias = nn.Parameter(torch.zeros(features))
-        nn.init.kaiming_uniform_(self.weight, a=5**0.5)
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
 
     def forward(self, frames: Tensor, offsets: Tensor) -> Tensor:
         """Frames (N, 3F, H, W), offsets in pixels (N, F*9*2, H, W) -> (N, C, H, W)."""

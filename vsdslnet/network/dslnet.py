@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsdslnet.color.sdr_to_hdr import bt2446a_pq, plain_pq
+from vsdslnet.network.blocks import he_init
 from vsdslnet.network.config import Base, DSLNetConfig
 from vsdslnet.network.dmfa import DMFA
 from vsdslnet.network.lkqe import LKQE
@@ -41,6 +42,9 @@ class DSLNet(nn.Module):
         self.stfm = STFM(self.config)
         self.lkqe = LKQE(self.config)
         self.head = nn.Conv2d(self.config.features, 3, 3, padding=1)
+        he_init(self.stfm.residual)
+        he_init(self.stfm.modulation)
+        he_init(self.lkqe)
         if self.config.base != "none":
             nn.init.zeros_(self.head.weight)
             nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
@@ -53,6 +57,10 @@ class DSLNet(nn.Module):
         """Whole frames (N, 2T+1, 3, H, W) -> the global conditions under which to render them."""
         encoded = self.dmfa.ldoe.encode(window.flatten(1, 2))
         return Conditions(self.stfm.condition(window), self.dmfa.ldoe.kernels(encoded))
+
+    def shared_conditions(self, whole: Tensor) -> Conditions:
+        """What whole frames, averaged down, say about any crop of theirs; the crop's kernels are its own."""
+        return Conditions(self.stfm.condition(whole), None)
 
     def render(self, window: Tensor, conditions: Conditions, boxes: list[Box] | None = None) -> Tensor:
         """Render frames, or crops of frames, under given conditions: (N, 2T+1, 3, h, w) -> (N, 3, h, w).

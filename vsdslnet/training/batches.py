@@ -36,12 +36,12 @@ class Batch(NamedTuple):
         return Batch(window, whole, self.boxes, target, flow)
 
 
-def draw_batch(pool: Pool, config: TrainConfig, step: int, rank: int = 0, processes: int = 1) -> Batch:
-    """The batch of one step: a pure function of the seed and the step.
+def draw_batch(pool: Pool, config: TrainConfig, step: int, rank: int = 0, processes: int = 1, stream: int = 0) -> Batch:
+    """The batch of one step: a pure function of the seed, the stream and the step.
 
     With several processes each gets its share of the same global batch.
     """
-    random = np.random.default_rng((config.seed, step))
+    random = np.random.default_rng((config.seed, stream, step))
     chosen = random.integers(len(pool), size=config.batch)
     draws = random.random((config.batch, 6))
     mine = slice(rank * config.batch // processes, (rank + 1) * config.batch // processes)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vsdslnet.errors import ArgumentError, MediaError
-from vsdslnet.network.dslnet import Conditions, DSLNet
+from vsdslnet.network.dslnet import DSLNet
+from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training import self_checks
 from vsdslnet.training.formulas import FORMULAS
 from vsdslnet.training.metrics import clip_pq, fidelity
@@ -137,7 +138,7 @@ def evaluate_pairs(
 @torch.inference_mode()
 def evaluate_pool(
     pool: Windows,
-    network: DSLNet,
+    network: DSLNet | WindowNetwork,
     *,
     per_group: int | None = None,
     on_picture: OnPicture | None = None,
@@ -178,10 +179,10 @@ def _tensors(window: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]
     return sdr, cond, window["hdr"].movedim(-1, -3).float() / 65535, window["crop"]
 
 
-def _render(network: DSLNet, sdr: Tensor, cond: Tensor, crop: Tensor) -> Tensor:
+def _render(network: DSLNet | WindowNetwork, sdr: Tensor, cond: Tensor, crop: Tensor) -> Tensor:
     """One window's crop under its whole view's condition, as training sees it."""
     x0, y0, x1, y1 = crop.tolist()
-    conditions = Conditions(network.stfm.condition(cond[None]), None)
+    conditions = network.shared_conditions(cond[None])
     return clip_pq(network.render(sdr[None], conditions, [(x0, y0, x1, y1)])[0])
 
 

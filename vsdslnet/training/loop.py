@@ -15,6 +15,8 @@ from torch.optim import Adam
 
 from vsdslnet import weights
 from vsdslnet.network.dslnet import DSLNet
+from vsdslnet.network.window import WindowNetwork
+from vsdslnet.training.alignment import train_alignment
 from vsdslnet.training.batches import draw_batch
 from vsdslnet.training.checkpoint import load_checkpoint, save_checkpoint
 from vsdslnet.training.fast_depthwise import use_fast_depthwise
@@ -25,16 +27,18 @@ from vsdslnet.training.validation import validate
 
 __all__ = ["rate_factor", "train"]
 
+Trainable = DSLNet | WindowNetwork
+
 
 def train(
     config: TrainConfig,
     pool: Pool,
     run: Path,
     *,
-    network: DSLNet | None = None,
+    network: Trainable | None = None,
     validation: Pool | None = None,
     stop_after: int | None = None,
-) -> DSLNet:
+) -> Trainable:
     """Train, or go on training, in the folder ``run``; returns the averaged (EMA) network.
 
     Writes ``checkpoint.pt``, ``log.jsonl`` (one line a step or validation) and ``ema.safetensors``.
@@ -47,6 +51,8 @@ def train(
     if network.config != config.network:
         config = _with_network(config, network)
     network = network.to(memory_format=torch.channels_last)
+    if config.alignment_steps and isinstance(network, DSLNet) and not (run / "checkpoint.pt").is_file():
+        train_alignment(network, pool, config)
     average = copy.deepcopy(network).requires_grad_(False)
     objective: nn.Module = Objective(use_fast_depthwise(network), config.loss)  # type: ignore[arg-type]
     optimiser: Any = Adam(_parameter_groups(network, config.optimiser), betas=config.optimiser.betas)
@@ -71,7 +77,9 @@ def train(
                 "step": step,
             }
             save_checkpoint(run / "checkpoint.pt", config, state)
-            weights.save(average, run / "ema.safetensors", notes={"training": f"step {step} of {config.steps}"})
+            if isinstance(average, DSLNet):  # the tables' rivals have no weights file
+                notes = {"training": f"step {step} of {config.steps}"}
+                weights.save(average, run / "ema.safetensors", notes=notes)
 
     saved = time.monotonic()
     while step < last:
@@ -95,7 +103,7 @@ def _step(
     objective: nn.Module,
     optimiser: Any,
     accelerator: Accelerator,
-    network: DSLNet,
+    network: Trainable,
     config: TrainConfig,
     pool: Pool,
     step: int,
@@ -128,7 +136,7 @@ def rate_factor(config: OptimiserConfig, step: int, steps: int) -> float:
     return 0.5 * (1 + float(torch.cos(torch.tensor(progress * torch.pi))))
 
 
-def _parameter_groups(network: DSLNet, config: OptimiserConfig) -> list[dict[str, Any]]:
+def _parameter_groups(network: Trainable, config: OptimiserConfig) -> list[dict[str, Any]]:
     factors = {"stfm.condition": config.condition_rate, "stfm.modulation": config.condition_rate}
     factors["dmfa.ldoe"] = config.offset_rate
     groups: dict[float, list[nn.Parameter]] = {}
@@ -145,9 +153,12 @@ def _parameter_groups(network: DSLNet, config: OptimiserConfig) -> list[dict[str
 def _average(average: nn.Module, network: nn.Module, decay: float) -> None:
     for mean, value in zip(average.parameters(), network.parameters(), strict=True):
         mean.lerp_(value, 1 - decay)
+    # Statistics of a norm are averages already.
+    for kept, statistic in zip(average.buffers(), network.buffers(), strict=True):
+        kept.copy_(statistic)
 
 
-def _with_network(config: TrainConfig, network: DSLNet) -> TrainConfig:
+def _with_network(config: TrainConfig, network: Trainable) -> TrainConfig:
     import msgspec
 
     return msgspec.structs.replace(config, network=network.config)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -9,31 +11,37 @@ from torch import Tensor, nn
 from vsdslnet.color.ictcp import nits_to_ictcp
 from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.network.dmfa import DMFA
-from vsdslnet.network.dslnet import Conditions, DSLNet, analytic_base
+from vsdslnet.network.dslnet import DSLNet, analytic_base
+from vsdslnet.network.window import WindowNetwork
+from vsdslnet.training.alignment import motion_distance
 from vsdslnet.training.batches import Batch
 from vsdslnet.training.train_config import LossConfig
 
-__all__ = ["Objective", "bright_intruder", "grey_fields", "itp_distance", "ramp_shortfall"]
+__all__ = ["Objective", "bright_intruder", "detail_distance", "grey_fields", "itp_distance", "ramp_shortfall"]
+
+_GREY_CAST_SLACK = 0.001
+"""Difference of the channels that a flat grey field may come out with: one 10-bit code."""
 
 
 class Objective(nn.Module):
     """The network and its loss as one module, so that DistributedDataParallel sees one forward."""
 
-    def __init__(self, network: DSLNet, config: LossConfig) -> None:
+    def __init__(self, network: DSLNet | WindowNetwork, config: LossConfig) -> None:
         super().__init__()
         self.network = network
         self.config = config
 
     def forward(self, batch: Batch, guard_seed: int | None = None) -> dict[str, Tensor]:
         """Every weighted term by its name, and their sum as "loss"; guards only with a ``guard_seed``."""
-        vectors = self.network.stfm.condition(batch.whole)
-        output, offsets = self._render(batch, Conditions(vectors, None))
+        output, offsets = self._render(batch, self.network.shared_conditions(batch.whole))
         weights = self.config
         terms = {"l1": weights.l1 * (output - batch.target).abs().mean()}
+        if weights.detail:
+            terms["detail"] = weights.detail * detail_distance(output, batch.target)
         if weights.itp:
             terms["itp"] = weights.itp * itp_distance(output, batch.target)
         if weights.flow and offsets is not None:
-            terms["flow"] = weights.flow * _flow_distance(offsets, batch.flow)
+            terms["flow"] = weights.flow * motion_distance(offsets, batch.flow)
         if guard_seed is not None:
             random = np.random.default_rng(guard_seed)
             if weights.steady:
@@ -43,8 +51,10 @@ class Objective(nn.Module):
         terms["loss"] = torch.stack(list(terms.values())).sum()
         return terms
 
-    def _render(self, batch: Batch, conditions: Conditions) -> tuple[Tensor, Tensor | None]:
-        """The network's output and LDOE's offsets on the way."""
+    def _render(self, batch: Batch, conditions: Any) -> tuple[Tensor, Tensor | None]:
+        """The network's output and, of DSLNet, LDOE's offsets on the way."""
+        if not isinstance(self.network, DSLNet):
+            return self.network.render(batch.window, conditions, batch.boxes), None
         offsets: list[Tensor] = []
         dmfa: DMFA = self.network.dmfa
         handle = dmfa.deform.register_forward_pre_hook(lambda _module, inputs: offsets.append(inputs[1]))
@@ -58,7 +68,7 @@ class Objective(nn.Module):
         """Shift of half the batch's crops, beyond the slack, when something bright enters elsewhere."""
         half = max(1, len(batch.boxes) // 2)
         whole = bright_intruder(batch.whole[:half], batch.boxes[:half], random)
-        conditions = Conditions(self.network.stfm.condition(whole), None)
+        conditions = self.network.shared_conditions(whole)
         other = self.network.render(batch.window[:half], conditions, batch.boxes[:half])
         return ((other - output[:half]).abs() - self.config.steady_slack).clamp(min=0).mean()
 
@@ -66,21 +76,23 @@ class Objective(nn.Module):
         """Shortfall of slope on flat fields and on ramps that stand inside the batch's real frames."""
         device = batch.window.device
         frames, radius = batch.window.shape[1], self.network.config.radius
-        fields = grey_fields(8, 32, random).to(device)
+        fields = grey_fields(4, 24, random).to(device)
         window = fields[:, None].expand(-1, frames, -1, -1, -1)
         flat = self.network(window)[..., 8:-8, 8:-8].mean(dim=(-2, -1))
         base = analytic_base(fields, self.network.config.base)[..., 8:-8, 8:-8].mean(dim=(-2, -1))
         loss = ramp_shortfall(flat[1::2] - flat[::2], base[1::2] - base[::2], self.config.ramp_slope)
+        loss = loss + (flat.amax(dim=1) - flat.amin(dim=1) - _GREY_CAST_SLACK).clamp(min=0).mean()
         start, end = np.sort(random.random(2)) if random.random() < 0.5 else (0.0, 1.0)
         line = torch.linspace(float(start), float(end), 96, device=device)
         ramp = line.expand(1, frames, 3, 32, -1)
-        conditions = Conditions(self.network.stfm.condition(batch.whole[:1]), None)
+        conditions = self.network.shared_conditions(batch.whole[:1])
         out = self.network.render(ramp, conditions, [(0.2, 0.2, 0.8, 0.8)])
         analytic = analytic_base(ramp[:, radius], self.network.config.base)
         inner = slice(8, -8)
         rise = out[..., inner, 1:][..., inner] - out[..., inner, :-1][..., inner]
         base_rise = analytic[..., inner, 1:][..., inner] - analytic[..., inner, :-1][..., inner]
-        return loss + ramp_shortfall(rise, base_rise, self.config.ramp_slope)
+        total: Tensor = loss + ramp_shortfall(rise, base_rise, self.config.ramp_slope)
+        return total
 
 
 def itp_distance(pq_a: Tensor, pq_b: Tensor) -> Tensor:
@@ -90,6 +102,14 @@ def itp_distance(pq_a: Tensor, pq_b: Tensor) -> Tensor:
         di, dt, dp = (a - b).unbind(-3)
         # The floor keeps the square root's gradient finite where both agree.
         return (di.square() + 0.25 * dt.square() + dp.square() + 1e-8).sqrt().mean()
+
+
+def detail_distance(pq_a: Tensor, pq_b: Tensor) -> Tensor:
+    """Mean absolute difference between the slopes of two PQ pictures (N, 3, H, W), over 1 and 2 px."""
+    error = pq_a - pq_b
+    slopes = [error[..., px:, :] - error[..., :-px, :] for px in (1, 2)]
+    slopes += [error[..., px:] - error[..., :-px] for px in (1, 2)]
+    return torch.stack([slope.abs().mean() for slope in slopes]).mean()
 
 
 def ramp_shortfall(rise: Tensor, base_rise: Tensor, slope: tuple[float, float]) -> Tensor:
@@ -123,12 +143,3 @@ def bright_intruder(
         patch = torch.from_numpy(color.astype(np.float32)).to(out).view(1, 3, 1, 1)
         sample[first if random.random() < 0.5 else 0 :, :, top:bottom, left : left + extent] = patch
     return out
-
-
-def _flow_distance(offsets: Tensor, flow: Tensor) -> Tensor:
-    """Mean distance in px between each frame's mean offset (N, F*9*2, H, W; y, x) and the flow (N, F, 2; x, y)."""
-    n, f, _, h, w = flow.shape
-    mean = offsets.float().reshape(n, f, 9, 2, h, w).mean(dim=2).flip(2)
-    known = torch.isfinite(flow).all(dim=2, keepdim=True)
-    distance = (mean - torch.nan_to_num(flow)).abs() * known
-    return distance.sum() / known.sum().clamp(min=1) / 2

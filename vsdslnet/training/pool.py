@@ -21,6 +21,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import cv2
 import msgspec
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ from torch import Tensor
 
 from vsdslnet.errors import ArgumentError, MediaError
 from vsdslnet.training.data_config import DataConfig, GroupConfig
+from vsdslnet.training.scenes import Scene, find_scenes
 from vsdslnet.training.shot import ShotMaker, Window
 
 __all__ = ["Pool", "build_pool", "fill_pool", "write_json", "write_shard"]
@@ -85,8 +87,6 @@ _makers: dict[bytes, ShotMaker] = {}
 
 
 def _start_worker() -> None:
-    import cv2
-
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
 
@@ -147,7 +147,12 @@ def build_pool(
         raise ArgumentError("windows", windows, "at least 1")
     task = _Task(config=config, data=str(data), out=str(out), split=split, seed=seed)
     sizes = [job.shots * config.view.crops_per_view for job in jobs]
-    identity = {"split": split, "seed": seed, "config": msgspec.to_builtins(config)}
+    identity = {
+        "split": split,
+        "seed": seed,
+        "config": msgspec.to_builtins(config),
+        "sources_sha256": _hash_of(find_scenes(data, config, split=split), data),
+    }
     return fill_pool(
         out,
         config=config,
@@ -156,6 +161,17 @@ def build_pool(
         make=lambda todo: _results(task, [jobs[number] for number in todo], workers),
         on_progress=on_progress,
     )
+
+
+def _hash_of(scenes: list[Scene], data: Path) -> str:
+    """One hash of every file the scenes are made of, by their names below the data folder."""
+    digest = hashlib.sha256()
+    for scene in scenes:
+        files = sorted(scene.path.rglob("*.png")) if scene.path.is_dir() else [scene.path]
+        for path in files:
+            digest.update(path.relative_to(data).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def fill_pool(
@@ -221,8 +237,13 @@ def _open_or_start(
 
 def _results(task: _Task, jobs: list[_Job], workers: int) -> Iterable[tuple[int, str]]:
     if workers <= 1:
+        threads = torch.get_num_threads(), cv2.getNumThreads()
         _start_worker()
-        yield from (_run_job(task, job) for job in jobs)
+        try:
+            yield from (_run_job(task, job) for job in jobs)
+        finally:
+            torch.set_num_threads(threads[0])
+            cv2.setNumThreads(threads[1])
         return
     # Spawned, not forked: torch and OpenCV have threads by now.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker) as executor:

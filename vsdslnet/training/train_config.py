@@ -21,16 +21,19 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     ``l1``           mean absolute difference in PQ: the paper's loss.
     ``itp``          mean dE_ITP / 720 (BT.2124), the colour term.
+    ``detail``       mean absolute difference of slopes in PQ: noise and blocking count, a tone that the
+                     picture leaves open does not.
     ``flow``         mean distance in px of LDOE's mean offset from the known motion.
     ``steady``       mean shift of the picture, beyond ``steady_slack``, when a bright object enters
                      elsewhere in the frame.
     ``ramp``         what the output misses of a slope between ``ramp_slope`` times the base's, on flat
-                     fields of neighbouring greys and on ramps inside real frames.
+                     fields of neighbouring greys and on ramps inside real frames; and any cast of the fields.
     ``guard_every``  steps between two that compute ``steady`` and ``ramp`` (they cost extra passes).
     """
 
     l1: float = 1.0
     itp: float = 0.35
+    detail: float = 0.0
     flow: float = 0.004
     steady: float = 1.0
     steady_slack: float = 0.001
@@ -62,6 +65,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     ``batch``             windows a step over all processes.
     ``patch_px``          side of the square crops (even).
+    ``alignment_steps``   steps of the warm-up in which LDOE alone learns the known motion.
     ``repeat_centre``     share of the windows whose neighbours are replaced by the centre frame.
     """
 
@@ -71,6 +75,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     steps: int = 4000
     batch: int = 8
     patch_px: int = 64
+    alignment_steps: int = 0
     repeat_centre: float = 0.2
     precision: Precision = "bf16"
     ema_decay: float = 0.998

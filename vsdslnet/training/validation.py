@@ -7,7 +7,8 @@ from torch import Tensor
 
 from vsdslnet.color.ictcp import delta_e_itp
 from vsdslnet.color.transfer import pq_scalar, pq_to_nits
-from vsdslnet.network.dslnet import Conditions, DSLNet
+from vsdslnet.network.dslnet import DSLNet
+from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.pool import Pool
 
 __all__ = ["Figures", "grey_ramp_codes", "render_window", "validate"]
@@ -18,7 +19,7 @@ _PEAK_PQ = pq_scalar(1000.0)
 
 
 @torch.no_grad()
-def validate(network: DSLNet, pool: Pool, windows: int) -> Figures:
+def validate(network: DSLNet | WindowNetwork, pool: Pool, windows: int) -> Figures:
     """Figures over ``windows`` windows of every group of a pool, and of the self-checks under "checks"."""
     figures: Figures = {}
     for group, members in pool.groups.items():
@@ -28,7 +29,9 @@ def validate(network: DSLNet, pool: Pool, windows: int) -> Figures:
     return figures
 
 
-def render_window(network: DSLNet, item: dict[str, Tensor], *, repeat_centre: bool = False) -> tuple[Tensor, Tensor]:
+def render_window(
+    network: DSLNet | WindowNetwork, item: dict[str, Tensor], *, repeat_centre: bool = False
+) -> tuple[Tensor, Tensor]:
     """A pool's window through the network: output and target PQ, both (3, H, W) within 0..PQ(1000)."""
     window = item["sdr"].permute(0, 3, 1, 2)[None].float() / 255
     whole = item["cond"].permute(0, 3, 1, 2)[None].float() / 255
@@ -36,14 +39,14 @@ def render_window(network: DSLNet, item: dict[str, Tensor], *, repeat_centre: bo
         radius = network.config.radius
         window = window[:, radius : radius + 1].expand_as(window)
         whole = whole[:, radius : radius + 1].expand_as(whole)
-    conditions = Conditions(network.stfm.condition(whole), None)
+    conditions = network.shared_conditions(whole)
     x0, y0, x1, y1 = item["crop"].tolist()
     output = network.render(window, conditions, [(x0, y0, x1, y1)])[0]
     target = item["hdr"].permute(2, 0, 1).float() / 65535
     return output.clamp(0, _PEAK_PQ), target.clamp(0, _PEAK_PQ)
 
 
-def _group(network: DSLNet, items: list[dict[str, Tensor]]) -> dict[str, float]:
+def _group(network: DSLNet | WindowNetwork, items: list[dict[str, Tensor]]) -> dict[str, float]:
     rows = []
     for item in items:
         output, target = render_window(network, item)
@@ -68,7 +71,7 @@ def _psnr(a: Tensor, b: Tensor) -> float:
 
 
 @torch.no_grad()
-def grey_ramp_codes(network: DSLNet, levels: int = 256, size: int = 24) -> Tensor:
+def grey_ramp_codes(network: DSLNet | WindowNetwork, levels: int = 256, size: int = 24) -> Tensor:
     """10-bit PQ codes of flat grey fields, black to white, read in the middle: (levels, 3)."""
     out = []
     for chunk in torch.split(torch.linspace(0, 1, levels), 32):
@@ -77,7 +80,7 @@ def grey_ramp_codes(network: DSLNet, levels: int = 256, size: int = 24) -> Tenso
     return torch.cat(out)
 
 
-def _checks(network: DSLNet) -> dict[str, float]:
+def _checks(network: DSLNet | WindowNetwork) -> dict[str, float]:
     codes = grey_ramp_codes(network)
     rise = codes[1:] - codes[:-1]
     return {

@@ -1,0 +1,99 @@
+"""The command: one line and a documented exit code for everything that can go wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from plugin_tests.encode.conftest import Command
+from plugin_tests.encode.media import make_clip, video_times
+from plugin_tests.encode.test_probe import bad_source
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], code: int, says: str) -> None:
+    assert done.returncode == code, done.stderr
+    [line] = done.stderr.strip().splitlines()
+    assert line.startswith("vsdslnet: ")
+    assert says in line
+    assert done.stdout == ""
+
+
+def test_help_tells_the_exit_codes(command: Command) -> None:
+    done = command("encode", "--help")
+    assert done.returncode == 0
+    words = " ".join(done.stdout.split())
+    assert "Exit codes: 0 done" in words
+    assert "--chunk-frames" in words
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--crf", "99"], "crf=99"),
+        (["--no-such-option"], "no-such-option"),
+        (["--peak", "20"], "peak=20"),
+        (["--params", "max-cll=1,1"], "params='max-cll'"),
+        (["--workers", "0"], "workers=0"),
+        (["--codec", "mpeg2"], "mpeg2"),
+    ],
+)
+def test_a_wrong_argument_is_code_2(
+    arguments: list[str], says: str, command: Command, clip: Path, tmp_path: Path
+) -> None:
+    assert_one_line(command("encode", clip, "-o", tmp_path / "out.mkv", "-q", *arguments), 2, says)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["missing", "directory", "text", "audio", "hdr", "interlaced"])
+def test_a_bad_source_is_code_3(kind: str, command: Command, tmp_path: Path) -> None:
+    source = bad_source(kind, tmp_path)
+    assert_one_line(command("encode", source, "-o", tmp_path / "out.mkv", "-q"), 3, str(source))
+    assert not (tmp_path / "out.mkv").exists()
+    assert not (tmp_path / "out.mkv.vsdslnet").exists()
+
+
+def test_a_bad_output_is_code_4(command: Command, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "is.mkv").write_bytes(b"there")
+    for output, says in (
+        (tmp_path / "is.mkv", "is there already"),
+        (tmp_path / "no" / "out.mkv", "no such directory"),
+        (clip, "is the source itself"),
+    ):
+        assert_one_line(command("encode", clip, "-o", output, "-q"), 4, says)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+@pytest.mark.parametrize(("options", "says"), [("ro", "can't be written to"), ("size=8k", "no space is left")])
+def test_a_read_only_or_full_target_is_code_4(
+    options: str, says: str, command: Command, clip: Path, tmp_path: Path
+) -> None:
+    mounted = ["mount", "-t", "tmpfs", "-o", options, "none", str(tmp_path)]
+    if subprocess.run(mounted, check=False).returncode:
+        pytest.skip("no tmpfs can be mounted here")
+    try:
+        assert_one_line(command("encode", clip, "-o", tmp_path / "out.mkv", "-q"), 4, says)
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_an_unknown_model_is_code_6(command: Command, clip: Path, tmp_path: Path) -> None:
+    done = command("encode", clip, "-o", tmp_path / "out.mkv", "-q", "--model", "no-such-model")
+    assert_one_line(done, 6, "no-such-model")
+
+
+def test_json_lines_tell_the_whole_story(command: Command, small_model: str, tmp_path: Path) -> None:
+    source, output = make_clip(tmp_path / "in.mkv", frames=20), tmp_path / "out.mkv"
+    options = ["--model", small_model, "--chunk-frames", 8, "--preset", "draft", "--json-lines"]
+    done = command("encode", source, "-o", output, *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    names = [event["event"] for event in events]
+    assert names[0] == "scanning"
+    assert names[-2:] == ["muxing", "done"]
+    assert [event["chunk"] for event in events if event["event"] == "chunk"] == [0, 1, 2]
+    assert events[-1]["frames"] == len(video_times(output)) == 20

@@ -1,0 +1,38 @@
+"""Memory stays within its bounds, measured in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+MEASURE = """
+import resource, sys, torch
+from vsdslnet.inference.layers import Target
+from vsdslnet.inference.torch_engine import TorchEngine
+from vsdslnet.network.dslnet import DSLNet
+
+width, height, dtype = int(sys.argv[1]), int(sys.argv[2]), getattr(torch, sys.argv[3])
+engine = TorchEngine(DSLNet().eval(), target=Target(torch.device("cpu"), dtype))
+engine(torch.rand(5, 3, 64, 64))
+window = torch.rand(5, 3, height, width)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+engine(window)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("width", "height", "dtype", "limit_mib"),
+    [
+        # The stream is full after some 20 strips, so that half a 1080p frame shows a whole one's peak.
+        (1920, 704, "bfloat16", 1536),
+        (1920, 704, "float32", 1536),
+    ],
+)
+def test_peak_above_the_base(width: int, height: int, dtype: str, limit_mib: int) -> None:
+    command = [sys.executable, "-c", MEASURE, str(width), str(height), dtype]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    assert int(done.stdout) / 1024 <= limit_mib

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""The paper's tables: train its variants and rivals alike, measure them alike, write Markdown and a plot.
+
+    python scripts/ablate.py --list
+    python scripts/ablate.py dslnet m0 m1 --pool POOL --validation VALIDATION --out out/tables
+    python scripts/ablate.py all --schedule paper --steps 350000 --batch 16 --patch 160 --base none ...
+
+Start it again with the same arguments and it goes on where it was; behind ``nohup ... &`` it runs in the
+background. The last line is the paper's own schedule, for a machine that can.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import get_args
+
+from vsdslnet.errors import ArgumentError, DslnetError
+from vsdslnet.network.config import Base
+from vsdslnet.network.variants import VARIANTS, build_variant, count_parameters
+
+
+def main() -> None:
+    """Parse; list, or train and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("variants", nargs="*", help="names (see --list), or all")
+    parser.add_argument("--list", action="store_true", help="print every name with its parameters, and end")
+    parser.add_argument("--pool", type=Path, help="folder made by build_dataset.py")
+    parser.add_argument("--validation", type=Path, help="validation pool")
+    parser.add_argument("--out", type=Path, default=Path("out/tables"), help="folder for runs, tables and plot")
+    parser.add_argument("--schedule", default="paper", help="a schedule's name or a .toml file, scaled to --steps")
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--patch", type=int, default=64, help="side of the training crops in pixels")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--windows", type=int, default=20, help="validation windows measured of each group")
+    parser.add_argument("--base", choices=get_args(Base), default="bt2446a", help="what all networks correct")
+    arguments = parser.parse_args()
+    try:
+        if arguments.list:
+            print_list()
+        else:
+            run(arguments)
+    except DslnetError as error:
+        raise SystemExit(f"ablate: {error}") from None
+
+
+def print_list() -> None:
+    """Every variant's name, table, parameters, and how far they are from the paper's."""
+    for name, variant in VARIANTS.items():
+        parameters = count_parameters(build_variant(name))
+        paper = variant.paper_parameters
+        beside = "" if paper is None else f"paper {paper / 1e6:g}M, {parameters / paper - 1:+.1%}"
+        print(f"{name:16} table {variant.table:8} {parameters:>11,}  {variant.what:45} {beside}".rstrip())
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train, measure, write ``tables.md``, ``figures.json`` and ``figures.png``."""
+    import msgspec
+
+    from vsdslnet.training.comparison import compare, scaled_schedule
+    from vsdslnet.training.paper_tables import as_markdown, plot_figures
+    from vsdslnet.training.pool import Pool
+    from vsdslnet.training.train_config import load_schedule
+
+    names = list(VARIANTS) if arguments.variants == ["all"] else arguments.variants
+    unknown = [name for name in names if name not in VARIANTS]
+    if unknown or not names:
+        raise ArgumentError("variants", unknown or names, f"names of {', '.join(VARIANTS)}, or all")
+    if arguments.pool is None or arguments.validation is None:
+        raise ArgumentError("--pool, --validation", None, "two folders made by scripts/build_dataset.py")
+    config = scaled_schedule(
+        load_schedule(arguments.schedule),
+        steps=arguments.steps,
+        batch=arguments.batch,
+        patch_px=arguments.patch,
+        base=arguments.base,
+    )
+    pool, validation = Pool(arguments.pool), Pool(arguments.validation)
+    seeds, windows = arguments.seeds, arguments.windows
+    figures = compare(names, config, pool, validation, arguments.out, seeds=seeds, windows=windows)
+    note = (
+        f"{config.steps} steps of {config.batch} crops of {config.patch_px} px (the paper: 350,000 steps), "
+        f"base {arguments.base}, seeds {', '.join(map(str, seeds))}, up to {windows} validation windows a group. "
+        "Figures in brackets are the paper's, on its own data."
+    )
+    markdown = as_markdown(figures, note=note)
+    (arguments.out / "tables.md").write_text(markdown, encoding="utf-8")
+    (arguments.out / "figures.json").write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
+    plot_figures(figures, arguments.out / "figures.png")
+    print(markdown)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""A large depthwise convolution as a dense one over 4x4 blocks of pixels, for processors with bf16 products.
+
+A depthwise convolution has one product a value and a tap, so matrix instructions can't help it: in bf16 it
+runs no faster than in fp32. Gathered into blocks, the 16 pixels of a channel are 16 channels in and 16 out
+of a grouped convolution with a fourth of the taps a side. That takes 400 products instead of 289 (for
+17x17), at three times the speed.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["block_weight", "depthwise_in_blocks"]
+
+_SIDE = 4
+_PIXELS = _SIDE * _SIDE
+
+
+def block_weight(weight: Tensor) -> Tensor:
+    """Depthwise weight (C, 1, k, k) -> the grouped weight (C * 16, 16, b, b) of the same map on blocks.
+
+    k // 2 has to be a multiple of 4, so that blocks of the output lie over blocks of the input.
+    """
+    channels, _, kernel, _ = weight.shape
+    blocks = 2 * (kernel // 2 // _SIDE) + 1
+    # Output pixel o of a block sees input pixel i of the block b further on through tap 4 b + i - o.
+    out, block, pixel = (torch.arange(count) for count in (_SIDE, blocks, _SIDE))
+    tap = _SIDE * block[None, None, :] + pixel[None, :, None] - out[:, None, None]
+    inside = (tap >= 0) & (tap < kernel)
+    tap = tap.clamp(0, kernel - 1)
+    rows, columns = tap[:, None, :, None, :, None], tap[None, :, None, :, None, :]
+    mask = inside[:, None, :, None, :, None] & inside[None, :, None, :, None, :]
+    full = weight.cpu()[:, 0][:, rows, columns] * mask
+    return full.reshape(channels * _PIXELS, _PIXELS, blocks, blocks).to(weight.device)
+
+
+def depthwise_in_blocks(x: Tensor, weight: Tensor, bias: Tensor | None, radius: int) -> Tensor:
+    """Rows (1, C, n + 2 radius, W) in channels-last -> (1, C, n, W); the columns are zero padded.
+
+    ``weight`` is :func:`block_weight`'s; ``bias`` (C * 16) holds each channel's value 16 times.
+    """
+    _, channels, height, width = x.shape
+    down, across = -height % _SIDE, -width % _SIDE
+    if down or across:
+        x = F.pad(x, (0, across, 0, down)).contiguous(memory_format=torch.channels_last)
+    tall, wide = (height + down) // _SIDE, (width + across) // _SIDE
+    pixels = x.permute(0, 2, 3, 1).reshape(tall, _SIDE, wide, _SIDE, channels)
+    # In two steps, blocks together and then pixels innermost: one step would be four times as slow.
+    gathered = pixels.permute(0, 2, 1, 3, 4).reshape(-1, _PIXELS, channels).transpose(1, 2).contiguous()
+    blocks = gathered.view(1, tall, wide, channels * _PIXELS).permute(0, 3, 1, 2)
+    y = F.conv2d(blocks, weight, bias, padding=(0, radius // _SIDE), groups=channels)
+    return F.pixel_shuffle(y, _SIDE)[..., : height - 2 * radius, :width]

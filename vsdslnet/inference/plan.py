@@ -1,0 +1,76 @@
+"""How a frame is cut for the memory there is: a pure plan, no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+__all__ = ["FramePlan", "cpu_rows", "estimate_bytes", "plan_frame"]
+
+_CPU_STRIP_PX = 1920 * 32
+"""Pixels a strip should have on a CPU: fewer leave threads idle, more leave the caches."""
+_CPU_ROWS = 32, 128
+_LEAST_ROWS = 8
+_LEAST_COLUMNS = 64
+_LIVE_STRIPS = 76
+"""Strips of one layer's activations alive at once in the whole stream, measured, with their context."""
+
+
+@dataclass(frozen=True)
+class FramePlan:
+    """Work on a frame in bands of ``columns``, each from top to bottom in strips of ``rows`` (both even)."""
+
+    width: int
+    columns: int
+    rows: int
+
+    @property
+    def bands(self) -> list[tuple[int, int]]:
+        """The (left, right) of every band."""
+        return [(left, min(left + self.columns, self.width)) for left in range(0, self.width, self.columns)]
+
+    def smaller(self) -> FramePlan | None:
+        """About half the memory, or None where there is nothing left to halve."""
+        if self.rows > _LEAST_ROWS:
+            return replace(self, rows=max(_LEAST_ROWS, _even(self.rows // 2)))
+        columns = _even(min(self.columns, self.width) // 2)
+        return replace(self, columns=columns) if columns >= _LEAST_COLUMNS else None
+
+
+def cpu_rows(width: int) -> int:
+    """The strip height that runs fastest on a CPU for frames this wide."""
+    least, most = _CPU_ROWS
+    return min(most, max(least, _CPU_STRIP_PX // width // 4 * 4))
+
+
+def plan_frame(
+    *,
+    width: int,
+    height: int,
+    rows: int,
+    budget_bytes: int,
+    bytes_per_pixel: int,
+    tile: tuple[int, int] | None = None,
+) -> FramePlan:
+    """Plan a frame in strips of at most ``rows`` so that its activations fit ``budget_bytes``.
+
+    ``bytes_per_pixel`` is one layer's activation (features times bytes a value). ``tile`` (width, height)
+    is taken as it is, made even; without one the strips shrink first, for bands cost a halo each.
+    """
+    if tile is not None:
+        return FramePlan(width, _even(tile[0]), _even(tile[1]))
+    plan = FramePlan(width, _even(width), min(rows, _even(height)))
+    while estimate_bytes(plan, bytes_per_pixel) > budget_bytes:
+        smaller = plan.smaller()
+        if smaller is None:
+            break
+        plan = smaller
+    return plan
+
+
+def estimate_bytes(plan: FramePlan, bytes_per_pixel: int) -> int:
+    """Roughly what the activations of a plan take at once."""
+    return _LIVE_STRIPS * (plan.rows + _LEAST_ROWS) * min(plan.columns, plan.width) * bytes_per_pixel
+
+
+def _even(side: int) -> int:
+    return max(2, side + side % 2)

@@ -1,0 +1,135 @@
+"""Train networks of the paper's tables alike, measure them alike: same data, seed, steps and schedule."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+import torch
+
+from vsdslnet.network.config import Base
+from vsdslnet.network.dslnet import DSLNet
+from vsdslnet.network.variants import VARIANTS, build_variant, count_parameters
+from vsdslnet.network.window import WindowNetwork
+from vsdslnet.training.loop import train
+from vsdslnet.training.metrics import delta_e_mean, mean_by_name, psnr_db, sr_sim
+from vsdslnet.training.paper_tables import Figures
+from vsdslnet.training.pool import Pool
+from vsdslnet.training.train_config import LossConfig, TrainConfig
+from vsdslnet.training.validation import render_window
+
+__all__ = ["compare", "frame_seconds", "measure", "scaled_schedule"]
+
+_FRAME_PX = (270, 480)
+
+
+def scaled_schedule(config: TrainConfig, *, steps: int, batch: int, patch_px: int, base: Base) -> TrainConfig:
+    """A schedule with another number of steps: halvings keep their place in the run.
+
+    What the tables compare is the paper's training, so the loss is L1 alone and one rate serves all
+    parameters of all networks. ``base`` is what all of them correct ("none": the paper's letter).
+    """
+    optimiser = msgspec.structs.replace(
+        config.optimiser,
+        halve_at=tuple(round(at * steps / config.steps) for at in config.optimiser.halve_at),
+        warmup_steps=min(config.optimiser.warmup_steps, max(1, steps // 10)),
+        condition_rate=1.0,
+        offset_rate=1.0,
+    )
+    return msgspec.structs.replace(
+        config,
+        network=msgspec.structs.replace(config.network, base=base),
+        optimiser=optimiser,
+        loss=LossConfig(l1=1.0, itp=0.0, flow=0.0, steady=0.0, ramp=0.0),
+        steps=steps,
+        batch=batch,
+        patch_px=patch_px,
+    )
+
+
+def compare(
+    names: Iterable[str],
+    config: TrainConfig,
+    pool: Pool,
+    validation: Pool,
+    out: Path,
+    *,
+    seeds: Sequence[int],
+    windows: int,
+    frame_px: tuple[int, int] = _FRAME_PX,
+) -> list[Figures]:
+    """Train and measure every variant with every seed; goes on where it was stopped.
+
+    Each run has its folder ``out/<name>/seed<seed>`` with checkpoint, log and ``figures.json``.
+    ``windows`` bounds the validation windows a group; ``frame_px`` (height, width) is what is timed.
+    """
+    figures = []
+    for seed in seeds:
+        for name in names:
+            run = out / name / f"seed{seed}"
+            own = msgspec.structs.replace(config, seed=seed, network=VARIANTS[name].config(config.network))
+            torch.manual_seed(seed)
+            network = train(own, pool, run, network=build_variant(name, config.network))
+            figures.append(_figures(name, own, network, validation, run, windows, frame_px))
+    return figures
+
+
+def _figures(
+    name: str,
+    config: TrainConfig,
+    network: DSLNet | WindowNetwork,
+    validation: Pool,
+    run: Path,
+    windows: int,
+    frame_px: tuple[int, int],
+) -> Figures:
+    path = run / "figures.json"
+    if path.is_file():
+        known = msgspec.json.decode(path.read_bytes(), type=Figures)
+        if (known.steps, known.windows) == (config.steps, windows):
+            return known
+    figures = Figures(
+        variant=name,
+        seed=config.seed,
+        steps=config.steps,
+        parameters=count_parameters(network),
+        windows=windows,
+        **measure(network, validation, windows),
+        frame_seconds=round(frame_seconds(network, frame_px), 3),
+    )
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
+    return figures
+
+
+@torch.no_grad()
+def measure(network: DSLNet | WindowNetwork, pool: Pool, windows: int) -> dict[str, float]:
+    """PSNR, SR-SIM and dE_ITP of PQ within [0, 1000 cd/m²], means over ``windows`` windows of each group."""
+    network.eval()
+    rows = []
+    for members in pool.groups.values():
+        stride = max(1, len(members) // windows)
+        for index in members[::stride][:windows]:
+            pq, target = render_window(network, pool[index])
+            rows.append(
+                {
+                    "psnr_db": psnr_db(pq, target),
+                    "sr_sim": sr_sim(pq, target),
+                    "delta_e_itp": delta_e_mean(pq, target),
+                }
+            )
+    return mean_by_name(rows)
+
+
+@torch.no_grad()
+def frame_seconds(network: DSLNet | WindowNetwork, frame_px: tuple[int, int]) -> float:
+    """Seconds for one frame of (height, width), fp32, channels-last: the best of three after a warm-up."""
+    network.eval()
+    window = torch.rand(1, network.config.frames, 3, *frame_px)
+    seconds = []
+    for _ in range(4):
+        begin = time.perf_counter()
+        network(window)
+        seconds.append(time.perf_counter() - begin)
+    return min(seconds[1:])
