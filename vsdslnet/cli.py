@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Group, Parameter
 from rich.console import Console
@@ -21,6 +21,9 @@ from vsdslnet.errors import (
     OutputError,
     WeightsError,
 )
+
+if TYPE_CHECKING:
+    from vsdslnet.encode.engine import ChunkEngine
 
 __all__ = ["app", "main"]
 
@@ -68,7 +71,8 @@ def encode(
     crf: Annotated[float | None, Parameter(group=_ENCODER)] = None,
     params: Annotated[str, Parameter(group=_ENCODER)] = "",
     chunk_frames: Annotated[int, Parameter(group=_RUN)] = 120,
-    workers: Annotated[int, Parameter(group=_RUN)] = 1,
+    workers: Annotated[int | None, Parameter(group=_RUN)] = None,
+    threads: Annotated[int | None, Parameter(group=_RUN)] = None,
     device: Annotated[str, Parameter(group=_RUN)] = "auto",
     device_index: Annotated[int, Parameter(group=_RUN)] = 0,
     precision: Annotated[str, Parameter(group=_RUN)] = "auto",
@@ -126,7 +130,10 @@ def encode(
     chunk_frames
         Most frames in a chunk: what a crash can cost.
     workers
-        Processes side by side on this machine.
+        Processes side by side: 1 on this machine, or as many as a Ray cluster has room for.
+    threads
+        Each of them computes with; by default the cores divided by the workers. A job that goes on keeps
+        the number it began with.
     device
         auto, cpu or cuda.
     device_index
@@ -185,7 +192,7 @@ def encode(
             source,
             output,
             settings,
-            engine=_engine(engine, workers, address),
+            engine=_engine(engine, workers, threads, address),
             reporter=reporter,
             restart=restart,
             overwrite=overwrite,
@@ -228,12 +235,18 @@ def demo(folder: Path = Path("demo")) -> None:
     print(before_after_png(sdr, folder / "dusk_before_after.png"))
 
 
-def _engine(name: str, workers: int, address: str | None) -> object:
-    if not 1 <= workers <= 256:
-        raise ArgumentError("workers", workers, "1 to 256 processes")
+def _engine(name: str, workers: int | None, threads: int | None, address: str | None) -> ChunkEngine:
+    if workers is not None and not 1 <= workers <= 4096:
+        raise ArgumentError("workers", workers, "1 to 4096 processes")
+    if threads is not None and not 1 <= threads <= 1024:
+        raise ArgumentError("threads", threads, "1 to 1024 threads")
+    if name == "ray":
+        from vsdslnet.encode.ray_engine import RayEngine
+
+        return RayEngine(address=address, workers=workers, threads=threads)
     from vsdslnet.encode.local import LocalEngine
 
-    return LocalEngine(workers=workers)
+    return LocalEngine(workers=workers or 1, threads=threads)
 
 
 def main(arguments: list[str] | None = None) -> None:

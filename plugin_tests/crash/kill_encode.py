@@ -89,6 +89,7 @@ def run(
             met["kills"] += 1
             in_a_row += 1
             met["kills with finished chunks"] += bool(finished_chunks(output))
+            print(json.dumps(met), flush=True)
         else:
             assert code == 0, f"exit code {code}"
             assert decoded_video(output) == whole, "the picture differs from the uninterrupted one"

@@ -21,6 +21,8 @@ TICKS = 24_000
 class InProcessEngine:
     """Makes the chunks here, at most ``limit`` of them before it fails; counts those it made."""
 
+    threads = 1
+
     def __init__(self, *, limit: int | None = None) -> None:
         self.made: list[int] = []
         self._limit = limit

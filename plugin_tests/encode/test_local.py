@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from plugin_tests.encode.media import InProcessEngine, decoded_video, make_clip
+from plugin_tests.encode.media import decoded_video, make_clip
 from vsdslnet.encode.chunks import Progress
 from vsdslnet.encode.job import JobPlan
 from vsdslnet.encode.journal import ChunkResult
@@ -52,9 +52,9 @@ def encode(source: Path, output: Path, settings: EncodeSettings, engine: Any, re
 def test_a_dead_worker_is_replaced_and_the_file_is_the_same(
     clip: Path, settings: EncodeSettings, tmp_path: Path
 ) -> None:
-    encode(clip, tmp_path / "whole.mkv", settings, InProcessEngine())
+    encode(clip, tmp_path / "whole.mkv", settings, LocalEngine(threads=1))
     murderer = Murderer(1)
-    encode(clip, tmp_path / "out.mkv", settings, LocalEngine(workers=2), murderer)
+    encode(clip, tmp_path / "out.mkv", settings, LocalEngine(workers=2, threads=1), murderer)
     assert murderer.left == 0
     assert decoded_video(tmp_path / "out.mkv") == decoded_video(tmp_path / "whole.mkv")
     assert workers() == []
@@ -71,6 +71,8 @@ def test_a_chunk_that_kills_every_worker_stops_the_job_in_one_line(
 
 class _WithoutSource:
     """The local engine, with the source gone before it starts."""
+
+    threads = 1
 
     def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
         Path(plan.source.path).unlink()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import time
+import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import numpy as np
 import vapoursynth as vs
 
 from vsdslnet.encode import av1, hevc
-from vsdslnet.encode.encoders import open_encoder
+from vsdslnet.encode.encoders import Picture, open_encoder
 from vsdslnet.encode.job import JobPlan
 from vsdslnet.encode.journal import ChunkResult, chunk_path, file_sha256, finish_durably
 from vsdslnet.encode.light import frame_light_nits, with_light
@@ -33,14 +32,6 @@ _FRAMES_AHEAD = 4
 _CACHE_MEBIBYTES = 1024
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Picture:
-    width: int
-    height: int
-    frame_rate: Fraction
-    sample_aspect: Fraction
-
-
 class ChunkMaker:
     """Opens a job's source once, then makes any of its chunks; the same result wherever it runs."""
 
@@ -53,7 +44,7 @@ class ChunkMaker:
         if len(converted) != plan.frames:
             raise JobError(f"the source has {len(converted)} frames here, the plan says {plan.frames}; use --restart")
         self._clip = with_light(deliver(converted))
-        self._picture = _Picture(
+        self._picture = Picture(
             width=self._clip.width,
             height=self._clip.height,
             frame_rate=plan.frame_rate,
@@ -64,7 +55,7 @@ class ChunkMaker:
         """Make a chunk and give its file the final name; JobError if that can't be done."""
         started = time.monotonic()
         final = chunk_path(self._folder, chunk.index, self._plan.suffix)
-        partial = final.with_name(f".{final.name}.{os.getpid()}.partial")
+        partial = final.with_name(f".{final.name}.{uuid.uuid4().hex}.partial")
         digest = hashlib.sha256()
         brightest = highest_average = 0.0
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -39,7 +40,8 @@ _X265_PRESETS = {"draft": ("veryfast", 22.0), "balanced": ("medium", 18.0), "arc
 _SVT_PRESETS = {"draft": ("10", 32.0), "balanced": ("7", 26.0), "archive": ("4", 18.0)}
 
 
-class Picture(Protocol):
+@dataclass(frozen=True, kw_only=True)
+class Picture:
     """What an encoder has to know about the picture."""
 
     width: int
@@ -146,7 +148,7 @@ class _PyavEncoder:
         picture = av.VideoFrame(frame.width, frame.height, "yuv420p10le")
         for number, plane in enumerate(picture.planes):
             source = np.asarray(frame[number])
-            rows = np.frombuffer(plane, np.uint16).reshape(plane.height, -1)  # type: ignore[call-overload]
+            rows = np.frombuffer(plane, np.uint16).reshape(plane.height, -1)
             rows[:, : source.shape[1]] = source
         picture.pts, picture.time_base = self._fed, self._context.time_base
         self._fed += 1

@@ -15,7 +15,12 @@ __all__ = ["ChunkEngine"]
 
 
 class ChunkEngine(Protocol):
-    """Makes chunks, wherever; the files lie in the job's folder when their results are given out."""
+    """Makes chunks, wherever; the files lie in the job's folder when their results are given out.
+
+    ``threads``: that a new job's chunks are to be made with, each. A job that goes on keeps its number.
+    """
+
+    threads: int
 
     def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
         """Results in the order they are finished. JobError, MediaError, ... if it can't go on.

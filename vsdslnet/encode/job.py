@@ -45,11 +45,16 @@ class JobIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class JobPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A whole job. ``timestamps`` in units of ``time_base`` seconds, one a frame, strictly rising."""
+    """A whole job.
+
+    ``threads``        each maker of chunks computes with: another number may change the last bit.
+    ``timestamps``     in units of ``time_base`` seconds, one a frame, strictly rising.
+    """
 
     identity: JobIdentity
     source: SourceInfo
     encoder: str
+    threads: int
     time_base: tuple[int, int]
     timestamps: list[int]
     chunks: list[Chunk]

@@ -88,7 +88,7 @@ class Journal:
             return []
         try:
             lines = self._path.read_bytes().splitlines()
-            return [msgspec.json.decode(line, type=_Entry) for line in lines if line]  # type: ignore[arg-type]
+            return [msgspec.json.decode(line, type=_Entry) for line in lines if line]
         except msgspec.MsgspecError as error:
             raise JobError(f"{self._path} is damaged ({error}); use --restart to start anew") from None
 

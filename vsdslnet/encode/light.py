@@ -26,7 +26,7 @@ def with_light(delivered: vs.VideoNode) -> vs.VideoNode:
 
 def frame_light_nits(frame: vs.VideoFrame) -> tuple[float, float]:
     """(brightest pixel, frame average) of a frame of :func:`with_light`, in cd/m²."""
-    return float(frame.props[_MAX]), float(frame.props[_AVERAGE])  # type: ignore[arg-type]
+    return float(frame.props[_MAX]), float(frame.props[_AVERAGE])
 
 
 @lru_cache(maxsize=1)

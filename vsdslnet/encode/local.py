@@ -15,13 +15,12 @@ from pathlib import Path
 
 import msgspec
 
-from vsdslnet import errors
 from vsdslnet.encode.chunks import Progress
 from vsdslnet.encode.job import JobPlan
 from vsdslnet.encode.journal import ChunkResult
 from vsdslnet.encode.plan import Chunk
 from vsdslnet.encode.worker import Done, Event, Failed, Working
-from vsdslnet.errors import DslnetError, JobError
+from vsdslnet.errors import JobError
 
 __all__ = ["LocalEngine"]
 
@@ -32,25 +31,25 @@ _ATTEMPTS = 3
 class LocalEngine:
     """Runs ``workers`` processes side by side; one is right for a GPU and for most CPUs."""
 
-    def __init__(self, *, workers: int = 1) -> None:
+    def __init__(self, *, workers: int = 1, threads: int | None = None) -> None:
         self._workers = workers
+        self.threads = threads or max(1, (os.cpu_count() or 1) // workers)
 
     def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
         """See :class:`~vsdslnet.encode.engine.ChunkEngine`."""
         waiting = deque(chunks)
         attempts: dict[int, int] = {}
         events: queue.SimpleQueue[tuple[_Worker, Event | None]] = queue.SimpleQueue()
-        threads = None if self._workers == 1 else max(1, (os.cpu_count() or 1) // self._workers)
         live: set[_Worker] = set()
         try:
             for _ in range(min(self._workers, len(waiting))):
-                live.add(_Worker(folder, events, threads))
+                live.add(_Worker(folder, events, plan.threads))
             while live:
                 worker, event = events.get()
                 if isinstance(event, Working):
                     progress(event.index, event.frames, event.max_nits)
                 elif isinstance(event, Failed):
-                    raise _revive(event)
+                    raise event.error()
                 elif event is None:
                     live.discard(worker)
                     if worker.chunk is None and not waiting:
@@ -58,7 +57,7 @@ class LocalEngine:
                     _count_attempt(attempts, worker)
                     if worker.chunk is not None:
                         waiting.appendleft(worker.chunk)
-                    live.add(_Worker(folder, events, threads))
+                    live.add(_Worker(folder, events, plan.threads))
                 else:
                     if isinstance(event, Done):
                         worker.chunk = None
@@ -72,18 +71,15 @@ class LocalEngine:
 class _Worker:
     """A worker process and the thread that listens to it."""
 
-    def __init__(
-        self, folder: Path, events: queue.SimpleQueue[tuple[_Worker, Event | None]], threads: int | None
-    ) -> None:
+    def __init__(self, folder: Path, events: queue.SimpleQueue[tuple[_Worker, Event | None]], threads: int) -> None:
         self.chunk: Chunk | None = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        environment = os.environ | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
         self._process = subprocess.Popen(
             [sys.executable, "-m", "vsdslnet.encode.worker", str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=environment,
+            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
         )
         threading.Thread(target=self._listen, args=(events,), daemon=True).start()
 
@@ -117,16 +113,8 @@ class _Worker:
     def _listen(self, events: queue.SimpleQueue[tuple[_Worker, Event | None]]) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            events.put((self, msgspec.json.decode(line, type=Event)))  # type: ignore[arg-type]
+            events.put((self, msgspec.json.decode(line, type=Event)))
         events.put((self, None))
-
-
-def _revive(failed: Failed) -> DslnetError:
-    """The error a worker met, in this process."""
-    kind = getattr(errors, failed.kind, JobError)
-    error: DslnetError = kind.__new__(kind)
-    error.args = (failed.text,)
-    return error
 
 
 def _count_attempt(attempts: dict[int, int], worker: _Worker) -> None:

@@ -125,7 +125,7 @@ def _interleave(source: Any, copies: dict[int, Any], video: Any, packets: VideoP
             packet.pts -= shift
         if packet.dts is not None:
             packet.dts -= shift
-        at = (packet.pts if packet.dts is None else packet.dts) * unit
+        at = unit * (packet.dts if packet.dts is not None else packet.pts or 0)
         while waiting is not None and waiting.dts * time_base <= at:
             yield _video_packet(waiting, video, time_base)
             waiting = next(pictures, None)

@@ -58,7 +58,7 @@ def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{output.parent}: no space is left ({free_bytes >> 10} KiB free); make room")
 
 
-def prepare(source: Path, folder: Path, settings: EncodeSettings, scanned: Scanned) -> JobPlan:
+def prepare(source: Path, folder: Path, settings: EncodeSettings, *, threads: int, scanned: Scanned) -> JobPlan:
     """The plan in ``folder`` if it is for this very job, else a new one, written there.
 
     JobError if the folder holds another job's plan.
@@ -76,12 +76,12 @@ def prepare(source: Path, folder: Path, settings: EncodeSettings, scanned: Scann
         if difference:
             raise JobError(f"{folder} holds a job begun otherwise: {difference}; undo that, or use --restart")
         return known
-    plan = _plan(info, identity, folder, scanned)
+    plan = _plan(info, identity, folder, threads, scanned)
     write_durably(folder / PLAN_NAME, msgspec.json.encode(plan))
     return plan
 
 
-def _plan(info: SourceInfo, identity: JobIdentity, folder: Path, scanned: Scanned) -> JobPlan:
+def _plan(info: SourceInfo, identity: JobIdentity, folder: Path, threads: int, scanned: Scanned) -> JobPlan:
     path = Path(info.path)
     source = open_source(path, track=info.track, index=folder / "source")
     frames = len(source.clip)
@@ -101,6 +101,7 @@ def _plan(info: SourceInfo, identity: JobIdentity, folder: Path, scanned: Scanne
         identity=identity,
         source=info,
         encoder=choose_encoder(identity.settings),
+        threads=threads,
         time_base=(source.time_base.numerator, source.time_base.denominator),
         timestamps=source.timestamps,
         chunks=plan_chunks(frames=frames, cuts=cuts, max_frames=identity.settings.chunk_frames),

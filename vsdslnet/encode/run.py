@@ -78,7 +78,7 @@ def _work(
     reporter: Reporter,
 ) -> Finished:
     folder = job_folder(output)
-    plan = prepare(source, folder, settings, reporter.scanned)
+    plan = prepare(source, folder, settings, threads=engine.threads, scanned=reporter.scanned)
     journal = Journal(folder, suffix=plan.suffix)
     if _already(journal, output):
         return _finished(output, plan, journal, [])

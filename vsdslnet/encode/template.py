@@ -44,13 +44,13 @@ def open_template(
     if display_matrix:
         at = data.index(b"tkhd") + 4 + _TKHD_MATRIX_AT
         data = data[:at] + struct.pack(">9i", *display_matrix) + data[at + 36 :]
-    return av.open(io.BytesIO(data))
+    return av.open(io.BytesIO(data), "r")
 
 
 def _one_picture_mp4(picture: bytes, stream_format: str) -> bytes:
     buffer = io.BytesIO()
     with (
-        av.open(io.BytesIO(picture), format=stream_format) as source,
+        av.open(io.BytesIO(picture), "r", format=stream_format) as source,
         av.open(buffer, "w", format="mp4") as target,
     ):
         stream = source.streams.video[0]

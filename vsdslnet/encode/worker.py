@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from vsdslnet import errors
 from vsdslnet.encode.journal import ChunkResult
 from vsdslnet.errors import DslnetError, JobError
 
@@ -51,6 +52,21 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     kind: str
     text: str
 
+    @classmethod
+    def of(cls, error: Exception) -> Failed:
+        """What to tell of an error; one that is not ours is named."""
+        text = " ".join(str(error).split())
+        if isinstance(error, DslnetError):
+            return cls(type(error).__name__, text)
+        return cls("JobError", f"{type(error).__name__} in a worker: {text}")
+
+    def error(self) -> DslnetError:
+        """The error again, in another process."""
+        kind = getattr(errors, self.kind, JobError)
+        error: DslnetError = kind.__new__(kind)
+        error.args = (self.text,)
+        return error
+
 
 Event = Ready | Working | Done | Failed
 
@@ -65,11 +81,8 @@ def main(folder: Path) -> None:
     threading.Thread(target=_listen, args=(sys.stdin.buffer, orders), daemon=True).start()
     try:
         _serve(folder, orders, _Teller(events))
-    except DslnetError as error:
-        _Teller(events).tell(Failed(type(error).__name__, str(error)))
     except Exception as error:
-        text = " ".join(str(error).split())
-        _Teller(events).tell(Failed("JobError", f"{type(error).__name__} in a worker: {text}"))
+        _Teller(events).tell(Failed.of(error))
     events.flush()
     os._exit(1)
 
