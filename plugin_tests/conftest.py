@@ -70,7 +70,7 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     with torch.no_grad():
         for parameter in network.parameters():
             if not parameter.any():
-                parameter.normal_(std=0.01)
+                parameter.normal_(std=0.002)
     save(network.eval(), path)
     return str(path)
 

@@ -12,6 +12,7 @@ from vsdslnet.errors import (
     EngineError,
     JobError,
     MediaError,
+    OutputError,
     WeightsError,
 )
 
@@ -22,6 +23,7 @@ __all__ = [
     "EngineError",
     "JobError",
     "MediaError",
+    "OutputError",
     "OutputError",
     "WeightsError",
     "__version__",

@@ -16,9 +16,9 @@ def lively(config: DSLNetConfig = SMALL, seed: int = 0) -> DSLNet:
     torch.manual_seed(seed)
     network = DSLNet(config)
     head, ldoe = network.head, network.dmfa.ldoe
-    torch.nn.init.normal_(head.weight, std=0.1)
+    torch.nn.init.normal_(head.weight, std=0.005)
     if ldoe.offset is not None:
-        torch.nn.init.normal_(ldoe.offset.weight, std=2.0)
+        torch.nn.init.normal_(ldoe.offset.weight, std=0.03)
         torch.nn.init.normal_(ldoe.offset.bias, std=2.0)  # type: ignore[arg-type]
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 

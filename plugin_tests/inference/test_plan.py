@@ -22,9 +22,7 @@ def test_bands_cover_every_column_once_from_even_origins(width: int, height: int
 
 @given(st.integers(1, 9000), st.integers(1, 9000))
 def test_usual_frames_need_no_second_band(width: int, height: int) -> None:
-    plan = plan_frame(
-        width=width, height=height, rows=cpu_rows(width), budget_bytes=ENGINE_BYTES, bytes_per_pixel=128
-    )
+    plan = plan_frame(width=width, height=height, rows=cpu_rows(width), budget_bytes=ENGINE_BYTES, bytes_per_pixel=128)
     assert len(plan.bands) == 1
     assert estimate_bytes(plan, 128) <= ENGINE_BYTES
 

@@ -100,7 +100,6 @@ def x265_parameters(settings: EncodeSettings, *, frames: int) -> dict[str, str]:
         "hdr10": "1",
         "hdr10-opt": "1",
         "repeat-headers": "1",
-        "annexb": "1",
         "aud": "0",
         "open-gop": "0",
         "keyint": str(max(frames, 2)),
@@ -238,7 +237,9 @@ class _X265Program:
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines() or ["it gave no reason"]
         ended = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return JobError(f"x265 stopped with {ended}: {lines[-1].strip()}")
+        # Its banner comes last when it stops over an option; "[info]" lines are never the reason.
+        reasons = [line for line in lines if "[info]" not in line] or lines
+        return JobError(f"x265 stopped with {ended}: {reasons[-1].strip()}")
 
 
 def preset_and_crf(settings: EncodeSettings) -> tuple[str, float]:

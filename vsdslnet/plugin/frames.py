@@ -13,6 +13,7 @@ from vsdslnet.color.h273 import Primaries, Transfer
 from vsdslnet.errors import DslnetError
 from vsdslnet.inference.settings import ConvertSettings
 from vsdslnet.plugin.color_tags import ColorOverrides, guess_tags, read_tags
+from vsdslnet.plugin.memory import MemoryReturn
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Selector", "hdr_selector", "tag_selector"]
 
 _log = logging.getLogger(__name__)
+_memory = MemoryReturn()
 
 Selector = Callable[..., vs.VideoFrame | dict[str, str]]
 
@@ -68,6 +70,7 @@ def hdr_selector(settings: ConvertSettings) -> Selector:
             DSLNetMaxNits=result.max_nits,
             DSLNetAverageNits=result.average_nits,
         )
+        _memory.after_frame()
         return hdr
 
     return _reporting(convert)
