@@ -107,6 +107,9 @@ def x265_parameters(settings: EncodeSettings, *, frames: int) -> dict[str, str]:
         "scenecut": "0",
         # The number of frame threads changes the bits; by default it follows the number of cores.
         "frame-threads": "2",
+        # x265's analysis for weighted prediction reads memory that nothing wrote (seen in libx265 of PyAV 19
+        # as streams that differ from run to run); without it the same frames give the same bits.
+        "weightp": "0",
         "info": "0",
         **settings.parameters,
     }
