@@ -77,7 +77,13 @@ def test_both_readers_find_hdr10_in_the_finished_file(
     done, made = encode(rich_source, output, msgspec.structs.replace(settings, codec=codec))
     assert done.frames == 48
     assert len(made) >= 3
-    assert done.dropped == ([] if suffix == ".mkv" else ["attachment stream 2"])
+    lost = {
+        (".mkv", "hevc"): [],
+        (".mkv", "av1"): ["sample aspect ratio 4:3 (AV1 needs .mp4 for it)"],
+        (".mp4", "hevc"): ["attachment stream 2"],
+        (".mp4", "av1"): ["attachment stream 2"],
+    }
+    assert done.dropped == lost[suffix, codec]
     assert not output.with_name(f"{output.name}.vsdslnet").exists()
 
     info = media_info(output)
@@ -96,7 +102,8 @@ def test_both_readers_find_hdr10_in_the_finished_file(
     assert light_of_header(output) == {"light": light, "peak": (1000,)}
     with av.open(str(output)) as container:
         stream = container.streams.video[0]
-        assert stream.sample_aspect_ratio == Fraction(4, 3)
+        if (suffix, codec) != (".mkv", "av1"):
+            assert stream.sample_aspect_ratio == Fraction(4, 3)
         assert stream.codec_context.pix_fmt == "yuv420p10le"
         keyframes = 0
         for frame in container.decode(stream):

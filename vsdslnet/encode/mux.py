@@ -51,6 +51,7 @@ def mux(plan: JobPlan, folder: Path, light: ContentLight, *, suffix: str, target
                 if container_format != "matroska":
                     video.codec_context.codec_tag = _CODEC_TAGS[settings.codec]
                 copies, dropped = _add_others(output, source, plan.source.track)
+                dropped += _lost_aspect(plan, container_format)
                 output.metadata.update(_fresh(source.metadata))
                 _copy_chapters(source, output, plan)
                 for packet in _interleave(source, copies, video, packets, plan):
@@ -98,6 +99,14 @@ def _add_others(output: Any, source: Any, track: int) -> tuple[dict[int, Any], l
             continue
         copy.metadata.update(_fresh(stream.metadata))
     return copies, dropped
+
+
+def _lost_aspect(plan: JobPlan, container_format: str) -> list[str]:
+    """AV1 has no sample aspect ratio of its own, and Matroska's can't be set through PyAV; MP4's can."""
+    aspect = Fraction(*plan.source.sample_aspect)
+    if aspect == 1 or plan.suffix == "hevc" or container_format != "matroska":
+        return []
+    return [f"sample aspect ratio {aspect.numerator}:{aspect.denominator} (AV1 needs .mp4 for it)"]
 
 
 def _copy_chapters(source: Any, output: Any, plan: JobPlan) -> None:
