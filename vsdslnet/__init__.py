@@ -24,7 +24,6 @@ __all__ = [
     "JobError",
     "MediaError",
     "OutputError",
-    "OutputError",
     "WeightsError",
     "__version__",
 ]
