@@ -45,7 +45,8 @@ class Venv:
         (self.site / "others.pth").write_text("\n".join([str(here), *site.getsitepackages()]))
 
     def pip(self, *arguments: str | Path) -> None:
-        options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
+        # The environment of the tests shines through, and may have this very version installed already.
+        options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--ignore-installed"]
         subprocess.run([self.python, "-m", "pip", "install", *options, *arguments], check=True, cwd="/")
 
     def check(self, tmp_path: Path) -> list[str]:
