@@ -21,6 +21,7 @@ def plugin_in_children(shim: Path | None, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for orphans in /proc")
 @pytest.mark.usefixtures("plugin_in_children")
 def test_killed_encodes_go_on_and_end_in_the_same_picture(small_model: str, tmp_path: Path) -> None:
