@@ -14,7 +14,7 @@ from vsdslnet.errors import ArgumentError
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.training.batches import draw_batch
 from vsdslnet.training.loop import rate_factor, train
-from vsdslnet.training.objective import bright_intruder, grey_fields, ramp_shortfall
+from vsdslnet.training.objective import entering, grey_fields, ramp_shortfall, with_intruder
 from vsdslnet.training.pool import Pool
 from vsdslnet.training.report import plot_log, read_log
 from vsdslnet.training.train_config import LossConfig, OptimiserConfig, TrainConfig, available_schedules, load_schedule
@@ -139,11 +139,21 @@ def test_an_intruder_stays_off_the_crop() -> None:
 
     whole = torch.full((2, 5, 3, 36, 64), 0.5)
     boxes = [(0.6, 0.2, 0.9, 0.6), (0.1, 0.1, 0.4, 0.5)]
-    out = bright_intruder(whole, boxes, np.random.default_rng(1))
-    for (x0, _, x1, _), before, after in zip(boxes, whole, out, strict=True):
-        columns = slice(round(x0 * 64), round(x1 * 64))
-        assert torch.equal(before[..., columns], after[..., columns])
-        assert not torch.equal(before, after)
+    for seed in range(8):
+        out = with_intruder(whole, boxes, np.random.default_rng(seed))
+        for (x0, _, x1, _), sample in zip(boxes, out, strict=True):
+            assert (sample[..., round(x0 * 64) : round(x1 * 64)] == 0.5).all()
+            assert (sample != 0.5).flatten(1).any(dim=1).all()
+
+
+def test_what_enters_is_seen_one_frame_earlier_by_the_next_window() -> None:
+    import numpy as np
+
+    for seed in range(20):
+        before, after = entering(5, np.random.default_rng(seed))
+        assert torch.equal(before[1:], after[:-1])
+        assert not before[0]
+        assert after.any()
 
 
 def test_grey_fields_come_in_rising_pairs() -> None:

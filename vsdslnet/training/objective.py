@@ -17,9 +17,18 @@ from vsdslnet.training.alignment import motion_distance
 from vsdslnet.training.batches import Batch
 from vsdslnet.training.train_config import LossConfig
 
-__all__ = ["Objective", "bright_intruder", "detail_distance", "grey_fields", "itp_distance", "ramp_shortfall"]
+__all__ = [
+    "GREY_CAST_SLACK",
+    "Objective",
+    "detail_distance",
+    "entering",
+    "grey_fields",
+    "itp_distance",
+    "ramp_shortfall",
+    "with_intruder",
+]
 
-_GREY_CAST_SLACK = 0.001
+GREY_CAST_SLACK = 0.001
 """Difference of the channels that a flat grey field may come out with: one 10-bit code."""
 
 
@@ -45,7 +54,7 @@ class Objective(nn.Module):
         if guard_seed is not None:
             random = np.random.default_rng(guard_seed)
             if weights.steady:
-                terms["steady"] = weights.steady * self._steady(batch, output, random)
+                terms["steady"] = weights.steady * self._steady(batch, random)
             if weights.ramp:
                 terms["ramp"] = weights.ramp * self._ramps(batch, random)
         terms["loss"] = torch.stack(list(terms.values())).sum()
@@ -64,13 +73,22 @@ class Objective(nn.Module):
             handle.remove()
         return output, offsets[0] if offsets else None
 
-    def _steady(self, batch: Batch, output: Tensor, random: np.random.Generator) -> Tensor:
-        """Shift of half the batch's crops, beyond the slack, when something bright enters elsewhere."""
+    def _steady(self, batch: Batch, random: np.random.Generator) -> Tensor:
+        """Shift of half the batch's crops, beyond the slack, from one frame to the next while something enters.
+
+        Between frames, because that is what is seen: a network may follow the frame as a whole if it
+        takes the window's time over it.
+        """
         half = max(1, len(batch.boxes) // 2)
-        whole = bright_intruder(batch.whole[:half], batch.boxes[:half], random)
-        conditions = self.network.shared_conditions(whole)
-        other = self.network.render(batch.window[:half], conditions, batch.boxes[:half])
-        return ((other - output[:half]).abs() - self.config.steady_slack).clamp(min=0).mean()
+        window, boxes = batch.window[:half], batch.boxes[:half]
+        whole = batch.whole[:half]
+        intruded = with_intruder(whole, boxes, random)
+        windows = [
+            torch.where(present.to(whole.device).view(1, -1, 1, 1, 1), intruded, whole)
+            for present in entering(whole.shape[1], random)
+        ]
+        outputs = [self.network.render(window, self.network.shared_conditions(w), boxes) for w in windows]
+        return ((outputs[1] - outputs[0]).abs() - self.config.steady_slack).clamp(min=0).mean()
 
     def _ramps(self, batch: Batch, random: np.random.Generator) -> Tensor:
         """Shortfall of slope on flat fields and on ramps that stand inside the batch's real frames."""
@@ -81,7 +99,7 @@ class Objective(nn.Module):
         flat = self.network(window)[..., 8:-8, 8:-8].mean(dim=(-2, -1))
         base = analytic_base(fields, self.network.config.base)[..., 8:-8, 8:-8].mean(dim=(-2, -1))
         loss = ramp_shortfall(flat[1::2] - flat[::2], base[1::2] - base[::2], self.config.ramp_slope)
-        loss = loss + (flat.amax(dim=1) - flat.amin(dim=1) - _GREY_CAST_SLACK).clamp(min=0).mean()
+        loss = loss + (flat.amax(dim=1) - flat.amin(dim=1) - GREY_CAST_SLACK).clamp(min=0).mean()
         start, end = np.sort(random.random(2)) if random.random() < 0.5 else (0.0, 1.0)
         line = torch.linspace(float(start), float(end), 96, device=device)
         ramp = line.expand(1, frames, 3, 32, -1)
@@ -127,19 +145,28 @@ def grey_fields(pairs: int, size: int, random: np.random.Generator) -> Tensor:
     return both[:, None, None, None].expand(-1, 3, size, size)
 
 
-def bright_intruder(
-    whole: Tensor, boxes: list[tuple[float, float, float, float]], random: np.random.Generator
-) -> Tensor:
-    """Whole frames (N, F, 3, h, w) with a bright (or dark) rectangle at a side away from each crop."""
+def with_intruder(whole: Tensor, boxes: list[tuple[float, float, float, float]], random: np.random.Generator) -> Tensor:
+    """Whole frames (N, F, 3, h, w) with a bright (three of four) or dark rectangle at a side away from each box."""
     out = whole.clone()
     height, width = whole.shape[-2:]
     for sample, (x0, _, x1, _) in zip(out, boxes, strict=True):
-        extent = int(width * random.uniform(0.1, 0.35))
+        extent = int(width * random.uniform(0.1, 0.4))
         left = 0 if (x0 + x1) / 2 > 0.5 else width - extent
         top = int(height * random.uniform(0, 0.5))
         bottom = min(height, top + int(height * random.uniform(0.2, 1)))
         color = random.uniform(0.75, 1, 3) if random.random() < 0.75 else random.uniform(0, 0.1, 3)
-        first = int(random.integers(0, sample.shape[0]))
-        patch = torch.from_numpy(color.astype(np.float32)).to(out).view(1, 3, 1, 1)
-        sample[first if random.random() < 0.5 else 0 :, :, top:bottom, left : left + extent] = patch
+        patch = torch.from_numpy(color.astype(np.float32)).to(whole).view(1, 3, 1, 1)
+        sample[:, :, top:bottom, left : left + extent] = patch
     return out
+
+
+def entering(frames: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """In which frames of two neighbouring windows a thing is there while it enters: twice (F,) bool.
+
+    It stays, or is gone after one frame; the second window sees it one frame earlier, as time would have it.
+    """
+    entry = int(random.integers(1, frames + 1))
+    position = torch.arange(frames)
+    if random.random() < 0.75:
+        return position >= entry, position >= entry - 1
+    return position == entry, position == entry - 1

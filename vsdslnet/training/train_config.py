@@ -11,7 +11,7 @@ import msgspec
 from vsdslnet.errors import ArgumentError
 from vsdslnet.network.config import DSLNetConfig
 
-__all__ = ["LossConfig", "OptimiserConfig", "TrainConfig", "available_schedules", "load_schedule"]
+__all__ = ["LossConfig", "OptimiserConfig", "ToneConfig", "TrainConfig", "available_schedules", "load_schedule"]
 
 Precision = Literal["no", "bf16"]
 
@@ -24,8 +24,8 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     ``detail``       mean absolute difference of slopes in PQ: noise and blocking count, a tone that the
                      picture leaves open does not.
     ``flow``         mean distance in px of LDOE's mean offset from the known motion.
-    ``steady``       mean shift of the picture, beyond ``steady_slack``, when a bright object enters
-                     elsewhere in the frame.
+    ``steady``       mean shift of the picture from one frame to the next, beyond ``steady_slack`` (PQ),
+                     while a bright or dark object enters elsewhere in the frame.
     ``ramp``         what the output misses of a slope between ``ramp_slope`` times the base's, on flat
                      fields of neighbouring greys and on ramps inside real frames; and any cast of the fields.
     ``guard_every``  steps between two that compute ``steady`` and ``ramp`` (they cost extra passes).
@@ -36,8 +36,8 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     detail: float = 0.0
     flow: float = 0.004
     steady: float = 1.0
-    steady_slack: float = 0.001
-    ramp: float = 2.0
+    steady_slack: float = 0.003
+    ramp: float = 0.1
     ramp_slope: tuple[float, float] = (0.3, 2.0)
     guard_every: int = 3
 
@@ -60,6 +60,22 @@ class OptimiserConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     clip_norm: float = 0.5
 
 
+class ToneConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The stage before the steps, on scattered points (:mod:`vsdslnet.training.tone`); 0 ``steps`` for none.
+
+    ``windows`` pictures a step, ``points`` of each. ``ramp`` and ``steady`` weigh the guards.
+    """
+
+    steps: int = 0
+    windows: int = 64
+    points: int = 64
+    rate: float = 7e-4
+    weight_decay: float = 0.01
+    ramp: float = 0.1
+    steady: float = 1.0
+    ema_decay: float = 0.995
+
+
 class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One training run, whole.
 
@@ -71,6 +87,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     network: DSLNetConfig = DSLNetConfig()
     loss: LossConfig = LossConfig()
+    tone: ToneConfig = ToneConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     steps: int = 4000
     batch: int = 8

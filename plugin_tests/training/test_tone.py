@@ -1,0 +1,103 @@
+"""The tone stage: points answer as flat pictures do, the start is on scale, training lowers the loss."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from plugin_tests.training.pools import write_pool
+from vsdslnet.network.config import DSLNetConfig
+from vsdslnet.network.dslnet import DSLNet
+from vsdslnet.training.calibration import calibrate
+from vsdslnet.training.flat_field import render_points, spatial_at, vectors_of_frames
+from vsdslnet.training.points import Points
+from vsdslnet.training.pool import Pool
+from vsdslnet.training.tone import train_tone
+from vsdslnet.training.train_config import ToneConfig, TrainConfig
+
+SMALL = DSLNetConfig(features=8, kernel=5, dynamic_kernel=3)
+
+
+@pytest.fixture(scope="module")
+def points(tmp_path_factory: pytest.TempPathFactory) -> Points:
+    return Points([Pool(write_pool(tmp_path_factory.mktemp("tone") / "pool"))])
+
+
+@pytest.mark.parametrize("lkrb", ["skip", "text"])
+def test_a_point_answers_as_the_middle_of_a_flat_picture(lkrb: str) -> None:
+    torch.manual_seed(3)
+    network = DSLNet(DSLNetConfig(features=8, kernel=5, dynamic_kernel=3, lkrb=lkrb))  # type: ignore[arg-type]
+    nn.init.normal_(network.head.weight, std=0.05)
+    colors = torch.rand(6, 3)
+    size = 96  # the middle is beyond the reach of every border
+    flat = colors[:, None, :, None, None].expand(-1, 5, -1, size, size)
+    with torch.no_grad():
+        whole = network(flat)[..., size // 2, size // 2]
+        vectors = vectors_of_frames(network, network.stfm.condition.blocks(flat[:, 2]))
+        spatial = spatial_at(vectors.spatial, torch.full((6, 1, 2), 0.5))
+        point = render_points(network, colors[:, None], vectors, spatial)[:, :, 0, 0]
+    assert torch.allclose(whole, point, atol=2e-5)
+
+
+def test_positions_say_where_the_points_lie_however_the_frame_is_cut(tmp_path: Path) -> None:
+    folder = write_pool(tmp_path / "pool", windows=4)
+    x, y = np.meshgrid((np.arange(128) + 0.5) / 128, (np.arange(72) + 0.5) / 72)
+    places = np.stack([x, y, 0 * x], axis=-1)
+    np.save(folder / "cond.npy", np.broadcast_to((255 * places).astype(np.uint8), (4, 5, 72, 128, 3)))
+    cut = np.stack(np.meshgrid(0.2 + 0.6 * (np.arange(160) + 0.5) / 160, 0.2 + 0.6 * (np.arange(96) + 0.5) / 96), -1)
+    pixels = np.concatenate([cut, np.zeros((96, 160, 1))], axis=-1)
+    np.save(folder / "sdr.npy", np.broadcast_to((255 * pixels).astype(np.uint8), (4, 5, 96, 160, 3)))
+    points = Points([Pool(folder)])
+    for seed in range(6):
+        batch = points.draw(np.random.default_rng(seed), 4, 64)
+        seen = torch.nn.functional.grid_sample(
+            batch.frames, (2 * batch.positions - 1)[:, :, None], padding_mode="border", align_corners=False
+        )[..., 0].transpose(1, 2)
+        assert (seen - batch.sdr).abs().max() < 0.02
+
+
+def test_the_start_puts_the_vectors_of_pictures_on_one_scale(points: Points) -> None:
+    torch.manual_seed(1)
+    network = DSLNet(SMALL)
+    batch = points.take(np.arange(len(points)), np.random.default_rng(1), 32)
+    calibrate(network, batch)
+    with torch.no_grad():
+        vectors = vectors_of_frames(network, network.stfm.condition.blocks(batch.frames))
+        output = render_points(network, batch.sdr, vectors, spatial_at(vectors.spatial, batch.positions))
+        base = network.compose(batch.sdr.transpose(1, 2)[..., None], torch.zeros(()))
+    assert 0.01 < vectors.temporal.std(dim=0).mean() < 1
+    assert torch.equal(output, base)  # the head is still zero
+
+
+def test_the_stage_learns_and_repeats_itself(points: Points) -> None:
+    config = TrainConfig(
+        network=SMALL, seed=5, tone=ToneConfig(steps=60, windows=8, points=32, rate=3e-3, ema_decay=0.9)
+    )
+    runs = []
+    for _ in range(2):
+        losses: list[float] = []
+        torch.manual_seed(5)
+        network = DSLNet(SMALL)
+        train_tone(network, points, config, lambda _, terms, to=losses: to.append(terms["l1"]))  # type: ignore[misc]
+        runs.append((losses, network.head.weight.clone()))
+    assert np.mean(runs[0][0][-20:]) < 0.97 * np.mean(runs[0][0][:20])
+    assert torch.equal(runs[0][1], runs[1][1])
+
+
+def test_only_the_middle_tap_is_trained(points: Points) -> None:
+    torch.manual_seed(2)
+    network = DSLNet(SMALL)
+    batch = points.take(np.arange(4), np.random.default_rng(2), 16)
+    calibrate(network, batch)
+    nn.init.normal_(network.head.weight, std=0.1)
+    vectors = vectors_of_frames(network, network.stfm.condition.blocks(batch.frames))
+    render_points(network, batch.sdr, vectors, spatial_at(vectors.spatial, batch.positions)).sum().backward()
+    gradient = network.head.weight.grad
+    assert gradient is not None
+    assert gradient[..., 1, 1].abs().sum() > 0
+    gradient[..., 1, 1] = 0
+    assert gradient.abs().sum() == 0

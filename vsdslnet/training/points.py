@@ -1,0 +1,100 @@
+"""Scattered points of a pool's windows, all in memory: what the tone stage learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vsdslnet.training.pool import Pool
+
+__all__ = ["PointBatch", "Points"]
+
+_WIDE_SHARE = 0.2
+_SMALLEST_SHARE = 0.375
+
+
+class PointBatch(NamedTuple):
+    """Points of N windows, P a window.
+
+    ``sdr``        (N, P, 3) R'G'B' 0..1 of the centre frame.
+    ``target``     (N, P, 3) PQ BT.2020.
+    ``frames``     (N, 3, h, w) the whole centre frames, averaged down, for ConditionNet.
+    ``positions``  (N, P, 2) x, y of the points in the whole frames, 0..1.
+    """
+
+    sdr: Tensor
+    target: Tensor
+    frames: Tensor
+    positions: Tensor
+
+
+class Points:
+    """The centre frames of one or several pools."""
+
+    def __init__(self, pools: Iterable[Pool]) -> None:
+        sdr, hdr, whole, crop = [], [], [], []
+        for pool in pools:
+            middle = pool.array("sdr").shape[1] // 2
+            sdr.append(np.ascontiguousarray(pool.array("sdr")[:, middle]))
+            hdr.append(np.array(pool.array("hdr")))
+            whole.append(np.ascontiguousarray(pool.array("cond")[:, middle]))
+            crop.append(np.array(pool.array("crop")))
+        self.sdr, self.hdr, self.whole, self.crop = map(np.concatenate, (sdr, hdr, whole, crop))
+
+    def __len__(self) -> int:
+        return len(self.sdr)
+
+    def draw(self, random: np.random.Generator, windows: int, points: int) -> PointBatch:
+        """Random windows, random points; frames cut and mirrored at random (see :func:`_cut`)."""
+        chosen = random.integers(len(self), size=windows)
+        batch = self.take(chosen, random, points)
+        frames, positions = _cut(batch.frames, batch.positions, self.crop[chosen], random)
+        for axis in (0, 1):
+            if random.random() < (0.5, 0.25)[axis]:
+                frames = frames.flip(-1 - axis)
+                positions = torch.where(torch.arange(2) == axis, 1 - positions, positions)
+        return batch._replace(frames=frames, positions=positions)
+
+    def take(self, chosen: NDArray[np.int64], random: np.random.Generator, points: int) -> PointBatch:
+        """Random points of the chosen windows, as they are."""
+        height, width = self.sdr.shape[1:3]
+        ys = random.integers(height, size=(len(chosen), points))
+        xs = random.integers(width, size=(len(chosen), points))
+        where = (chosen[:, None], ys, xs)
+        x0, y0, x1, y1 = np.moveaxis(self.crop[chosen], -1, 0)[..., None]
+        positions = np.stack([x0 + (xs + 0.5) / width * (x1 - x0), y0 + (ys + 0.5) / height * (y1 - y0)], axis=-1)
+        return PointBatch(
+            torch.from_numpy(self.sdr[where]).float() / 255,
+            torch.from_numpy(self.hdr[where].astype(np.float32)) / 65535,
+            torch.from_numpy(self.whole[chosen]).permute(0, 3, 1, 2).float() / 255,
+            torch.from_numpy(positions.astype(np.float32)),
+        )
+
+
+def _cut(
+    frames: Tensor, positions: Tensor, crops: NDArray[np.float32], random: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Cut each whole frame somewhere between its window and itself: the same light, another view of the scene.
+
+    Without it ConditionNet learns the few scenes by heart.
+    """
+    height, width = frames.shape[-2:]
+    size = np.array([width, height])
+    out, places = [], []
+    for frame, place, crop in zip(frames, positions, crops, strict=True):
+        shrink = 0.0 if random.random() < _WIDE_SHARE else 1 - random.random() ** 0.5
+        low = (random.random(2) * shrink * crop[:2] * size).astype(int)
+        high = np.ceil((1 - random.random(2) * shrink * (1 - crop[2:])) * size).astype(int)
+        if ((high - low) < _SMALLEST_SHARE * size).any():
+            low, high = np.zeros(2, int), size
+        view = frame[None, :, low[1] : high[1], low[0] : high[0]]
+        out.append(F.interpolate(view, size=(height, width), mode="bilinear", align_corners=False))
+        span = torch.from_numpy(np.stack([low, high]).astype(np.float32) / size.astype(np.float32))
+        places.append((place - span[0]) / (span[1] - span[0]))
+    return torch.cat(out), torch.stack(places)
