@@ -3,10 +3,11 @@
 
     python scripts/ablate.py --list
     python scripts/ablate.py dslnet m0 m1 --pool POOL --validation VALIDATION --out out/tables
-    python scripts/ablate.py all --schedule paper --steps 350000 --batch 16 --patch 160 --base none ...
+    python scripts/ablate.py all --schedule paper --base none --seeds 1 2 3 ...
 
 Start it again with the same arguments and it goes on where it was; behind ``nohup ... &`` it runs in the
-background. The last line is the paper's own schedule, for a machine that can.
+background. The last line is the paper's own schedule (350,000 steps), for a machine that can. Seconds a
+frame are taken last, into ``seconds.json``; to take them anew on a quiet machine, delete that file.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="print every name with its parameters, and end")
     parser.add_argument("--pool", type=Path, help="folder made by build_dataset.py")
     parser.add_argument("--validation", type=Path, help="validation pool")
+    parser.add_argument("--look", help="train and measure only on windows of this SDR look, such as youtube")
     parser.add_argument("--out", type=Path, default=Path("out/tables"), help="folder for runs, tables and plot")
-    parser.add_argument("--schedule", default="paper", help="a schedule's name or a .toml file, scaled to --steps")
-    parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--patch", type=int, default=64, help="side of the training crops in pixels")
+    parser.add_argument("--schedule", default="tables", help="a schedule's name or a .toml file")
+    parser.add_argument("--steps", type=int, help="instead of the schedule's; its halvings move along")
+    parser.add_argument("--batch", type=int, help="instead of the schedule's")
+    parser.add_argument("--patch", type=int, help="side of the training crops in pixels, instead of the schedule's")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--windows", type=int, default=20, help="validation windows measured of each group")
+    parser.add_argument("--windows", type=int, default=40, help="validation windows measured of each group")
     parser.add_argument("--base", choices=get_args(Base), default="bt2446a", help="what all networks correct")
     arguments = parser.parse_args()
     try:
@@ -58,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Train, measure, write ``tables.md``, ``figures.json`` and ``figures.png``."""
     import msgspec
 
-    from vsdslnet.training.comparison import compare, scaled_schedule
+    from vsdslnet.training.comparison import compare, frame_seconds, measure_base, scaled_schedule
     from vsdslnet.training.paper_tables import as_markdown, plot_figures
     from vsdslnet.training.pool import Pool
     from vsdslnet.training.train_config import load_schedule
@@ -76,15 +78,22 @@ def run(arguments: argparse.Namespace) -> None:
         patch_px=arguments.patch,
         base=arguments.base,
     )
-    pool, validation = Pool(arguments.pool), Pool(arguments.validation)
+    pool, validation = (Pool(path, look=arguments.look) for path in (arguments.pool, arguments.validation))
     seeds, windows = arguments.seeds, arguments.windows
     figures = compare(names, config, pool, validation, arguments.out, seeds=seeds, windows=windows)
+    base = measure_base(config, validation, windows)
+    path = arguments.out / "seconds.json"
+    seconds = msgspec.json.decode(path.read_bytes(), type=dict[str, float]) if path.is_file() else {}
+    seconds |= {name: round(frame_seconds(name), 3) for name in names if name not in seconds}
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(seconds)))
     note = (
         f"{config.steps} steps of {config.batch} crops of {config.patch_px} px (the paper: 350,000 steps), "
-        f"base {arguments.base}, seeds {', '.join(map(str, seeds))}, up to {windows} validation windows a group. "
+        f"base {arguments.base}, look {arguments.look or 'any'}, seeds {', '.join(map(str, seeds))}; measured on "
+        f"up to {windows} validation windows a group. "
+        f"The base alone: {base['psnr_db']:.2f} dB, SR-SIM {base['sr_sim']:.4f}, dE_ITP {base['delta_e_itp']:.2f}. "
         "Figures in brackets are the paper's, on its own data."
     )
-    markdown = as_markdown(figures, note=note)
+    markdown = as_markdown(figures, seconds=seconds, note=note)
     (arguments.out / "tables.md").write_text(markdown, encoding="utf-8")
     (arguments.out / "figures.json").write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
     plot_figures(figures, arguments.out / "figures.png")

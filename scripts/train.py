@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Train DSLNet on a pool: ``python scripts/train.py --pool POOL --validation VAL --run runs/one``.
 
-Start it again with the same arguments and it goes on where it was. Several processes:
-``accelerate launch --num_processes 2 scripts/train.py ...`` or ``torchrun``.
+Start it again with the same arguments and it goes on where it was. Several processes (docs/training.md):
+``accelerate launch --num_processes 8 scripts/train.py ...``, or ``torchrun``, which takes ``--run`` for its
+own: call it ``--out`` there.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import argparse
 from pathlib import Path
 
 import msgspec
-from vsdslnet.training.pool import Pool
 
 from vsdslnet import weights
 from vsdslnet.errors import DslnetError
 from vsdslnet.training.loop import train
+from vsdslnet.training.pool import Pool
 from vsdslnet.training.report import plot_log
 from vsdslnet.training.train_config import available_schedules, load_schedule
 
@@ -25,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pool", type=Path, required=True, help="folder made by build_dataset.py")
     parser.add_argument("--validation", type=Path, help="validation pool")
-    parser.add_argument("--run", type=Path, required=True, help="folder for checkpoint, log and weights")
+    parser.add_argument("--run", "--out", type=Path, required=True, help="folder for checkpoint, log and weights")
     parser.add_argument("--schedule", default="two-cores", help=f"{', '.join(available_schedules())} or a .toml file")
     parser.add_argument("--steps", type=int, help="instead of the schedule's")
     parser.add_argument("--seed", type=int, help="instead of the schedule's")

@@ -151,6 +151,34 @@ def test_all_parts_seated_are_dslnets_own_pieces() -> None:
     assert count_parameters(AblationNet(DSLNetConfig(), Parts())) == count_parameters(DSLNet())
 
 
+def test_all_parts_seated_compute_what_dslnet_computes() -> None:
+    torch.manual_seed(0)
+    seated, dslnet = AblationNet(OUTRIGHT, Parts()).eval(), DSLNet(OUTRIGHT).eval()
+    dslnet.load_state_dict(
+        {
+            name.replace("align.", "dmfa.")
+            .replace("enhance.", "lkqe.")
+            .replace("condition.", "stfm.condition.")
+            .replace("modulation.", "stfm.modulation.")
+            .replace("residual.", "stfm.residual."): value
+            for name, value in seated.state_dict().items()
+        }
+    )
+    window = torch.rand(1, 5, 3, 20, 24)
+    with torch.no_grad():
+        assert torch.equal(seated(window), dslnet(window))
+
+
+@pytest.mark.parametrize("name", ["m0", "m4", "m6", "no-align", "no-modulation"])
+def test_variants_start_with_the_weights_sizes_of_dslnet(name: str) -> None:
+    """Or the tables would compare initialisations."""
+    torch.manual_seed(0)
+    variant, dslnet = build_variant(name), DSLNet()
+    for ours, theirs in ((variant.residual[0], dslnet.stfm.residual[0]), (variant.enhance[0], dslnet.lkqe[0])):
+        assert float(ours.weight.std() / theirs.weight.std()) == pytest.approx(1, abs=0.02)
+        assert ours.bias.abs().max() == 0
+
+
 def test_a_missing_vector_is_the_identity() -> None:
     condition = PartialCondition(SMALL, temporal=False, spatial=False)
     vectors = condition(torch.rand(2, 5, 3, 32, 32))

@@ -62,6 +62,19 @@ def test_a_pool_opens_with_the_shapes_it_promises(built: Path, small_recipe: Dat
         pool[70]
 
 
+def test_a_pool_of_one_look_holds_the_same_windows_and_no_others(built: Path) -> None:
+    whole = Pool(built)
+    look = whole.meta[-1]["look"]
+    rows = [row for row, meta in enumerate(whole.meta) if meta["look"] == look]
+    part = Pool(built, look=look)
+    assert len(part) == len(rows)
+    assert part.meta == [whole.meta[row] for row in rows]
+    assert torch.equal(part[-1]["sdr"], whole[rows[-1]]["sdr"])
+    assert part.groups == {"train": list(range(len(rows)))}
+    with pytest.raises(MediaError, match="sepia"):
+        Pool(built, look="sepia")
+
+
 def test_no_target_is_brighter_than_1000_nits_and_the_pool_is_not_dark(built: Path) -> None:
     hdr = Pool(built).array("hdr")
     assert hdr.max() <= round(65535 * pq_scalar(1000)) + 1

@@ -27,14 +27,14 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from vsdslnet.network.blocks import LKRB
+from vsdslnet.network.blocks import LKRB, PlainBlock, he_init
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dmfa import DMFA
 from vsdslnet.network.dslnet import Box, upsample_crop
 from vsdslnet.network.stfm import ConditionNet, ModulationBranch, ModulationVectors
 from vsdslnet.network.window import WindowNetwork, start_at_base
 
-__all__ = ["AblationNet", "PartialCondition", "Parts", "PlainBlock"]
+__all__ = ["AblationNet", "PartialCondition", "Parts"]
 
 _LEAK = 0.1
 _BLOCKS = 4
@@ -56,20 +56,6 @@ class Parts:
     modulation: Literal["none", "stack", "current", "current+temporal", "all"] = "all"
     residual: Literal["plain", "large"] = "large"
     enhance: Literal["plain", "large"] = "large"
-
-
-class PlainBlock(nn.Module):
-    """ResNet's block without norm: X + Conv3x3(ReLU(Conv3x3(X)))."""
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.conv_in = nn.Conv2d(features, features, 3, padding=1)
-        self.conv_out = nn.Conv2d(features, features, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> the same shape."""
-        y: Tensor = x + self.conv_out(torch.relu(self.conv_in(x)))
-        return y
 
 
 class PartialCondition(ConditionNet):
@@ -137,6 +123,9 @@ class AblationNet(WindowNetwork):
         )
         self.enhance = nn.Sequential(nn.Conv2d(c, c, 3, padding=1), nn.ReLU(), *_blocks(config, parts.enhance))
         self.head = nn.Conv2d(c, 3, 3, padding=1)
+        for part in (self.align, self.modulation, self.residual, self.enhance):
+            if part is not None and not isinstance(part, DMFA):  # which starts itself, with its offsets at 0
+                he_init(part)
         start_at_base(config, self.head)
 
     def shared_conditions(self, whole: Tensor) -> ModulationVectors | None:

@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from vsdslnet.network.config import LkrbOrder, Norm
 
-__all__ = ["LKRB", "DepthwiseConv", "he_init", "make_norm"]
+__all__ = ["LKRB", "DepthwiseConv", "PlainBlock", "he_init", "make_norm"]
+
+_RESIDUAL_START = 0.3
 
 
 class DepthwiseConv(nn.Conv2d):
@@ -43,6 +45,20 @@ class LKRB(nn.Module):
         return x + residual
 
 
+class PlainBlock(nn.Module):
+    """ResNet's block without norm: X + Conv3x3(ReLU(Conv3x3(X)))."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.conv_in = nn.Conv2d(features, features, 3, padding=1)
+        self.conv_out = nn.Conv2d(features, features, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> the same shape."""
+        y: Tensor = x + self.conv_out(torch.relu(self.conv_in(x)))
+        return y
+
+
 def make_norm(norm: Norm, features: int) -> nn.Module:
     """The Norm of Eq. 2 by name; "none" is the identity."""
     if norm == "batch":
@@ -65,6 +81,8 @@ def he_init(module: nn.Module) -> None:
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
     for block in module.modules():
+        # Residuals start small, so that a chain of blocks starts near the identity.
         if isinstance(block, LKRB):
-            # Residuals start small, so that a chain of blocks starts near the identity.
-            block.conv.weight.mul_(0.3)
+            block.conv.weight.mul_(_RESIDUAL_START)
+        elif isinstance(block, PlainBlock):
+            block.conv_out.weight.mul_(_RESIDUAL_START)

@@ -24,7 +24,8 @@ def save_checkpoint(path: Path, config: TrainConfig, state: dict[str, Any]) -> N
 def load_checkpoint(path: Path, config: TrainConfig) -> dict[str, Any] | None:
     """The state of a run, or None if there is none yet; ArgumentError if it is another run's.
 
-    Only the number of steps and what does not touch the result may differ from the run's start.
+    Only how often it saves and looks at validation may differ from the run's start: even the number of
+    steps is in the rate of every step (cosine). To train on, start a new run from the old one's weights.
     """
     if not path.is_file():
         return None

@@ -20,17 +20,20 @@ from vsdslnet.training.pool import Pool
 from vsdslnet.training.train_config import LossConfig, TrainConfig
 from vsdslnet.training.validation import render_window
 
-__all__ = ["compare", "frame_seconds", "measure", "scaled_schedule"]
+__all__ = ["compare", "frame_seconds", "measure", "measure_base", "scaled_schedule"]
 
 _FRAME_PX = (270, 480)
 
 
-def scaled_schedule(config: TrainConfig, *, steps: int, batch: int, patch_px: int, base: Base) -> TrainConfig:
-    """A schedule with another number of steps: halvings keep their place in the run.
+def scaled_schedule(
+    config: TrainConfig, *, base: Base, steps: int | None = None, batch: int | None = None, patch_px: int | None = None
+) -> TrainConfig:
+    """A schedule with another number of steps, batch or patch: halvings keep their place in the run.
 
     What the tables compare is the paper's training, so the loss is L1 alone and one rate serves all
     parameters of all networks. ``base`` is what all of them correct ("none": the paper's letter).
     """
+    steps = steps or config.steps
     optimiser = msgspec.structs.replace(
         config.optimiser,
         halve_at=tuple(round(at * steps / config.steps) for at in config.optimiser.halve_at),
@@ -44,8 +47,8 @@ def scaled_schedule(config: TrainConfig, *, steps: int, batch: int, patch_px: in
         optimiser=optimiser,
         loss=LossConfig(l1=1.0, itp=0.0, flow=0.0, steady=0.0, ramp=0.0),
         steps=steps,
-        batch=batch,
-        patch_px=patch_px,
+        batch=batch or config.batch,
+        patch_px=patch_px or config.patch_px,
     )
 
 
@@ -58,12 +61,11 @@ def compare(
     *,
     seeds: Sequence[int],
     windows: int,
-    frame_px: tuple[int, int] = _FRAME_PX,
 ) -> list[Figures]:
     """Train and measure every variant with every seed; goes on where it was stopped.
 
     Each run has its folder ``out/<name>/seed<seed>`` with checkpoint, log and ``figures.json``.
-    ``windows`` bounds the validation windows a group; ``frame_px`` (height, width) is what is timed.
+    ``windows`` bounds the validation windows a group.
     """
     figures = []
     for seed in seeds:
@@ -72,7 +74,7 @@ def compare(
             own = msgspec.structs.replace(config, seed=seed, network=VARIANTS[name].config(config.network))
             torch.manual_seed(seed)
             network = train(own, pool, run, network=build_variant(name, config.network))
-            figures.append(_figures(name, own, network, validation, run, windows, frame_px))
+            figures.append(_figures(name, own, network, validation, run, windows))
     return figures
 
 
@@ -83,7 +85,6 @@ def _figures(
     validation: Pool,
     run: Path,
     windows: int,
-    frame_px: tuple[int, int],
 ) -> Figures:
     path = run / "figures.json"
     if path.is_file():
@@ -97,7 +98,6 @@ def _figures(
         parameters=count_parameters(network),
         windows=windows,
         **measure(network, validation, windows),
-        frame_seconds=round(frame_seconds(network, frame_px), 3),
     )
     path.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
     return figures
@@ -123,9 +123,18 @@ def measure(network: DSLNet | WindowNetwork, pool: Pool, windows: int) -> dict[s
 
 
 @torch.no_grad()
-def frame_seconds(network: DSLNet | WindowNetwork, frame_px: tuple[int, int]) -> float:
-    """Seconds for one frame of (height, width), fp32, channels-last: the best of three after a warm-up."""
-    network.eval()
+def measure_base(config: TrainConfig, pool: Pool, windows: int) -> dict[str, float]:
+    """:func:`measure` of the base that all networks correct: an untrained network is it, whichever."""
+    return measure(build_variant("csrnet", config.network), pool, windows)
+
+
+@torch.no_grad()
+def frame_seconds(name: str, frame_px: tuple[int, int] = _FRAME_PX) -> float:
+    """Seconds a variant takes for one frame of (height, width), fp32, channels-last: the best of three.
+
+    Weights don't change what it costs, so a fresh network is timed.
+    """
+    network = build_variant(name).eval().to(memory_format=torch.channels_last)
     window = torch.rand(1, network.config.frames, 3, *frame_px)
     seconds = []
     for _ in range(4):

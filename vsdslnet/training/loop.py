@@ -8,12 +8,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim import Adam
 
 from vsdslnet import weights
+from vsdslnet.errors import ArgumentError
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.alignment import train_alignment
@@ -44,12 +46,17 @@ def train(
     Writes ``checkpoint.pt``, ``log.jsonl`` (one line a step or validation) and ``ema.safetensors``.
     ``network`` is where a new run starts from (default: a fresh one, seeded). ``stop_after`` ends at
     that step with a checkpoint, as a kill would without one.
+
+    Under ``accelerate launch`` or ``torchrun`` every process takes its share of ``config.batch``, which
+    must divide among them (else ArgumentError); log and files are the first process's.
     """
     accelerator = Accelerator()
+    if config.batch % accelerator.num_processes:
+        cure = "unequal shares would weigh windows unequally"
+        raise ArgumentError("batch", config.batch, f"a multiple of the {accelerator.num_processes} processes", cure)
     torch.manual_seed(config.seed)
     network = network if network is not None else DSLNet(config.network)
-    if network.config != config.network:
-        config = _with_network(config, network)
+    config = msgspec.structs.replace(config, network=network.config)
     network = network.to(memory_format=torch.channels_last)
     if config.alignment_steps and isinstance(network, DSLNet) and not (run / "checkpoint.pt").is_file():
         train_alignment(network, pool, config)
@@ -108,9 +115,11 @@ def _step(
     pool: Pool,
     step: int,
 ) -> dict[str, float]:
-    """One optimiser step; returns the loss terms."""
+    """One optimiser step; returns the loss terms, means over all processes."""
     batch = draw_batch(pool, config, step, accelerator.process_index, accelerator.num_processes)
     batch = batch.to(accelerator.device)
+    # For the rivals' dropout: as much a function of the step as the batch is.
+    torch.manual_seed((config.seed * 1_000_003 + step) * accelerator.num_processes + accelerator.process_index)
     factor = rate_factor(config.optimiser, step, config.steps)
     for group in optimiser.param_groups:
         group["lr"] = group["base_rate"] * factor
@@ -123,7 +132,8 @@ def _step(
     norm = accelerator.clip_grad_norm_(network.parameters(), config.optimiser.clip_norm)
     if norm is not None and torch.isfinite(norm):
         optimiser.step()
-    return {name: round(float(value.detach()), 6) for name, value in terms.items()}
+    means: Any = accelerator.reduce({name: value.detach() for name, value in terms.items()}, reduction="mean")
+    return {name: round(float(value), 6) for name, value in means.items()}
 
 
 def rate_factor(config: OptimiserConfig, step: int, steps: int) -> float:
@@ -156,12 +166,6 @@ def _average(average: nn.Module, network: nn.Module, decay: float) -> None:
     # Statistics of a norm are averages already.
     for kept, statistic in zip(average.buffers(), network.buffers(), strict=True):
         kept.copy_(statistic)
-
-
-def _with_network(config: TrainConfig, network: Trainable) -> TrainConfig:
-    import msgspec
-
-    return msgspec.structs.replace(config, network=network.config)
 
 
 class _Log:

@@ -54,7 +54,7 @@ _TITLES = {
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One trained network, measured: means over the validation windows, and seconds for one frame."""
+    """One trained network, measured: means over the validation windows, ``windows`` of each group."""
 
     variant: str
     seed: int
@@ -64,11 +64,13 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     psnr_db: float
     sr_sim: float
     delta_e_itp: float
-    frame_seconds: float
 
 
-def as_markdown(figures: Sequence[Figures], *, note: str) -> str:
-    """The tables that the measured variants belong to, the paper's figures beside ours; DSLNet ends each."""
+def as_markdown(figures: Sequence[Figures], *, seconds: Mapping[str, float], note: str) -> str:
+    """The tables that the measured variants belong to, the paper's figures beside ours; DSLNet ends each.
+
+    ``seconds`` is what a frame takes each variant, by name.
+    """
     by_name: dict[str, list[Figures]] = {}
     for row in figures:
         by_name.setdefault(row.variant, []).append(row)
@@ -79,10 +81,12 @@ def as_markdown(figures: Sequence[Figures], *, note: str) -> str:
             continue
         lines += [f"## {title}", "", *_HEAD]
         ordered = sorted(names, key=list(VARIANTS).index)
-        lines += [_line(name, by_name[name]) for name in [*ordered, *(["dslnet"] if "dslnet" in by_name else [])]]
+        lines += [
+            _line(name, by_name[name], seconds) for name in [*ordered, *(["dslnet"] if "dslnet" in by_name else [])]
+        ]
         lines.append("")
     if set(by_name) == {"dslnet"}:
-        lines += [*_HEAD, _line("dslnet", by_name["dslnet"]), ""]
+        lines += [*_HEAD, _line("dslnet", by_name["dslnet"], seconds), ""]
     return "\n".join(lines)
 
 
@@ -92,7 +96,7 @@ _HEAD = (
 )
 
 
-def _line(name: str, rows: Sequence[Figures]) -> str:
+def _line(name: str, rows: Sequence[Figures], seconds: Mapping[str, float]) -> str:
     variant, paper = VARIANTS[name], PAPER.get(name)
     stated = "" if variant.paper_parameters is None else f" ({variant.paper_parameters / 1e6:g}M)"
     cells = [
@@ -102,7 +106,7 @@ def _line(name: str, rows: Sequence[Figures]) -> str:
         _cell([row.psnr_db for row in rows], ".2f", paper and paper.psnr_db),
         _cell([row.sr_sim for row in rows], ".4f", paper and paper.sr_sim),
         _cell([row.delta_e_itp for row in rows], ".2f", paper and paper.delta_e_itp),
-        f"{mean(row.frame_seconds for row in rows):.2f}",
+        f"{seconds[name]:.2f}" if name in seconds else "",
     ]
     return f"| {' | '.join(cells)} |"
 

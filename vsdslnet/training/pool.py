@@ -253,10 +253,13 @@ def _results(task: _Task, jobs: list[_Job], workers: int) -> Iterable[tuple[int,
 
 
 class Pool(torch.utils.data.Dataset[dict[str, Tensor]]):
-    """Random access to a finished pool; safe to use from DataLoader workers (each opens its own maps)."""
+    """Random access to a finished pool; safe to use from DataLoader workers (each opens its own maps).
 
-    def __init__(self, path: Path | str) -> None:
-        """Raises MediaError when the folder holds no finished pool of this format."""
+    With ``look`` it is the part of the pool made with that SDR look ("youtube", "phone", ...).
+    """
+
+    def __init__(self, path: Path | str, *, look: str | None = None) -> None:
+        """Raises MediaError when the folder holds no finished pool of this format, or none of the look."""
         self.path = Path(path)
         try:
             self.manifest: dict[str, Any] = json.loads((self.path / "manifest.json").read_text())
@@ -267,6 +270,11 @@ class Pool(torch.utils.data.Dataset[dict[str, Tensor]]):
         self.meta: list[dict[str, Any]] = [
             json.loads(line) for line in (self.path / "meta.jsonl").read_text().splitlines()
         ]
+        # Where each window of this pool stands in the arrays on disk.
+        self._rows = [row for row, meta in enumerate(self.meta) if look is None or meta["look"] == look]
+        if not self._rows:
+            raise MediaError(f"{self.path} holds no windows" + (f" of look {look!r}" if look is not None else ""))
+        self.meta = [self.meta[row] for row in self._rows]
         self._arrays: dict[str, NDArray[Any]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -284,7 +292,7 @@ class Pool(torch.utils.data.Dataset[dict[str, Tensor]]):
         return found
 
     def array(self, name: str) -> NDArray[Any]:
-        """The whole memory-mapped array ``sdr``, ``cond``, ``hdr``, ``crop`` or ``flow``; read-only."""
+        """The memory-mapped array ``sdr``, ``cond``, ``hdr``, ``crop`` or ``flow`` of all looks; read-only."""
         if name not in self._arrays:
             self._arrays[name] = np.load(self.path / f"{name}.npy", mmap_mode="r")
         return self._arrays[name]
@@ -294,5 +302,6 @@ class Pool(torch.utils.data.Dataset[dict[str, Tensor]]):
         if not -len(self) <= index < len(self):
             raise IndexError(f"window {index} of a pool of {len(self)}")
         return {
-            name: torch.from_numpy(np.array(self.array(name)[index])) for name in ("sdr", "cond", "hdr", "crop", "flow")
+            name: torch.from_numpy(np.array(self.array(name)[self._rows[index]]))
+            for name in ("sdr", "cond", "hdr", "crop", "flow")
         }

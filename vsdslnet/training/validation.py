@@ -5,17 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vsdslnet.color.ictcp import delta_e_itp
-from vsdslnet.color.transfer import pq_scalar, pq_to_nits
+from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.window import WindowNetwork
+from vsdslnet.training.metrics import clip_pq, delta_e_mean, exposure_shift_stops, mean_by_name, psnr_db
 from vsdslnet.training.pool import Pool
 
 __all__ = ["Figures", "grey_ramp_codes", "render_window", "validate"]
 
 Figures = dict[str, dict[str, float]]
-
-_PEAK_PQ = pq_scalar(1000.0)
 
 
 @torch.no_grad()
@@ -43,7 +41,7 @@ def render_window(
     x0, y0, x1, y1 = item["crop"].tolist()
     output = network.render(window, conditions, [(x0, y0, x1, y1)])[0]
     target = item["hdr"].permute(2, 0, 1).float() / 65535
-    return output.clamp(0, _PEAK_PQ), target.clamp(0, _PEAK_PQ)
+    return clip_pq(output), clip_pq(target)
 
 
 def _group(network: DSLNet | WindowNetwork, items: list[dict[str, Tensor]]) -> dict[str, float]:
@@ -51,23 +49,16 @@ def _group(network: DSLNet | WindowNetwork, items: list[dict[str, Tensor]]) -> d
     for item in items:
         output, target = render_window(network, item)
         single, _ = render_window(network, item, repeat_centre=True)
-        nits, target_nits = pq_to_nits(output), pq_to_nits(target)
-        lit = target_nits.amax(dim=0) > 1
-        stops = (nits.amax(dim=0)[lit] / target_nits.amax(dim=0)[lit]).clamp(min=1e-4).log2()
+        psnr = psnr_db(output, target)
         rows.append(
-            (
-                _psnr(output, target),
-                float(delta_e_itp(nits, target_nits).mean()),
-                float(stops.median()) if lit.any() else 0.0,
-                _psnr(output, target) - _psnr(single, target),
-            )
+            {
+                "psnr_db": psnr,
+                "de_itp": delta_e_mean(output, target),
+                "exposure_stops": exposure_shift_stops(output, target),
+                "frames_gain_db": psnr - psnr_db(single, target),
+            }
         )
-    means = torch.tensor(rows, dtype=torch.float64).mean(dim=0).tolist()
-    return dict(zip(("psnr_db", "de_itp", "exposure_stops", "frames_gain_db"), means, strict=True))
-
-
-def _psnr(a: Tensor, b: Tensor) -> float:
-    return float(-10 * (a - b).double().square().mean().clamp(min=1e-10).log10())
+    return mean_by_name(rows)
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vsdslnet.network.ablation import PlainBlock
+from vsdslnet.network.blocks import PlainBlock
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import Box
 from vsdslnet.network.window import WindowNetwork, start_at_base
