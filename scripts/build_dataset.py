@@ -14,7 +14,7 @@ from cyclopts import App, Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from vsdslnet.errors import ArgumentError, DslnetError
-from vsdslnet.training.data_config import load_recipe
+from vsdslnet.training.data_config import for_tone, load_recipe
 from vsdslnet.training.pool import build_pool
 from vsdslnet.training.video_dataset import Film, build_video_dataset
 
@@ -31,13 +31,15 @@ def pool(
     seed: int = 1,
     workers: int = 1,
     config: Annotated[Path | None, Parameter(help="recipe (TOML); default: the shipped one")] = None,
+    tone: Annotated[bool, Parameter(help="a pool for train.py --tone-pool: quicker, centre frames count only")] = False,
 ) -> None:
     """Simulate windows: the same arguments give the same bytes, whatever the number of workers."""
+    recipe = load_recipe(config)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
         task = progress.add_task(f"{split} windows", total=None)
         manifest = build_pool(
-            load_recipe(config),
+            for_tone(recipe) if tone else recipe,
             data=data,
             out=out,
             windows=windows,

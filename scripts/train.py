@@ -25,6 +25,7 @@ def main() -> None:
     """Parse, train, plot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pool", type=Path, required=True, help="folder made by build_dataset.py")
+    parser.add_argument("--tone-pool", type=Path, action="append", default=[], help="more pools for the tone stage")
     parser.add_argument("--validation", type=Path, help="validation pool")
     parser.add_argument("--run", "--out", type=Path, required=True, help="folder for checkpoint, log and weights")
     parser.add_argument("--schedule", default="two-cores", help=f"{', '.join(available_schedules())} or a .toml file")
@@ -45,6 +46,7 @@ def main() -> None:
             Pool(arguments.pool),
             arguments.run,
             network=network,
+            tone_pools=[Pool(path) for path in arguments.tone_pool],
             validation=Pool(arguments.validation) if arguments.validation else None,
         )
         plot_log(arguments.run / "log.jsonl", arguments.run / "log.png")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 
@@ -17,7 +18,14 @@ from vsdslnet.training.loop import rate_factor, train
 from vsdslnet.training.objective import entering, grey_fields, ramp_shortfall, with_intruder
 from vsdslnet.training.pool import Pool
 from vsdslnet.training.report import plot_log, read_log
-from vsdslnet.training.train_config import LossConfig, OptimiserConfig, TrainConfig, available_schedules, load_schedule
+from vsdslnet.training.train_config import (
+    LossConfig,
+    OptimiserConfig,
+    ToneConfig,
+    TrainConfig,
+    available_schedules,
+    load_schedule,
+)
 
 SMALL = DSLNetConfig(features=8, kernel=5, dynamic_kernel=3)
 CONFIG = TrainConfig(
@@ -51,6 +59,17 @@ def test_a_stopped_run_goes_on_with_the_same_losses_and_weights(pool: Pool, tmp_
         log.write(json.dumps({"step": 5, "loss": 99.0}) + '\n{"step": 6, "lo')
     parts = train(CONFIG, pool, tmp_path / "parts")
     assert _losses(tmp_path / "parts") == _losses(tmp_path / "whole")
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, parts.state_dict()[name]), name
+
+
+def test_a_run_with_a_tone_stage_is_the_same_killed_before_its_first_checkpoint(pool: Pool, tmp_path: Path) -> None:
+    config = msgspec.structs.replace(CONFIG, tone=ToneConfig(steps=4, windows=4, points=16), steps=2)
+    whole = train(config, pool, tmp_path / "whole", tone_pools=[pool])
+    train(config, pool, tmp_path / "parts", tone_pools=[pool], stop_after=0)
+    (tmp_path / "parts" / "checkpoint.pt").unlink()
+    parts = train(config, pool, tmp_path / "parts", tone_pools=[pool])
+    assert len((tmp_path / "parts" / "tone.jsonl").read_text().splitlines()) == 4
     for name, value in whole.state_dict().items():
         assert torch.equal(value, parts.state_dict()[name]), name
 

@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsdslnet.network.blocks import LKRB
+from vsdslnet.network.dmfa import DeformableConv
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.network.stfm import ConditionNet
-from vsdslnet.training.flat_field import aligned_points, point_conv, spatial_at, vectors_of_frames
+from vsdslnet.network.stfm import ColorBlock, ConditionNet
+from vsdslnet.training.flat_field import aligned_points, bias_of, point_conv, spatial_at, vectors_of_frames
 from vsdslnet.training.points import PointBatch
 
 __all__ = ["calibrate"]
@@ -75,9 +76,9 @@ def _start_pointwise(network: DSLNet) -> None:
 def _start_condition(condition: ConditionNet, frames: Tensor) -> Tensor:
     """ColorBlocks, TME, CME and SME from pictures (N, 3, h, w); returns the last block's features."""
     y = frames
-    for block in condition.blocks:
+    for block in (b for b in condition.blocks if isinstance(b, ColorBlock)):
         nn.init.kaiming_normal_(block.conv.weight, a=0.1)
-        nn.init.zeros_(block.conv.bias)
+        bias_of(block.conv).zero_()
         pooled = F.avg_pool2d(block.conv(y), 2, ceil_mode=True, count_include_pad=False).movedim(1, -1).flatten(0, -2)
         _fit(block.conv, pooled[torch.randint(len(pooled), (_FEATURE_SAMPLES,))])
         y = block(y)
@@ -90,7 +91,7 @@ def _start_condition(condition: ConditionNet, frames: Tensor) -> Tensor:
         rows = torch.linalg.qr(torch.randn(width, width))[0] @ white
         # TME starts as the mean over the frames, so that a window takes its time over a change.
         layer.weight.copy_((rows / copies).repeat(1, copies)[..., None, None])
-        layer.bias.copy_(-rows @ means.mean(dim=0))
+        bias_of(layer).copy_(-rows @ means.mean(dim=0))
     for last in (condition.tme_out, condition.cme_out):
         last.weight.normal_(std=_VECTOR_SD / width**0.5)
     smooth = F.leaky_relu(y, 0.1).movedim(1, -1).flatten(0, -2)
@@ -98,8 +99,8 @@ def _start_condition(condition: ConditionNet, frames: Tensor) -> Tensor:
     response = F.linear(smooth, condition.sme.weight[..., 0, 0])
     factor = _SPATIAL_VECTOR_SD / response.std(dim=0)
     condition.sme.weight.mul_(factor[:, None, None, None])
-    condition.sme.bias.copy_(-response.mean(dim=0) * factor)
-    condition.sme.bias[:width] += 1
+    bias_of(condition.sme).copy_(-response.mean(dim=0) * factor)
+    bias_of(condition.sme)[:width] += 1
     return y
 
 
@@ -128,12 +129,14 @@ def _start_chain(layers: nn.Sequential, x: Tensor) -> Tensor:
 
 
 def _fit(
-    layer: nn.Module, response: Tensor, *, deviation: float = 1.0, quantiles: tuple[float, float] | None = (0.05, 0.8)
+    layer: nn.Conv2d | DeformableConv,
+    response: Tensor,
+    *,
+    deviation: float = 1.0,
+    quantiles: tuple[float, float] | None = (0.05, 0.8),
 ) -> None:
     """Scale a layer to ``deviation`` over its response (..., C); threshold at a random quantile, or zero mean."""
-    weight, bias = layer.weight, layer.bias
-    assert isinstance(weight, Tensor)
-    assert isinstance(bias, Tensor)
+    weight, bias = layer.weight, bias_of(layer)
     flat = response.flatten(0, -2) - bias
     factor = deviation / flat.std(dim=0).clamp(min=1e-4)
     weight.mul_(factor.view(-1, *[1] * (weight.dim() - 1)))

@@ -18,6 +18,7 @@ __all__ = [
     "MotionConfig",
     "SourceConfig",
     "ViewConfig",
+    "for_tone",
     "load_recipe",
 ]
 
@@ -170,3 +171,13 @@ def load_recipe(path: Path | None = None) -> DataConfig:
         raise ArgumentError(
             "config", str(path), f"a readable recipe with known keys ({error})", "start from default.toml"
         ) from error
+
+
+def for_tone(config: DataConfig) -> DataConfig:
+    """The same mixture for the tone stage, which reads centre frames only: one crop a view, no video codec."""
+    replace = msgspec.structs.replace
+    return replace(
+        config,
+        view=replace(config.view, frames=3, crops_per_view=1),
+        degrade=replace(config.degrade, h264_share=0.0, clean_share=0.4),
+    )

@@ -11,10 +11,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsdslnet.network.blocks import LKRB
+from vsdslnet.network.dmfa import DeformableConv
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.stfm import ModulationVectors
 
-__all__ = ["aligned_points", "point_conv", "render_points", "spatial_at", "vectors_of_frames", "walk"]
+__all__ = ["aligned_points", "bias_of", "point_conv", "render_points", "spatial_at", "vectors_of_frames", "walk"]
+
+
+def bias_of(layer: nn.Conv2d | DeformableConv) -> Tensor:
+    """The bias that every layer of DSLNet's trunk has."""
+    if layer.bias is None:
+        raise TypeError(f"{layer} has no bias")
+    return layer.bias
 
 
 def point_conv(conv: nn.Conv2d, x: Tensor) -> Tensor:
@@ -26,7 +34,7 @@ def point_conv(conv: nn.Conv2d, x: Tensor) -> Tensor:
     tap = conv.weight[..., middle, middle]
     weight = tap + (conv.weight.sum(dim=(-2, -1)) - tap).detach()
     if conv.groups > 1:
-        out: Tensor = x * weight[:, 0] + conv.bias
+        out: Tensor = x * weight[:, 0] + bias_of(conv)
         return out
     return F.linear(x, weight, conv.bias)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from vsdslnet.training.batches import draw_batch
 from vsdslnet.training.checkpoint import load_checkpoint, save_checkpoint
 from vsdslnet.training.fast_depthwise import use_fast_depthwise
 from vsdslnet.training.objective import Objective
+from vsdslnet.training.points import Points
 from vsdslnet.training.pool import Pool
+from vsdslnet.training.tone import train_tone
 from vsdslnet.training.train_config import OptimiserConfig, TrainConfig
 from vsdslnet.training.validation import validate
 
@@ -38,14 +41,15 @@ def train(
     run: Path,
     *,
     network: Trainable | None = None,
+    tone_pools: Sequence[Pool] = (),
     validation: Pool | None = None,
     stop_after: int | None = None,
 ) -> Trainable:
     """Train, or go on training, in the folder ``run``; returns the averaged (EMA) network.
 
     Writes ``checkpoint.pt``, ``log.jsonl`` (one line a step or validation) and ``ema.safetensors``.
-    ``network`` is where a new run starts from (default: a fresh one, seeded). ``stop_after`` ends at
-    that step with a checkpoint, as a kill would without one.
+    ``network`` is where a new run starts from (default: a fresh one, seeded); ``tone_pools`` are more
+    pools for the tone stage. ``stop_after`` ends at that step with a checkpoint, as a kill would without one.
 
     Under ``accelerate launch`` or ``torchrun`` every process takes its share of ``config.batch``, which
     must divide among them (else ArgumentError); log and files are the first process's.
@@ -58,12 +62,15 @@ def train(
     network = network if network is not None else DSLNet(config.network)
     config = msgspec.structs.replace(config, network=network.config)
     network = network.to(memory_format=torch.channels_last)
-    if config.alignment_steps and isinstance(network, DSLNet) and not (run / "checkpoint.pt").is_file():
-        train_alignment(network, pool, config)
+    run.mkdir(parents=True, exist_ok=True)
+    if isinstance(network, DSLNet) and not (run / "checkpoint.pt").is_file():
+        if config.tone.steps:
+            _tone_stage(network, [pool, *tone_pools], config, run, accelerator)
+        if config.alignment_steps:
+            train_alignment(network, pool, config)
     average = copy.deepcopy(network).requires_grad_(False)
     objective: nn.Module = Objective(use_fast_depthwise(network), config.loss)  # type: ignore[arg-type]
     optimiser: Any = Adam(_parameter_groups(network, config.optimiser), betas=config.optimiser.betas)
-    run.mkdir(parents=True, exist_ok=True)
     step = 0
     state = load_checkpoint(run / "checkpoint.pt", config)
     if state is not None:
@@ -104,6 +111,19 @@ def train(
             accelerator.wait_for_everyone()
     save()
     return average.eval()
+
+
+def _tone_stage(
+    network: DSLNet, pools: Sequence[Pool], config: TrainConfig, run: Path, accelerator: Accelerator
+) -> None:
+    """The tone stage, once a run: its end is kept beside the checkpoint, a kill before that starts it anew."""
+    path = run / "tone.safetensors"
+    if accelerator.is_main_process and not path.is_file():
+        log = _Log(run / "tone.jsonl", 0, True)
+        train_tone(network, Points(pools), config, lambda step, terms: log.write({"step": step, **terms}))
+        weights.save(network, path, notes={"training": f"tone stage, {config.tone.steps} steps"})
+    accelerator.wait_for_everyone()
+    network.load_state_dict(weights.load_network(weights.read(path)).state_dict())
 
 
 def _step(
