@@ -43,7 +43,7 @@ def draw_batch(pool: Pool, config: TrainConfig, step: int, rank: int = 0, proces
     """
     random = np.random.default_rng((config.seed, stream, step))
     chosen = random.integers(len(pool), size=config.batch)
-    draws = random.random((config.batch, 6))
+    draws = random.random((config.batch, 8))
     mine = slice(rank * config.batch // processes, (rank + 1) * config.batch // processes)
     samples = [_crop(pool, int(index), config, draw) for index, draw in zip(chosen[mine], draws[mine], strict=True)]
     window, whole, boxes, target, flow = zip(*samples, strict=True)
@@ -68,6 +68,8 @@ def _crop(pool: Pool, index: int, config: TrainConfig, draw: np.ndarray[tuple[in
     x0, y0, x1, y1 = item["crop"].tolist()
     x_px, y_px = (x1 - x0) / width, (y1 - y0) / height
     box = (x0 + left * x_px, y0 + top * y_px, x0 + (left + size) * x_px, y0 + (top + size) * y_px)
+    if draw[6] < config.noise_share:
+        window = _noisy(window, config, draw[7])
     if draw[2] < config.repeat_centre:
         radius = config.network.radius
         window = window[radius : radius + 1].expand_as(window)
@@ -84,3 +86,11 @@ def _crop(pool: Pool, index: int, config: TrainConfig, draw: np.ndarray[tuple[in
     if draw[5] < 0.5:
         window, whole, flow = window.flip(0), whole.flip(0), flow.flip(0)
     return window, whole, box, target, flow
+
+
+def _noisy(window: Tensor, config: TrainConfig, draw: float) -> Tensor:
+    """A window (F, 3, P, P) with noise of its own in every frame, in whole 8-bit codes."""
+    low, high = config.noise_code
+    random = np.random.default_rng(int(draw * 2**53))
+    noise = torch.from_numpy(random.standard_normal(window.shape, dtype=np.float32))
+    return ((window * 255 + (low + (high - low) * draw) * noise).round() / 255).clamp(0, 1)

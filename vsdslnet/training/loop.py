@@ -19,7 +19,7 @@ from vsdslnet import weights
 from vsdslnet.errors import ArgumentError
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.window import WindowNetwork
-from vsdslnet.training.alignment import train_alignment
+from vsdslnet.training.alignment import start_alignment
 from vsdslnet.training.batches import draw_batch
 from vsdslnet.training.checkpoint import load_checkpoint, save_checkpoint
 from vsdslnet.training.fast_depthwise import use_fast_depthwise
@@ -66,8 +66,9 @@ def train(
     if isinstance(network, DSLNet) and not (run / "checkpoint.pt").is_file():
         if config.tone.steps:
             _tone_stage(network, [pool, *tone_pools], config, run, accelerator)
-        if config.alignment_steps:
-            train_alignment(network, pool, config)
+        if config.alignment_batches:
+            moving = msgspec.structs.replace(config, repeat_centre=0.0, noise_share=0.0)
+            start_alignment(network, (draw_batch(pool, moving, n, stream=1) for n in range(config.alignment_batches)))
     average = copy.deepcopy(network).requires_grad_(False)
     objective: nn.Module = Objective(use_fast_depthwise(network), config.loss)  # type: ignore[arg-type]
     optimiser: Any = Adam(_parameter_groups(network, config.optimiser), betas=config.optimiser.betas)

@@ -81,7 +81,8 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     ``batch``             windows a step over all processes.
     ``patch_px``          side of the square crops (even).
-    ``alignment_steps``   steps of the warm-up in which LDOE alone learns the known motion.
+    ``alignment_batches`` batches of known motion that LDOE's start is solved from; 0 starts it at random.
+    ``noise_share``       share of the windows that get more noise, of ``noise_code`` 8-bit codes, new in every frame.
     ``repeat_centre``     share of the windows whose neighbours are replaced by the centre frame.
     """
 
@@ -92,7 +93,9 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     steps: int = 4000
     batch: int = 8
     patch_px: int = 64
-    alignment_steps: int = 0
+    alignment_batches: int = 0
+    noise_share: float = 0.0
+    noise_code: tuple[float, float] = (2.0, 8.0)
     repeat_centre: float = 0.2
     precision: Precision = "bf16"
     ema_decay: float = 0.998
