@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from plugin_tests.crash.kill_encode import run
-
-
-@pytest.fixture
-def plugin_in_children(shim: Path | None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    root = str(Path(__file__).resolve().parents[2])
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])))
-    if shim is not None:
-        monkeypatch.setenv("VAPOURSYNTH_EXTRA_PLUGIN_PATH", str(shim.parent))
-    yield
 
 
 @pytest.mark.slow
