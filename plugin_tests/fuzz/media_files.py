@@ -60,7 +60,7 @@ def damaged(good: bytes) -> list[tuple[str, bytes]]:
     """20 truncations and 200 mutations of a file, by name."""
     rng = random.Random(6)
     found = [
-        (f"cut to {size} bytes", good[:size]) for size in sorted(rng.sample(range(len(good)), TRUNCATIONS - 1)) + [0]
+        (f"cut to {size} bytes", good[:size]) for size in sorted([0, *rng.sample(range(len(good)), TRUNCATIONS - 1)])
     ]
     for number in range(MUTATIONS):
         data = bytearray(good)
