@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("items", nargs="*", metavar="item", help="which to measure; all if left out")
     parser.add_argument("--quick", action="store_true", help="fewer of everything")
     parser.add_argument("--model", default="dslnet", help="the trained model, by name or file")
-    parser.add_argument("--json", type=Path, help="write the figures here as well")
+    parser.add_argument("--markdown", type=Path, help="write the figures here as a table of RELIABILITY.md")
     parser.add_argument("--in-process", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if unknown := sorted(set(arguments.items) - ITEMS.keys()):
@@ -70,10 +70,19 @@ def main() -> None:
             for detail in figure.details[:20]:
                 print(f"            {detail}")
         sys.stdout.flush()
-    if arguments.json:
-        figures = {name: [asdict(figure) for figure in found] for name, found in everything.items()}
-        arguments.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    if arguments.markdown:
+        arguments.markdown.write_text(as_table(everything), encoding="utf-8")
     sys.exit(any(not figure.kept for found in everything.values() for figure in found))
+
+
+def as_table(everything: dict[str, list[Figure]]) -> str:
+    """Markdown: a row a promise."""
+    rows = [
+        f"| {name} | {figure.promise} | {figure.bound} | {'' if figure.kept else '**broken:** '}{figure.measured} |\n"
+        for name, found in everything.items()
+        for figure in found
+    ]
+    return "| item | promise | bound | measured |\n|---|---|---|---|\n" + "".join(rows)
 
 
 def measured_apart(name: str, arguments: argparse.Namespace) -> list[Figure]:

@@ -145,9 +145,13 @@ def audit() -> list[Figure]:
     if program is None:
         return []
     done = subprocess.run(
-        [program, "--progress-spinner", "off", "--local"], capture_output=True, text=True, check=False, timeout=600
+        [program, "--progress-spinner", "off", "--local", "--strict"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
     )
     found = [line for line in done.stdout.splitlines() if re.match(r"\S+\s+[\d.]+\s+(PYSEC|GHSA|CVE)", line)]
     if done.returncode and not found:
-        return []  # it can't reach its database
+        return []  # it can't reach its database, or does not know all of them
     return [exactly("known vulnerabilities of installed distributions (pip-audit)", "; ".join(found) or 0, 0)]
