@@ -7,8 +7,8 @@ from pathlib import Path
 __all__ = ["save_small_network"]
 
 
-def save_small_network(path: Path, *, features: int = 8, kernel: int = 5) -> Path:
-    """Write one with 5 frames, always with the same weights."""
+def save_small_network(path: Path, *, tiny: bool = False) -> Path:
+    """Write one with 5 frames, always with the same weights; a tiny one is for thousands of frames."""
     import torch
 
     from vsdslnet.network.config import DSLNetConfig
@@ -16,7 +16,9 @@ def save_small_network(path: Path, *, features: int = 8, kernel: int = 5) -> Pat
     from vsdslnet.weights import save
 
     torch.manual_seed(7)
-    network = DSLNet(DSLNetConfig(features=features, kernel=kernel, dynamic_kernel=3))
+    small = DSLNetConfig(features=8, kernel=5, dynamic_kernel=3)
+    config = DSLNetConfig(features=4, kernel=3, dynamic_kernel=3, condition_pixels=256) if tiny else small
+    network = DSLNet(config)
     with torch.no_grad():
         for parameter in network.parameters():
             if not parameter.any():

@@ -61,7 +61,7 @@ class _Engine:
 
 def measure(options: Options) -> list[Figure]:
     """Memory that runs out once or for good and other errors, at each step; sources and selectors that fail."""
-    model = str(save_small_network(options.folder / "failures.safetensors", features=4, kernel=3))
+    model = str(save_small_network(options.folder / "failures.safetensors", tiny=True))
     source = textured(vs.core, vs.YUV420P8, width=24, height=16, length=_LENGTH)
     clip = vs.core.dslnet.Convert(source, model=model, precision="fp32")
     clip.std.SetVideoCache(mode=0)

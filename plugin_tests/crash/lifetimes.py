@@ -153,7 +153,7 @@ def mean(values: list[float]) -> float:
 
 def measure(options: Options) -> list[Figure]:
     """All scenes; those that need /proc only where it is."""
-    model = save_small_network(options.folder / "lifetimes.safetensors", features=4, kernel=3)
+    model = save_small_network(options.folder / "lifetimes.safetensors", tiny=True)
     quick = options.quick
 
     def play(scene: str, count: int) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def run(examples: int, number: int) -> dict[str, Any]:
     failures: list[str] = []
     slowest = 0.0
     with tempfile.TemporaryDirectory() as folder:
-        model = str(save_small_network(Path(folder) / "clips.safetensors", features=4, kernel=3))
+        model = str(save_small_network(Path(folder) / "clips.safetensors", tiny=True))
         vs.core.dslnet.Convert(vs.core.std.BlankClip(format=vs.GRAY8, length=1), model=model).get_frame(0)
 
         @seed(number)
