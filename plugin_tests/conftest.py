@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import shutil
 import subprocess
@@ -12,7 +13,16 @@ from typing import Any
 
 import pytest
 
+from plugin_tests.small_network import save_small_network
+
 ROOT = Path(__file__).resolve().parent.parent
+EXIT_SECONDS = 120
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """A process that does not end after its tests says where its threads are, and fails."""
+    faulthandler.dump_traceback_later(EXIT_SECONDS, exit=True, file=sys.__stderr__)
 
 
 @pytest.fixture(scope="session")
@@ -58,21 +68,7 @@ def threads(core: Any) -> Iterator[Callable[[int], None]]:
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Path of a small DSLNet whose corrections are not zero: 5 frames, 8 features."""
-    import torch
-
-    from vsdslnet.network.config import DSLNetConfig
-    from vsdslnet.network.dslnet import DSLNet
-    from vsdslnet.weights import save
-
-    path = tmp_path_factory.mktemp("model") / "small.safetensors"
-    torch.manual_seed(7)
-    network = DSLNet(DSLNetConfig(features=8, kernel=5, dynamic_kernel=3))
-    with torch.no_grad():
-        for parameter in network.parameters():
-            if not parameter.any():
-                parameter.normal_(std=0.002)
-    save(network.eval(), path)
-    return str(path)
+    return str(save_small_network(tmp_path_factory.mktemp("model") / "small.safetensors"))
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +85,14 @@ def script_env() -> dict[str, str]:
     # vspipe asks the first python on the PATH where its libpython is
     programs = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
     return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PATH": os.pathsep.join(programs)}
+
+
+@pytest.fixture
+def plugin_in_children(shim: Path | None, script_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes started by a test find this checkout and, where it is not installed, the plugin."""
+    monkeypatch.setenv("PYTHONPATH", script_env["PYTHONPATH"])
+    if shim is not None:
+        monkeypatch.setenv("VAPOURSYNTH_EXTRA_PLUGIN_PATH", str(shim.parent))
 
 
 @pytest.fixture

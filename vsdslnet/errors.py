@@ -25,6 +25,7 @@ __all__ = [
     "JobError",
     "MediaError",
     "WeightsError",
+    "shorten",
 ]
 
 
@@ -44,7 +45,7 @@ class ArgumentError(DslnetError, ValueError):
         self.got = got
         self.allowed = allowed
         self.cure = cure
-        text = f"{argument}={_shorten(got)} is not allowed: {allowed}"
+        text = f"{argument}={shorten(got)} is not allowed: {allowed}"
         super().__init__(f"{text}; {cure}" if cure else text)
 
     def __reduce__(self) -> tuple[type[ArgumentError], tuple[str, object, str, str]]:
@@ -76,7 +77,8 @@ class JobError(DslnetError):
     """An encode can't go on; the text says what is kept and how to resume."""
 
 
-def _shorten(value: object, limit: int = 80) -> str:
+def shorten(value: object, limit: int = 80) -> str:
+    """``repr`` of a value, cut to ``limit`` characters: a cure comes after it."""
     try:
         text = repr(value)
     except Exception:  # an integer of more than 4300 digits, or a foreign class: still name it

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from vsdslnet.errors import WeightsError
+from vsdslnet.errors import WeightsError, shorten
 from vsdslnet.network.config import DSLNetConfig
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ __all__ = ["WeightsFile", "available_models", "find", "load_network", "model_rad
 
 FORMAT = "vsdslnet"
 _SUFFIX = ".safetensors"
+_NAME_LIMIT = 200
 _MAX_HEADER_BYTES = 1 << 20
 _MAX_FILE_BYTES = 1 << 30
 
@@ -63,13 +64,13 @@ def find(model: str) -> Path:
         path = _expand(model)
         if path is not None and _is_file(path):
             return path
-        raise WeightsError(f"model={model!r}: there is no such file; give a model's name or a .safetensors path")
+        raise WeightsError(f"model={shorten(model, _NAME_LIMIT)}: there is no such file; give a model's name or a .safetensors path")
     for folder in models_folders():
         path = folder / f"{model}{_SUFFIX}"
         if path.parent == folder and _is_file(path):
             return path
     names = ", ".join(available_models()) or "none is installed"
-    raise WeightsError(f"model={model!r} is not known: available are {names}, or a path to a .safetensors file")
+    raise WeightsError(f"model={shorten(model, _NAME_LIMIT)} is not known: available are {names}, or a path to a .safetensors file")
 
 
 def _expand(model: str) -> Path | None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from plugin_tests.conformance.colour_numbers import SIXTEEN_BIT, TEN_BIT, limited_code, pq_error_codes, wrong_codes
 from vsdslnet.color import transfer
 from vsdslnet.color.transfer import nits_to_pq, pq_scalar, pq_to_nits
 
@@ -17,37 +18,17 @@ ALL_CODES = torch.arange(65_536, dtype=torch.float64) / 65_535
 SMALL_STEP = 1 / 65_535
 
 
-def limited_code(signal: float, bits: int) -> int:
-    return round((219 * signal + 16) * 2 ** (bits - 8))
-
-
-@pytest.mark.parametrize(
-    ("nits", "code"),
-    [(0, 64), (26, 397), (100, 509), (203, 573), (1000, 723), (4000, 855), (10_000, 940)],
-)
-def test_pq_10_bit_limited_codes(nits: float, code: int) -> None:
-    assert limited_code(pq_scalar(nits), 10) == code
-    assert limited_code(float(nits_to_pq(torch.tensor(float(nits)))), 10) == code
-
-
-@pytest.mark.parametrize(("nits", "limited", "full"), [(203, 36_652, 38_055), (1000, 46_246, 49_271)])
-def test_pq_16_bit_codes(nits: float, limited: int, full: int) -> None:
-    for signal in (pq_scalar(nits), float(nits_to_pq(torch.tensor(nits, dtype=torch.float64)))):
-        assert limited_code(signal, 16) == limited
-        assert round(signal * 65_535) == full
-    in_fp32 = float(nits_to_pq(torch.tensor(float(nits))))
-    assert abs(in_fp32 * 65_535 - full) <= 1
+def test_the_landmarks_have_the_codes_of_the_standards() -> None:
+    assert wrong_codes() == []
+    for nits, code in TEN_BIT.items():
+        assert limited_code(float(nits_to_pq(torch.tensor(float(nits)))), 10) == code, "in fp32"
+    for nits, (_, full) in SIXTEEN_BIT.items():
+        assert abs(float(nits_to_pq(torch.tensor(float(nits)))) * 65_535 - full) <= 1, "in fp32"
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_every_pq_code_is_within_one_code_of_colour_science_both_ways(dtype: torch.dtype) -> None:
-    oracle_nits = colour.models.eotf_ST2084(ALL_CODES.numpy())
-    back = nits_to_pq(torch.from_numpy(oracle_nits).to(dtype)).double()
-    assert (back - ALL_CODES).abs().max() * 65_535 <= 1
-    # Ours the other way, judged by the oracle's signal: light has no unit of "codes" itself.
-    ours_nits = pq_to_nits(ALL_CODES.to(dtype)).double().numpy()
-    signal = colour.models.eotf_inverse_ST2084(ours_nits)
-    assert np.abs(signal - ALL_CODES.numpy()).max() * 65_535 <= 1
+    assert pq_error_codes(dtype) <= 1
 
 
 def test_pq_round_trip_in_fp32_is_closer_than_one_code() -> None:

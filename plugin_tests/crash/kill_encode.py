@@ -21,6 +21,8 @@ import time
 from pathlib import Path
 
 from plugin_tests.encode.media import decoded_video, make_clip
+from plugin_tests.figures import Figure, Options, none_of
+from plugin_tests.small_network import save_small_network
 
 # Kills in a row before an encode is let through.
 KILLS_A_FILE = 4
@@ -89,7 +91,7 @@ def run(
             met["kills"] += 1
             in_a_row += 1
             met["kills with finished chunks"] += bool(finished_chunks(output))
-            print(json.dumps(met), flush=True)
+            print(json.dumps(met), file=sys.stderr, flush=True)
         else:
             assert code == 0, f"exit code {code}"
             assert decoded_video(output) == whole, "the picture differs from the uninterrupted one"
@@ -109,6 +111,18 @@ def run(
         elif not output.exists():
             assert kept.items() <= after.items(), "a finished chunk was made again"
     return met
+
+
+def measure(options: Options) -> list[Figure]:
+    """The promise, with a small network."""
+    kills = 3 if options.quick else 30
+    model = save_small_network(options.folder / "kills.safetensors", tiny=True)
+    words = "killed encodes go on, finished chunks are kept, and the picture is the uninterrupted one's"
+    try:
+        met = run(kills=kills, folder=options.folder, model=str(model), seed=3, whole_tree=False)
+    except AssertionError as error:
+        return [none_of(words, [str(error)], kills, "kills")]
+    return [none_of(words, [], met["kills"], f"kills ({met['files']} files finished)")]
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from vsdslnet.color.sdr_to_hdr import bt2446a_pq
 from vsdslnet.errors import ArgumentError, MediaError
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.training import evaluation, self_checks
+from vsdslnet.training import evaluation, temporal_checks
 from vsdslnet.training.evaluation import CENTRE, OURS
 from vsdslnet.training.evaluation_report import (
     as_json,
@@ -133,4 +133,4 @@ def test_an_untrained_network_moves_nothing_when_an_object_enters(network: DSLNe
             pq: torch.Tensor = network(window[None])[0]
         return pq
 
-    assert self_checks.entering_object(convert, 1)["untouched_max_codes"] == 0
+    assert temporal_checks.entering_object(convert, 1)["untouched_max_codes"] == 0

@@ -58,23 +58,3 @@ def test_desaturation_is_seen_on_saturation_ramps() -> None:
         return plain_pq(torch.lerp(sdr, sdr.mean(0, keepdim=True), 1.4 * spread))
 
     assert self_checks.saturation_ramps(greying, RADIUS)["chroma_reversals"] > 5
-
-
-def test_plain_conversion_flickers_like_itself_and_averaging_frames_less() -> None:
-    plain = self_checks.static_noise(lambda w: plain_pq(w[RADIUS]), RADIUS)
-    assert plain["noise_ratio_to_plain"] == pytest.approx(1.0, abs=1e-3)
-    calm = self_checks.static_noise(lambda w: plain_pq(w.mean(0)), RADIUS)
-    assert calm["noise_ratio_to_plain"] < 0.8
-
-
-def test_only_a_global_converter_moves_the_untouched_side() -> None:
-    local = self_checks.entering_object(formula, RADIUS)
-    assert local == {"untouched_mean_codes": 0, "untouched_max_codes": 0}
-    pumping = self_checks.entering_object(lambda w: formula(w) - 0.1 * w.mean(), RADIUS)
-    assert pumping["untouched_mean_codes"] > 2
-
-
-def test_windows_of_a_clip_repeat_its_ends() -> None:
-    clip = torch.arange(4.0).reshape(4, 1, 1, 1)
-    seen = [w.flatten().tolist() for w in self_checks.clip_windows(clip, 2)]
-    assert seen == [[0, 0, 0, 1, 2], [0, 0, 1, 2, 3], [0, 1, 2, 3, 3], [1, 2, 3, 3, 3]]

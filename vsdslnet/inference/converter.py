@@ -13,6 +13,7 @@ from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.errors import ArgumentError, EngineError
 from vsdslnet.inference.engine import Engine
 from vsdslnet.inference.engines import create_engine
+from vsdslnet.inference.lasting_threads import LastingThreads
 from vsdslnet.inference.look import apply_look
 from vsdslnet.inference.settings import ConvertSettings, EngineSettings
 
@@ -40,7 +41,6 @@ class Converter:
         self._look = settings.look
         self.radius_frames = engine.radius_frames
 
-    @torch.inference_mode()
     def __call__(self, window: Tensor) -> HdrFrame:
         """SDR R'G'B' (2T+1, 3, H, W) fp32, nominally 0..1 (NaN counts as 0) -> the centre frame in HDR.
 
@@ -49,6 +49,10 @@ class Converter:
         frames = 2 * self.radius_frames + 1
         if window.dim() != 4 or window.shape[0] != frames or window.shape[1] != 3:
             raise ArgumentError("window", tuple(window.shape), f"({frames}, 3, height, width)")
+        return _threads.run(lambda: self._convert(window))
+
+    @torch.inference_mode()
+    def _convert(self, window: Tensor) -> HdrFrame:
         sdr = torch.nan_to_num(window, nan=0.0, posinf=1.0, neginf=0.0).clamp_(0, 1)
         centre = sdr[self.radius_frames]
         network_pq = centre if self._look.strength == 0 else self._engine(sdr)
@@ -68,6 +72,7 @@ def measure_light_nits(pq: Tensor) -> tuple[float, float]:
     return float(brightest.max()), float(brightest.mean(dtype=torch.float64))
 
 
+_threads = LastingThreads()
 _engines: dict[EngineSettings, Engine] = {}
 _engines_lock = threading.Lock()
 

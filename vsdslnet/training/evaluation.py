@@ -16,7 +16,7 @@ from torch import Tensor
 from vsdslnet.errors import ArgumentError, MediaError
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.window import WindowNetwork
-from vsdslnet.training import self_checks
+from vsdslnet.training import self_checks, temporal_checks
 from vsdslnet.training.formulas import FORMULAS
 from vsdslnet.training.metrics import clip_pq, fidelity
 from vsdslnet.training.self_checks import Method, still
@@ -194,13 +194,15 @@ def _note(groups: dict[str, Group], pair: Pair, results: Mapping[str, Tensor]) -
 
 
 def run_self_checks(convert: Method, radius_frames: int, *, quick: bool = False) -> dict[str, dict[str, float]]:
-    """Every check of :mod:`~vsdslnet.training.self_checks`; ``quick`` leaves out the long flat ramps."""
+    """Every check on made-up pictures and clips; ``quick`` leaves out the long flat ramps."""
     checks: dict[str, Callable[[Method, int], dict[str, float]]] = {
         "black": self_checks.black,
         "white": self_checks.white,
         "saturation ramps": self_checks.saturation_ramps,
-        "static noise": self_checks.static_noise,
-        "entering object": self_checks.entering_object,
+        "static noise": temporal_checks.static_noise,
+        "entering object": temporal_checks.entering_object,
+        "flash": temporal_checks.flash,
+        "fade": temporal_checks.fade,
     }
     for name, levels in _RAMPS.items():
         checks[f"ramp as a picture, {name}"] = partial(self_checks.grey_ramp_picture, levels=levels)

@@ -1,4 +1,4 @@
-"""What a converter must do on made-up pictures, without any reference.
+"""What a converter must do on made-up pictures, without any reference (over time: ``temporal_checks``).
 
 A ``Method`` turns an SDR window (2T+1, 3, H, W), R'G'B' 0..1, into PQ (3, H, W). Codes are 10-bit
 limited-range PQ codes of luminance, as fractions.
@@ -6,15 +6,13 @@ limited-range PQ codes of luminance, as fractions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from vsdslnet.color.ictcp import nits_to_ictcp
-from vsdslnet.color.sdr_to_hdr import plain_pq
 from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.training.metrics import luminance_codes
 from vsdslnet.views.pixels import luminance_nits
@@ -23,12 +21,9 @@ __all__ = [
     "Method",
     "banding",
     "black",
-    "clip_windows",
-    "entering_object",
     "grey_ramp_flat",
     "grey_ramp_picture",
     "saturation_ramps",
-    "static_noise",
     "still",
     "textured_scene",
     "white",
@@ -39,7 +34,6 @@ Method = Callable[[Tensor], Tensor]
 _FLAT_PX = 32
 _FALL_TOLERANCE_CODES = 0.05
 _RAMP_SIZE = (48, 1024)
-_SCENE_SIZE = (96, 320)
 _HUES = {
     "red": (1, 0, 0),
     "yellow": (1, 1, 0),
@@ -53,13 +47,6 @@ _HUES = {
 def still(frame: Tensor, radius_frames: int) -> Tensor:
     """A window in which nothing moves: SDR (3, H, W) -> (2T+1, 3, H, W)."""
     return frame.expand(2 * radius_frames + 1, *frame.shape)
-
-
-def clip_windows(clip: Tensor, radius_frames: int) -> Iterator[Tensor]:
-    """Every frame's window of a clip (N, 3, H, W); ends repeat their frame."""
-    last = len(clip) - 1
-    for n in range(len(clip)):
-        yield clip[[min(max(n + k, 0), last) for k in range(-radius_frames, radius_frames + 1)]]
 
 
 def banding(codes: Tensor) -> dict[str, float]:
@@ -146,45 +133,6 @@ def saturation_ramps(method: Method, radius_frames: int) -> dict[str, float]:
         }
         worst = {name: max(value, found[name]) for name, value in worst.items()}
     return worst
-
-
-def static_noise(method: Method, radius_frames: int, *, noise_codes: float = 1.0) -> dict[str, float]:
-    """A still scene under source noise: how much does the output flicker, and against plain conversion?
-
-    ``noise_codes`` is the noise's deviation in 8-bit codes. Deviations are over time, mean over pixels.
-    """
-    generator = torch.Generator().manual_seed(7)
-    frames = 2 * radius_frames + 5
-    noise = noise_codes / 255 * torch.randn((frames, 3, *_SCENE_SIZE), generator=generator)
-    clip = ((textured_scene(_SCENE_SIZE) + noise).clamp(0, 1) * 255).round() / 255
-    inner = slice(radius_frames, frames - radius_frames)
-    out = [method(window) for window in list(clip_windows(clip, radius_frames))[inner]]
-    deviation = luminance_codes(torch.stack(out)).std(dim=0).mean()
-    plain = luminance_codes(plain_pq(clip[inner])).std(dim=0).mean()
-    return {
-        "noise_deviation_codes": float(deviation),
-        "noise_ratio_to_plain": float(deviation / plain),
-    }
-
-
-def entering_object(method: Method, radius_frames: int) -> dict[str, float]:
-    """A bright object enters from the right: how far does the left half move from frame to frame?
-
-    ``mean`` is the largest mean shift of two neighbouring frames, ``max`` the largest of any pixel.
-    """
-    height, width = _SCENE_SIZE
-    scene = 0.6 * textured_scene(_SCENE_SIZE)
-    clip = scene.repeat(radius_frames + 5, 1, 1, 1)
-    for n in range(len(clip)):
-        reach = 32 * (n - radius_frames)
-        if reach > 0:
-            clip[n, :, 8 : height - 8, width - min(reach, 96) :] = 1.0
-    left = [luminance_codes(method(w))[:, : width // 2] for w in clip_windows(clip, radius_frames)]
-    shifts = [(b - a).abs() for a, b in pairwise(left)]
-    return {
-        "untouched_mean_codes": max(float(shift.mean()) for shift in shifts),
-        "untouched_max_codes": max(float(shift.max()) for shift in shifts),
-    }
 
 
 def textured_scene(size: tuple[int, int]) -> Tensor:

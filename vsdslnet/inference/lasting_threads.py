@@ -1,0 +1,100 @@
+"""Threads that never end, for work in libraries that suffer when threads do.
+
+PyTorch's matrix products run in MKL, which keeps buffers for every thread that called it and frees them as the
+thread ends. That clean-up was seen waiting for ever for its own lock (``mm_cleanup_thread_cbk``, torch 2.x on
+x86), so that a process never exited. OpenMP keeps a team of workers for each of those threads as well.
+VapourSynth and executors start and end threads as they like; so engines run on threads of ours.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import queue
+import threading
+from collections.abc import Callable
+
+from vsdslnet.errors import EngineError
+
+__all__ = ["LastingThreads"]
+
+# A thread that waits for ever without Python could not be told that the interpreter shuts down.
+_LOOK_UP_SECONDS = 1.0
+
+
+class _Task[T]:
+    """A call and its outcome."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self._done = threading.Event()
+        self._outcome: tuple[T] | BaseException
+
+    def run(self, rest: Callable[[], None]) -> None:
+        """Call, then ``rest`` (the thread is free again), then let the caller know."""
+        try:
+            self._outcome = (self._call(),)
+        except BaseException as error:
+            self._outcome = error
+        rest()
+        self._done.set()
+
+    def result(self) -> T:
+        """Wait for the outcome; what the call raised is raised here."""
+        while not self._done.wait(_LOOK_UP_SECONDS):
+            pass
+        outcome = self._outcome
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome[0]
+
+
+class LastingThreads:
+    """Runs calls on threads that are made when all others are busy and that live as long as the process.
+
+    When the interpreter exits, calls under way are waited for and later ones refused with EngineError: they
+    come from frames that nobody is going to see.
+    """
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._idle: list[queue.SimpleQueue[_Task[object]]] = []
+        self._busy = 0
+        self._closed = False
+        atexit.register(self._close)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
+
+    def run[T](self, call: Callable[[], T]) -> T:
+        """The call's result, or what it raised; calls at the same time have a thread each."""
+        task = _Task(call)
+        with self._change:
+            if self._closed:
+                raise EngineError("Python is shutting down; frames that are still wanted are not computed")
+            self._busy += 1
+            orders = self._idle.pop() if self._idle else None
+        if orders is None:
+            orders = queue.SimpleQueue()
+            threading.Thread(target=self._serve, args=(orders,), name="vsdslnet engine", daemon=True).start()
+        orders.put(task)
+        return task.result()
+
+    def _serve(self, orders: queue.SimpleQueue[_Task[object]]) -> None:
+        def rest() -> None:
+            with self._change:
+                self._idle.append(orders)
+                self._busy -= 1
+                self._change.notify_all()
+
+        while True:
+            # Not kept in a name: it would hold the last frame while the thread waits for the next.
+            orders.get().run(rest)
+
+    def _close(self) -> None:
+        with self._change:
+            self._closed = True
+            self._change.wait_for(lambda: self._busy == 0)
+
+    def _forget(self) -> None:
+        """A forked child has none of the threads."""
+        self._change, self._idle, self._busy = threading.Condition(), [], 0
