@@ -54,7 +54,7 @@ _LOOK, _INPUT, _ENCODER, _RUN = (Group(name) for name in ("Look", "Source colour
 def encode(
     source: Path,
     *,
-    output: Annotated[Path, Parameter(alias="-o")],
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
     model: Annotated[str, Parameter(group=_LOOK)] = "dslnet",
     peak: Annotated[float, Parameter(group=_LOOK)] = 1000.0,
     strength: Annotated[float, Parameter(group=_LOOK)] = 1.0,
@@ -80,6 +80,7 @@ def encode(
     tile: Annotated[tuple[int, int] | None, Parameter(group=_RUN)] = None,
     engine: Annotated[Literal["local", "ray"], Parameter(group=_RUN)] = "local",
     address: Annotated[str | None, Parameter(group=_RUN)] = None,
+    store: Annotated[str | None, Parameter(group=_RUN)] = None,
     restart: Annotated[bool, Parameter(group=_RUN, negative="")] = False,
     overwrite: Annotated[bool, Parameter(group=_RUN, negative="")] = False,
     keep: Annotated[bool, Parameter(group=_RUN, negative="")] = False,
@@ -96,7 +97,7 @@ def encode(
     source
         The SDR video file.
     output
-        The HDR10 file to make: .mkv, .mp4, .m4v or .mov.
+        The HDR10 file to make: .mkv, .mp4, .m4v or .mov; by default SOURCE.hdr10.mkv beside the source.
     model
         Name of an installed model, or the path of a .safetensors file.
     peak
@@ -148,6 +149,9 @@ def encode(
         local: this machine; ray: a Ray cluster.
     address
         Address of the Ray cluster; without it one is started here.
+    store
+        URL (s3://bucket/folder, or any other of fsspec's) through which the cluster's nodes exchange source and
+        chunks; without it they see source and output at one path.
     restart
         Throw away what an earlier call finished, and start anew.
     overwrite
@@ -190,9 +194,9 @@ def encode(
     try:
         done = encode_file(
             source,
-            output,
+            output or source.with_suffix(".hdr10.mkv"),
             settings,
-            engine=_engine(engine, workers, threads, address),
+            engine=_engine(engine, workers, threads, address, store),
             reporter=reporter,
             restart=restart,
             overwrite=overwrite,
@@ -311,23 +315,27 @@ def bench(*, width: int = 640, height: int = 360, frames: int = 8, model: str = 
 
 
 @app.command(help_epilogue=EXIT_CODES)
-def demo(folder: Path = Path("demo")) -> None:
+def demo(folder: Path = Path("demo"), *, model: str = "dslnet", picture: Path | None = None) -> None:
     """Make a small SDR clip, convert it to HDR10, and draw both.
 
     Parameters
     ----------
     folder
         Where dusk_sdr.mkv, dusk_hdr10.mkv and dusk_before_after.png go.
+    model
+        Name of an installed model, or the path of a .safetensors file.
+    picture
+        The PNG to draw, if not the one in the folder.
     """
     from vsdslnet.demo import before_after_png, write_sdr_clip
 
     folder.mkdir(parents=True, exist_ok=True)
     sdr = write_sdr_clip(folder / "dusk_sdr.mkv")
-    encode(sdr, output=folder / "dusk_hdr10.mkv", overwrite=True)
-    print(before_after_png(sdr, folder / "dusk_before_after.png"))
+    encode(sdr, output=folder / "dusk_hdr10.mkv", model=model, overwrite=True, restart=True)
+    print(before_after_png(sdr, picture or folder / "dusk_before_after.png", model=model))
 
 
-def _engine(name: str, workers: int | None, threads: int | None, address: str | None) -> ChunkEngine:
+def _engine(name: str, workers: int | None, threads: int | None, address: str | None, store: str | None) -> ChunkEngine:
     if workers is not None and not 1 <= workers <= 4096:
         raise ArgumentError("workers", workers, "1 to 4096 processes")
     if threads is not None and not 1 <= threads <= 1024:
@@ -335,7 +343,7 @@ def _engine(name: str, workers: int | None, threads: int | None, address: str | 
     if name == "ray":
         from vsdslnet.encode.ray_engine import RayEngine
 
-        return RayEngine(address=address, workers=workers, threads=threads)
+        return RayEngine(address=address, workers=workers, threads=threads, store=store)
     from vsdslnet.encode.local import LocalEngine
 
     return LocalEngine(workers=workers or 1, threads=threads)

@@ -64,6 +64,19 @@ def test_a_killed_node_costs_nothing_but_time(
     assert decoded_video(tmp_path / "ray.mkv") == decoded_video(tmp_path / "local.mkv")
 
 
+def test_nodes_without_a_shared_path_work_through_a_store(
+    cluster: Any, clip: Path, settings: EncodeSettings, tmp_path: Path
+) -> None:
+    from vsdslnet.encode.ray_engine import RayEngine
+
+    store = tmp_path / "store"
+    engine = RayEngine(address=cluster.address, threads=1, store=store.as_uri())
+    encode_file(clip, tmp_path / "ray.mkv", settings, engine=engine, reporter=QuietReporter())
+    assert list(store.iterdir()) == []
+    encode_file(clip, tmp_path / "local.mkv", settings, engine=LocalEngine(threads=1), reporter=QuietReporter())
+    assert decoded_video(tmp_path / "ray.mkv") == decoded_video(tmp_path / "local.mkv")
+
+
 def test_a_wrong_address_is_an_engine_error(monkeypatch: pytest.MonkeyPatch) -> None:
     from vsdslnet.encode.ray_engine import RayEngine
     from vsdslnet.errors import EngineError

@@ -132,7 +132,7 @@ def test_light_is_what_numpy_finds_in_the_delivered_frames(
     clip: Path, settings: EncodeSettings, tmp_path: Path
 ) -> None:
     done, _ = encode(clip, tmp_path / "out.mkv", settings)
-    delivered = deliver(open_converted(clip, settings, track=0, index=None))
+    delivered = deliver(open_converted(clip, settings, track=0, index=None), peak_nits=settings.peak_nits)
     lights = [
         light_by_numpy(*(np.asarray(frame[plane]).astype(float) for plane in range(3)))
         for frame in delivered.frames(close=True)
@@ -158,7 +158,7 @@ def test_an_interrupted_encode_goes_on_and_ends_in_the_same_picture(
 def test_chunks_hold_the_frames_of_the_whole_clip_bit_for_bit(
     clip: Path, settings: EncodeSettings, tmp_path: Path
 ) -> None:
-    whole = deliver(open_converted(clip, settings, track=0, index=None))
+    whole = deliver(open_converted(clip, settings, track=0, index=None), peak_nits=settings.peak_nits)
     output = tmp_path / "out.mkv"
     encode(clip, output, settings, keep=True)
     journal = Journal(output.with_name("out.mkv.vsdslnet"), suffix="hevc")

@@ -1,10 +1,16 @@
-"""Code points of ITU-T H.273 (07/2024) that this project meets, by their names in VapourSynth."""
+"""Code points of ITU-T H.273 (07/2024) that this project meets, by their names in VapourSynth; luma weights."""
 
 from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["ChromaLocation", "Matrix", "Primaries", "Range", "Transfer"]
+__all__ = ["BT709_LUMA", "BT2020_LUMA", "ChromaLocation", "Matrix", "Primaries", "Range", "Transfer"]
+
+BT709_LUMA = (0.2126, 0.7152, 0.0722)
+"""Weights of luma in matrix 1 (BT.709-6 item 3.2)."""
+
+BT2020_LUMA = (0.2627, 0.6780, 0.0593)
+"""Weights of luma in matrices 9 and 10 (BT.2020-2 table 4)."""
 
 
 class Primaries(IntEnum):

@@ -7,7 +7,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from vsdslnet.color.h273 import Primaries
+from vsdslnet.color.h273 import BT709_LUMA, BT2020_LUMA, Primaries
 
 __all__ = [
     "BT709_LUMA",
@@ -29,12 +29,6 @@ CHROMATICITIES: dict[Primaries, tuple[tuple[float, float], ...]] = {
     Primaries.BT2020: ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
 }
 """x, y of red, green and blue (H.273 table 2); all have the white D65."""
-
-BT709_LUMA = (0.2126, 0.7152, 0.0722)
-"""Weights of luma (BT.709-6 item 3.2)."""
-
-BT2020_LUMA = (0.2627, 0.6780, 0.0593)
-"""Weights of luma (BT.2020-2 table 4)."""
 
 
 @cache

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vsdslnet.color.pq import C1, C2, C3, M1, M2, PQ_MAX_NITS, pq_scalar
+
 __all__ = [
     "GRAPHICS_WHITE_NITS",
     "PQ_MAX_NITS",
@@ -20,21 +22,11 @@ __all__ = [
     "srgb_to_linear",
 ]
 
-PQ_MAX_NITS = 10_000.0
-"""Light at PQ signal 1.0 (BT.2100 table 4)."""
-
 GRAPHICS_WHITE_NITS = 203.0
 """HDR reference (diffuse, graphics) white (BT.2408-7 table 1)."""
 
 SDR_GAMMA = 2.4
 """Exponent of the SDR reference display with a black of 0 (BT.1886 annex 1)."""
-
-# BT.2100-2 table 4.
-_M1 = 2610 / 16384
-_M2 = 2523 / 4096 * 128
-_C1 = 3424 / 4096
-_C2 = 2413 / 4096 * 32
-_C3 = 2392 / 4096 * 32
 
 # BT.2100-2 table 5.
 _HLG_A = 0.17883277
@@ -45,22 +37,16 @@ _HLG_C = 0.55991073
 def nits_to_pq(nits: Tensor) -> Tensor:
     """Light (cd/m², 0..10000; negative counts as 0) -> PQ signal 0..1 (inverse EOTF, BT.2100 table 4)."""
     # The power's slope at 0 is infinite: a floor of a 16-bit code keeps gradients finite, and below it is black.
-    y = (nits / PQ_MAX_NITS).clamp(min=1e-12).pow(_M1)
+    y = (nits / PQ_MAX_NITS).clamp(min=1e-12).pow(M1)
     # c1 + c2 y over 1 + c3 y, as its distance from 1 (c1 = c3 - c2 + 1): fp32 then holds 16 bits.
-    signal = (_M2 * torch.log1p((_C3 - _C2) * (1 - y) / (1 + _C3 * y))).exp()
+    signal = (M2 * torch.log1p((C3 - C2) * (1 - y) / (1 + C3 * y))).exp()
     return torch.where(nits > 1e-8, signal, torch.zeros_like(signal))
 
 
 def pq_to_nits(signal: Tensor) -> Tensor:
     """PQ signal 0..1 -> light in cd/m² (EOTF, BT.2100 table 4)."""
-    e = signal.clamp(min=1e-7, max=1.0).pow(1 / _M2)
-    return PQ_MAX_NITS * ((e - _C1).clamp(min=0) / (_C2 - _C3 * e)).clamp(min=1e-12).pow(1 / _M1)
-
-
-def pq_scalar(nits: float) -> float:
-    """:func:`nits_to_pq` of one number, in double precision and without torch tensors."""
-    y = max(nits / PQ_MAX_NITS, 0.0) ** _M1
-    return ((_C1 + _C2 * y) / (1 + _C3 * y)) ** _M2 if nits > 0 else 0.0
+    e = signal.clamp(min=1e-7, max=1.0).pow(1 / M2)
+    return PQ_MAX_NITS * ((e - C1).clamp(min=0) / (C2 - C3 * e)).clamp(min=1e-12).pow(1 / M1)
 
 
 def bt1886_to_linear(signal: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class ChunkMaker:
         )
         if len(converted) != plan.frames:
             raise JobError(f"the source has {len(converted)} frames here, the plan says {plan.frames}; use --restart")
-        self._clip = with_light(deliver(converted))
+        self._clip = with_light(deliver(converted, peak_nits=plan.identity.settings.peak_nits))
         self._picture = Picture(
             width=self._clip.width,
             height=self._clip.height,

@@ -76,11 +76,12 @@ def write_report(
     info = probe(source)
     opened = open_source(Path(info.path), track=info.track)
     hdr = convert(opened.clip, settings)
+    measured = with_light(deliver(hdr, peak_nits=settings.peak_nits))
     cuts = _cuts(opened.clip)
     frames = [_frame_at(opened, seconds) for seconds in at_seconds] or _automatic(cuts, len(hdr))
-    shots = [_shot(opened, hdr, frame) for frame in frames]
+    shots = [_shot(opened, hdr, measured, frame) for frame in frames]
     points = _light_points(cuts, len(hdr), frames)
-    light = [_light(hdr, frame) for frame in points]
+    light = [_light(measured, frame) for frame in points]
     curve = light_over_time(
         [_seconds(opened, frame) for frame in points],
         [one[0] for one in light],
@@ -137,7 +138,7 @@ def _seconds(source: Source, frame: int) -> float:
     return float((source.timestamps[frame] - source.timestamps[0]) * source.time_base)
 
 
-def _shot(source: Source, hdr: vs.VideoNode, number: int) -> _Shot:
+def _shot(source: Source, hdr: vs.VideoNode, measured: vs.VideoNode, number: int) -> _Shot:
     scale = min(1.0, MAX_WIDTH_PX / hdr.width)
     size = {"width": round(hdr.width * scale), "height": round(hdr.height * scale)}
     with source.clip.get_frame(number) as frame:
@@ -148,7 +149,7 @@ def _shot(source: Source, hdr: vs.VideoNode, number: int) -> _Shot:
         seconds=_seconds(source, number),
         sdr=_planes(source.clip.resize.Bicubic(format=vs.RGBS, **size, **guess), number),
         pq=_planes(hdr.resize.Bicubic(format=vs.RGBS, range_s="full", **size), number).clamp(0, 1),
-        light_nits=_light(hdr, number),
+        light_nits=_light(measured, number),
     )
 
 
@@ -157,8 +158,8 @@ def _planes(clip: vs.VideoNode, number: int) -> Tensor:
         return torch.from_numpy(np.stack([np.asarray(frame[plane]) for plane in range(3)]))
 
 
-def _light(hdr: vs.VideoNode, number: int) -> tuple[float, float]:
-    with with_light(deliver(hdr)).get_frame(number) as frame:
+def _light(measured: vs.VideoNode, number: int) -> tuple[float, float]:
+    with measured.get_frame(number) as frame:
         return frame_light_nits(frame)
 
 

@@ -180,13 +180,13 @@ class PersonReporter:
             TimeRemainingColumn(elapsed_when_finished=True),
             console=console or Console(stderr=True),
         )
-        self._progress.start()
         self._tally: _Tally | None = None
         self._scan: TaskID | None = None
         self._work: TaskID | None = None
 
     def scanned(self, frames: int, total: int) -> None:
         """See :class:`Reporter`."""
+        self._progress.start()
         if self._scan is None:
             self._scan = self._progress.add_task("finding scene cuts", total=total, state="")
         self._progress.update(self._scan, completed=frames)
@@ -194,6 +194,7 @@ class PersonReporter:
     def planned(self, plan: JobPlan, journal: Journal) -> None:
         """See :class:`Reporter`."""
         self._tally = _Tally(plan, journal)
+        self._progress.start()
         if journal.finished:
             kept = f"going on: {self._tally.kept} of {plan.frames} frames are finished"
             self._progress.console.print(kept, highlight=False)
@@ -218,7 +219,8 @@ class PersonReporter:
 
     def close(self) -> None:
         """See :class:`Reporter`."""
-        self._progress.stop()
+        if self._progress.live.is_started:  # else there is an error to tell, and rich would print an empty line
+            self._progress.stop()
 
     def _show(self, index: int) -> None:
         assert self._tally is not None and self._work is not None

@@ -1,13 +1,14 @@
 """The engine on many machines: Ray actors, each with the model loaded once, fed one chunk at a time.
 
-The job's folder and the source have to lie on a path that every node sees; only indices and results travel
-through Ray. A chunk whose node or actor is lost goes to another.
+The job's folder and the source lie on a path that every node sees, or go through a store that all reach; only
+indices and results travel through Ray. A chunk whose node or actor is lost goes to another.
 """
 
 from __future__ import annotations
 
 import logging
 import socket
+import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -16,9 +17,10 @@ from typing import Any
 
 from vsdslnet.encode.chunks import ChunkMaker, Progress
 from vsdslnet.encode.job import JobPlan, read_plan
-from vsdslnet.encode.journal import ChunkResult
+from vsdslnet.encode.journal import ChunkResult, chunk_path
 from vsdslnet.encode.plan import Chunk
 from vsdslnet.encode.probe import identify
+from vsdslnet.encode.store import JobStore
 from vsdslnet.encode.worker import Done, Failed
 from vsdslnet.errors import EngineError, JobError
 
@@ -35,16 +37,25 @@ _ROOM_SECONDS = 300.0
 class RayEngine:
     """Runs up to ``workers`` actors (as many as there is room for, if None) with ``threads`` cores each.
 
-    Where the cluster has GPUs and the job may use them, an actor takes one of those instead of cores.
+    Where the cluster has GPUs and the job may use them, an actor takes one of those instead of cores. ``store``
+    is an fsspec URL; without one, source and output lie on a shared path.
     """
 
-    def __init__(self, *, address: str | None = None, workers: int | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        address: str | None = None,
+        workers: int | None = None,
+        threads: int | None = None,
+        store: str | None = None,
+    ) -> None:
         try:
             import ray
         except ImportError:
             raise EngineError("engine=ray is not installed; pip install vsdslnet[ray]") from None
         self._ray: Any = ray
         self._workers = workers
+        self._store_url = store
         self.threads = threads or 1
         if not ray.is_initialized():
             _check_address(address)
@@ -61,7 +72,10 @@ class RayEngine:
         lost: dict[int, int] = {}
         actors: dict[Any, Any] = {}
         busy: dict[Any, tuple[Any, Chunk]] = {}
-        make_actor = self._actor_factory(plan, folder)
+        store = self._store(plan, folder)
+        if store is not None:
+            store.offer(plan)
+        make_actor = self._actor_factory(plan, folder, store)
         heard = time.monotonic()
         try:
             while waiting or busy:
@@ -83,6 +97,8 @@ class RayEngine:
                         continue
                     if isinstance(event, Failed):
                         raise event.error()
+                    if store is not None:
+                        store.take_chunk(event.result, folder, suffix=plan.suffix)
                     yield event.result
                     if waiting:
                         chunk = waiting.popleft()
@@ -94,6 +110,8 @@ class RayEngine:
                     heard = time.monotonic()
                 elif time.monotonic() - heard > _ROOM_SECONDS:
                     raise JobError(f"the cluster has had no room for an actor for {_ROOM_SECONDS:.0f} s")
+            if store is not None:
+                store.clear()
         finally:
             for actor in actors:
                 ray.kill(actor)
@@ -105,7 +123,12 @@ class RayEngine:
         room = gpus or int(total.get("CPU", 0) // plan.threads)
         return max(1, room if self._workers is None else min(room, self._workers))
 
-    def _actor_factory(self, plan: JobPlan, folder: Path) -> Any:
+    def _store(self, plan: JobPlan, folder: Path) -> JobStore | None:
+        if self._store_url is None:
+            return None
+        return JobStore(self._store_url, job=f"{folder.name}-{plan.identity.source.sample_sha256[:16]}")
+
+    def _actor_factory(self, plan: JobPlan, folder: Path, store: JobStore | None) -> Any:
         gpus = plan.identity.settings.device != "cpu" and self._ray.cluster_resources().get("GPU", 0) >= 1
         resources = {"num_gpus": 1, "num_cpus": 1} if gpus else {"num_gpus": 0, "num_cpus": plan.threads}
         remote = self._ray.remote(_ChunkActor).options(
@@ -114,7 +137,7 @@ class RayEngine:
             max_restarts=0,
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(plan.threads)}},
         )
-        return lambda: remote.remote(str(folder))
+        return lambda: remote.remote(str(folder), store)
 
     def _tell(self, busy: dict[Any, tuple[Any, Chunk]], progress: Progress) -> bool:
         """Pass on how far the actors are; whether any answered."""
@@ -149,8 +172,8 @@ def _check_address(address: str | None) -> None:
 class _ChunkActor:
     """Lives on a node: opens the job at its first chunk, then makes what it is told to."""
 
-    def __init__(self, folder: str) -> None:
-        self._folder = Path(folder)
+    def __init__(self, folder: str, store: JobStore | None) -> None:
+        self._folder, self._store = Path(folder), store
         self._maker: ChunkMaker | None = None
         self._plan: JobPlan | None = None
         self._state: tuple[int, int, float] | None = None
@@ -160,7 +183,10 @@ class _ChunkActor:
         try:
             if self._maker is None or self._plan is None:
                 self._plan, self._maker = self._open()
-            return Done(self._maker.make(self._plan.chunks[index], self._note))
+            result = self._maker.make(self._plan.chunks[index], self._note)
+            if self._store is not None:
+                self._store.put_chunk(chunk_path(self._folder, index, self._plan.suffix))
+            return Done(result)
         except Exception as error:
             return Failed.of(error)
 
@@ -169,6 +195,14 @@ class _ChunkActor:
         return self._state
 
     def _open(self) -> tuple[JobPlan, ChunkMaker]:
+        if self._store is not None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="vsdslnet-")
+            self._folder = Path(self._scratch.name)
+            plan = self._store.fetch_job(self._folder)
+            return plan, ChunkMaker(plan, self._folder)
+        return self._open_shared()
+
+    def _open_shared(self) -> tuple[JobPlan, ChunkMaker]:
         plan = read_plan(self._folder)
         if plan is None:
             raise JobError(f"{self._folder}: is not seen by every node; put source and output on a shared path")

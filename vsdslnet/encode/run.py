@@ -16,6 +16,7 @@ from vsdslnet.encode.job import JobPlan
 from vsdslnet.encode.journal import Journal, finish_durably
 from vsdslnet.encode.mux import mux
 from vsdslnet.encode.prepare import check_output, prepare
+from vsdslnet.encode.probe import open_media
 from vsdslnet.encode.progress import Reporter
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.errors import JobError
@@ -53,6 +54,7 @@ def encode_file(
     the same call goes on with what is finished.
     """
     source, output = source.expanduser(), output.expanduser().absolute()
+    open_media(source).close()  # what is wrong with the source comes first
     check_output(source, output, overwrite=overwrite)
     folder = job_folder(output)
     try:

@@ -14,6 +14,7 @@ import vapoursynth as vs
 
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.errors import ClipError, MediaError
+from vsdslnet.plugin.peak import within_peak
 
 __all__ = ["Source", "convert", "deliver", "open_converted", "open_source", "scene_cuts"]
 
@@ -77,8 +78,8 @@ def convert(clip: vs.VideoNode, settings: EncodeSettings) -> vs.VideoNode:
         raise ClipError(_one_line(error)) from None
 
 
-def deliver(clip: vs.VideoNode) -> vs.VideoNode:
-    """The converted clip as the encoder gets it: YUV420P10, limited range, chroma top-left, even size.
+def deliver(clip: vs.VideoNode, *, peak_nits: float) -> vs.VideoNode:
+    """The converted clip as the encoder gets it: YUV420P10 within the peak, limited range, chroma top-left, even size.
 
     An odd last column or row is repeated once: 4:2:0 knows no odd sizes.
     """
@@ -86,7 +87,7 @@ def deliver(clip: vs.VideoNode) -> vs.VideoNode:
         clip = vs.core.std.StackHorizontal([clip, clip.std.CropAbs(1, clip.height, clip.width - 1, 0)])
     if clip.height % 2:
         clip = vs.core.std.StackVertical([clip, clip.std.CropAbs(clip.width, 1, 0, clip.height - 1)])
-    return clip.resize.Bicubic(
+    ten_bits = clip.resize.Bicubic(
         format=vs.YUV420P10,
         matrix_s="2020ncl",
         transfer_s="st2084",
@@ -95,6 +96,7 @@ def deliver(clip: vs.VideoNode) -> vs.VideoNode:
         chromaloc_s="top_left",
         dither_type="error_diffusion",
     )
+    return within_peak(ten_bits, peak_nits)
 
 
 def scene_cuts(clip: vs.VideoNode) -> vs.VideoNode:

@@ -12,6 +12,7 @@ from vsdslnet.plugin.color_tags import ColorOverrides, guess_tags, read_tags
 from vsdslnet.plugin.formats import check_input, default_dither, output_format
 from vsdslnet.plugin.frames import hdr_selector, tag_selector
 from vsdslnet.plugin.hdr_props import STALE_PROPS, chroma_location
+from vsdslnet.plugin.peak import within_peak
 from vsdslnet.plugin.scene import SceneCuts, with_scene_cuts
 from vsdslnet.weights import model_radius_frames
 
@@ -142,6 +143,7 @@ def _to_output(hdr: vs.VideoNode, target: vs.VideoFormat, peak_nits: float, dith
         chromaloc=chroma_location(target.subsampling_w, target.subsampling_h),
         dither_type=dither_type,
     )
+    clip = within_peak(clip, peak_nits)
     return clip.std.RemoveFrameProps(list(STALE_PROPS)).std.SetFrameProps(
         **mastering_display(peak_nits).frame_properties()
     )

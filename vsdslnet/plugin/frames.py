@@ -70,7 +70,7 @@ def hdr_selector(settings: ConvertSettings) -> Selector:
             DSLNetMaxNits=result.max_nits,
             DSLNetAverageNits=result.average_nits,
         )
-        _memory.after_frame()
+        _memory.after_frame(result.pq.nbytes)
         return hdr
 
     return _reporting(convert)

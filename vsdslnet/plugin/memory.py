@@ -13,7 +13,10 @@ import time
 
 __all__ = ["MemoryReturn"]
 
-_INTERVAL_SECONDS = 2.0  # a trim takes some milliseconds; memory grows by some frames in this time
+# A trim takes some milliseconds. Slow frames are followed by one after this time, ...
+_INTERVAL_SECONDS = 2.0
+# ... and fast ones after as much output: how much gets scattered depends on that, not on the time.
+_INTERVAL_BYTES = 64 << 20
 
 
 class MemoryReturn:
@@ -23,10 +26,12 @@ class MemoryReturn:
         library = ctypes.CDLL(None) if sys.platform == "linux" else None
         self._trim = getattr(library, "malloc_trim", None)
         self._next_seconds = time.monotonic()
+        self._bytes = 0
 
-    def after_frame(self) -> None:
-        """Call after each frame; threads may call it together, at worst they trim twice."""
+    def after_frame(self, frame_bytes: int) -> None:
+        """Call after each frame, with its size; threads may call it together, at worst they trim twice."""
         now_seconds = time.monotonic()
-        if self._trim is not None and now_seconds >= self._next_seconds:
-            self._next_seconds = now_seconds + _INTERVAL_SECONDS
+        self._bytes += frame_bytes
+        if self._trim is not None and (now_seconds >= self._next_seconds or self._bytes >= _INTERVAL_BYTES):
+            self._next_seconds, self._bytes = now_seconds + _INTERVAL_SECONDS, 0
             self._trim(0)  # without the GIL, as ctypes calls are
