@@ -27,10 +27,22 @@ if TYPE_CHECKING:
 
     from vsdslnet.network.dslnet import DSLNet
 
-__all__ = ["WeightsFile", "available_models", "find", "load_network", "model_radius_frames", "read", "save"]
+__all__ = [
+    "LUT_SUFFIX",
+    "WeightsFile",
+    "available_models",
+    "find",
+    "is_lut",
+    "load_network",
+    "model_radius_frames",
+    "read",
+    "save",
+]
 
 FORMAT = "vsdslnet"
 _SUFFIX = ".safetensors"
+LUT_SUFFIX = "-lut"
+"""Behind a model's name or path: that model as a 3D LUT, fast enough for previews."""
 _MAX_HEADER_BYTES = 1 << 20
 _MAX_FILE_BYTES = 1 << 30
 
@@ -57,8 +69,17 @@ def available_models() -> list[str]:
     return sorted(found)
 
 
+def is_lut(model: str) -> bool:
+    """Whether a model is asked for as a 3D LUT."""
+    return model.endswith(LUT_SUFFIX)
+
+
 def find(model: str) -> Path:
-    """Path of a model by its name, or of a ``.safetensors`` file by its path; else WeightsError."""
+    """Path of a model by its name, or of a ``.safetensors`` file by its path; else WeightsError.
+
+    A LUT's weights are those of the network it stands for.
+    """
+    model = model.removesuffix(LUT_SUFFIX)
     if model.endswith(_SUFFIX):
         path = _expand(model)
         if path is not None and _is_file(path):
