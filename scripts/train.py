@@ -11,11 +11,11 @@ import argparse
 from pathlib import Path
 
 import msgspec
+from vsdslnet.training.pool import Pool
 
 from vsdslnet import weights
 from vsdslnet.errors import DslnetError
 from vsdslnet.training.loop import train
-from vsdslnet.training.pool import Pool
 from vsdslnet.training.report import plot_log
 from vsdslnet.training.train_config import available_schedules, load_schedule
 
