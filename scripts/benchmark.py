@@ -1,13 +1,14 @@
 """Measure the engines on this machine, all in one run, and print a table (Markdown).
 
     python scripts/benchmark.py                                # 480x270, 960x540, 1920x1080
-    python scripts/benchmark.py --large --clip film.mkv        # 2160p as well, errors on real frames
+    python scripts/benchmark.py --large --clip film.mkv        # 2160p as well, real frames, the pipeline, LUTs
     python scripts/benchmark.py --judge --clip film.mkv        # is bf16 good enough? note it in the weights
 
-Times are the best of --repeat frames. Each line is measured in a process of its own, so that its memory
-(peak resident size above what it was before the first frame) is its own. "Share" is 1.40 MFLOP a pixel over
-the time, against the gemm peak of the same precision. Errors are against the plain fp32 network on the
-smallest size.
+Times are the best of --repeat frames (one from 1080p on). Each line is measured in a process of its own, so
+that its memory (peak resident size above what it was before the first frame) is its own. "Share" is 1.40
+MFLOP a pixel over the time, against the gemm peak of the same precision. "x naive" is against the plain
+network, eager, NCHW, fp32, at the largest size it was run at (--naive). Errors are against the plain fp32
+network on the smallest size.
 """
 
 from __future__ import annotations
@@ -17,25 +18,33 @@ import json
 import resource
 import subprocess
 import sys
-import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from benchmark_pipeline import Pipeline, seconds_a_frame
 from torch import Tensor
 
 from vsdslnet import weights
 from vsdslnet.color.ictcp import delta_e_itp
-from vsdslnet.color.transfer import pq_to_nits
+from vsdslnet.color.sdr_to_hdr import BASE_PEAK_NITS
+from vsdslnet.color.transfer import pq_scalar, pq_to_nits
 from vsdslnet.errors import DslnetError
+from vsdslnet.inference.distil import distil
 from vsdslnet.inference.engines import create_engine
 from vsdslnet.inference.precision import JUDGED_KEYS
-from vsdslnet.inference.settings import EngineSettings
+from vsdslnet.inference.settings import ConvertSettings, EngineSettings
+from vsdslnet.inference.small import small_size
 
 FLOP_PER_PIXEL = 2 * 701.6e3
 SIZES = [(480, 270), (960, 540), (1920, 1080)]
 LARGE = [(3840, 2160)]
 ENGINES = [("torch", "fp32"), ("torch", "bf16"), ("openvino", "fp32"), ("openvino", "bf16")]
+PIPELINE_SIZE = (960, 540)
+PIPELINE_FRAMES = 6
+LUT_FRAMES = 40
+LUT_ERROR_SIZE = (960, 540)
 CODES_10_BIT = 876.0
 """Codes from black to white in 10-bit limited range."""
 MAX_MEAN_DE_ITP = 0.1
@@ -49,6 +58,8 @@ def main() -> None:
     parser.add_argument("--clip", type=Path, help="a BT.709 video to take frames from; else random frames")
     parser.add_argument("--large", action="store_true", help="measure 3840x2160 too")
     parser.add_argument("--sizes", help="other sizes, as 480x270,1280x720")
+    parser.add_argument("--engines", help="some of them, as torch-fp32,torch-bf16")
+    parser.add_argument("--naive", default="480x270", help="sizes to run the naive network at, as 480x270,1920x1080")
     parser.add_argument("--repeat", type=int, default=2, help="frames a time is the best of")
     parser.add_argument("--judge", action="store_true", help="note in the weights file whether bf16 is good")
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -62,35 +73,82 @@ def main() -> None:
 
 
 def table(arguments: argparse.Namespace) -> None:
-    """Print the whole table."""
+    """Print the whole table, then what concerns the pipeline."""
     peaks = {"fp32": gemm_flops(torch.float32), "bf16": gemm_flops(torch.bfloat16)}
     print(f"gemm peak: fp32 {peaks['fp32'] / 1e9:.0f}, bf16 {peaks['bf16'] / 1e9:.0f} GFLOP/s,", end=" ")
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}\n")
-    sizes = SIZES + (LARGE if arguments.large else [])
-    if arguments.sizes:
-        sizes = [tuple(map(int, size.split("x"))) for size in arguments.sizes.split(",")]
+    sizes = sizes_of(arguments.sizes) if arguments.sizes else SIZES + (LARGE if arguments.large else [])
     small = sizes[0]
-    naive = in_own_process(arguments, backend="naive", precision="fp32", size=small)
-    naive_per_pixel = naive["seconds"] / (small[0] * small[1])
-    print("| engine | size | s a frame | 2 at once | share of gemm | x naive | MiB | max codes | dE_ITP |")
+    print("| engine | size | s a frame | ns a pixel | share of gemm | x naive | MiB | max codes | dE_ITP |")
     print("|---|---|---|---|---|---|---|---|---|")
-    print(f"| naive eager fp32 | {small[0]}x{small[1]} | {naive['seconds']:.2f} | | | 1 | {naive['mib']:.0f} | | |")
-    for backend, precision in ENGINES:
+    naive_per_pixel = 0.0
+    for width, height in sizes_of(arguments.naive):
+        naive = in_own_process(arguments, backend="naive", precision="fp32", size=(width, height))
+        naive_per_pixel = naive["seconds"] / (width * height)
+        print(
+            f"| naive eager fp32 | {width}x{height} | {naive['seconds']:.2f} | {naive_per_pixel * 1e9:.0f} |"
+            f" {FLOP_PER_PIXEL / naive_per_pixel / peaks['fp32']:.0%} | 1 | {naive['mib']:.0f} | | |",
+            flush=True,
+        )
+    engines = ENGINES
+    if arguments.engines:
+        engines = [(name.split("-")[0], name.split("-")[1]) for name in arguments.engines.split(",")]
+    for backend, precision in engines:
         for size in sizes:
             one = in_own_process(arguments, backend=backend, precision=precision, size=size, error=size == small)
             name = f"| {backend} {precision} | {size[0]}x{size[1]} |"
             if "failed" in one:
                 print(f"{name} {one['failed']} | | | | | | |", flush=True)
                 break
-            pixels = size[0] * size[1]
-            share = FLOP_PER_PIXEL * pixels / one["seconds"] / peaks[precision]
-            ratio = naive_per_pixel * pixels / one["seconds"]
+            per_pixel = one["seconds"] / (size[0] * size[1])
             error = f"{one['codes']:.2f} | {one['de_itp']:.3f}" if "codes" in one else " | "
             print(
-                f"{name} {one['seconds']:.2f} | {one['seconds_two_at_once']:.2f} | {share:.0%} |"
-                f" {ratio:.1f} | {one['mib']:.0f} | {error} |",
+                f"{name} {one['seconds']:.2f} | {per_pixel * 1e9:.0f} |"
+                f" {FLOP_PER_PIXEL / per_pixel / peaks[precision]:.0%} | {naive_per_pixel / per_pixel:.1f} |"
+                f" {one['mib']:.0f} | {error} |",
                 flush=True,
             )
+    if arguments.clip:
+        pipeline_table(arguments)
+
+
+def pipeline_table(arguments: argparse.Namespace) -> None:
+    """Frames a second through vspipe against the engine alone, with two streams, and as LUTs."""
+    pipeline = Pipeline(arguments.clip, PIPELINE_SIZE, arguments.model, precision="bf16", backend="torch")
+    alone = in_own_process(arguments, backend="torch", precision="bf16", size=PIPELINE_SIZE)["seconds"]
+    one = seconds_a_frame(pipeline, frames=PIPELINE_FRAMES)
+    two = seconds_a_frame(pipeline._replace(streams=2), frames=PIPELINE_FRAMES)
+    print(f"\ntorch bf16, {PIPELINE_SIZE[0]}x{PIPELINE_SIZE[1]}: engine alone {1 / alone:.3f} fps,", end=" ")
+    print(f"vspipe {1 / one:.3f} ({alone / one:.0%}), with num_streams=2 {1 / two:.3f} ({one / two:.2f}x)", flush=True)
+    for size in SIZES[-1:] + LARGE:
+        lut = Pipeline(arguments.clip, size, f"{arguments.model}-lut")
+        # From one key frame to the next no LUT is made: the first two frames made both.
+        each = seconds_a_frame(lut, frames=LUT_FRAMES, warm_up=2)
+        print(f"{lut.model}, {size[0]}x{size[1]}: {1 / each:.1f} fps through vspipe", flush=True)
+    print(lut_quality(arguments))
+
+
+def lut_quality(arguments: argparse.Namespace) -> str:
+    """Seconds for a LUT of a 1080p window, and its distance to the full model at the smallest size."""
+    settings = ConvertSettings(model=arguments.model)
+    engine = create_engine(settings.engine)
+    window = frames(arguments.clip, engine.radius_frames * 2 + 1, *LUT_ERROR_SIZE)
+    width, height = small_size(*LUT_ERROR_SIZE)
+    small = torch.nn.functional.interpolate(window, size=(height, width), mode="area")
+    distil(small, settings)
+    start = time.perf_counter()
+    lattice = distil(small, settings)
+    seconds = time.perf_counter() - start
+    grid = 2 * window[engine.radius_frames].permute(1, 2, 0)[None, None] - 1
+    pq = torch.nn.functional.grid_sample(lattice[None], grid, align_corners=True)[0, :, 0]
+    error = de_itp(pq, engine(window).clamp(0, pq_scalar(BASE_PEAK_NITS)))
+    size = f"{LUT_ERROR_SIZE[0]}x{LUT_ERROR_SIZE[1]}"
+    return f"a LUT takes {seconds:.2f} s; mean dE_ITP to the full model at {size} {error:.2f}"
+
+
+def sizes_of(text: str) -> list[tuple[int, int]]:
+    """``480x270,960x540`` -> [(480, 270), (960, 540)]."""
+    return [(int(width), int(height)) for width, height in (size.split("x") for size in text.split(","))]
 
 
 def judge(arguments: argparse.Namespace) -> None:
@@ -117,7 +175,7 @@ def in_own_process(arguments: argparse.Namespace, **what: object) -> dict[str, f
 
 
 def measure(
-    arguments: argparse.Namespace, *, backend: str, precision: str, size: list[int], error: bool = False
+    arguments: argparse.Namespace, *, backend: str, precision: str, size: Sequence[int], error: bool = False
 ) -> dict[str, object]:
     """Time, memory and, with ``error``, distance to the plain network of one engine at one size."""
     file = weights.read(weights.find(arguments.model))
@@ -135,26 +193,23 @@ def measure(
     render(window[..., :64, :64].contiguous())
     before = peak_bytes()
     seconds = []
-    for _ in range(arguments.repeat):
+    for _ in range(arguments.repeat if width * height < 1920 * 1080 else 1):
         start = time.perf_counter()
         pq = render(window)
         seconds.append(time.perf_counter() - start)
     result: dict[str, object] = {"seconds": min(seconds), "mib": (peak_bytes() - before) / 2**20}
-    if backend != "naive":
-        start = time.perf_counter()
-        threads = [threading.Thread(target=render, args=(window,)) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        result["seconds_two_at_once"] = (time.perf_counter() - start) / 2
     if error:
         network = network.to(memory_format=torch.channels_last)
         expected = plain(network)(window)
         result["codes"] = float((pq - expected).abs().max()) * CODES_10_BIT
-        lights = (pq_to_nits(each.clamp(0, 1)) for each in (pq, expected))
-        result["de_itp"] = float(delta_e_itp(*lights).mean())
+        result["de_itp"] = de_itp(pq, expected)
     return result
+
+
+def de_itp(pq: Tensor, expected: Tensor) -> float:
+    """Mean dE_ITP between two PQ pictures."""
+    lights = (pq_to_nits(each.clamp(0, 1)) for each in (pq, expected))
+    return float(delta_e_itp(*lights).mean())
 
 
 def plain(network: torch.nn.Module):  # type: ignore[no-untyped-def]

@@ -264,6 +264,47 @@ def preview(
 
 
 @app.command(help_epilogue=EXIT_CODES)
+def lut(
+    source: Path,
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    at: str = "0",
+    model: str = "dslnet",
+    peak: float = 1000.0,
+    strength: float = 1.0,
+    saturation: float = 1.0,
+) -> None:
+    """Save a scene's colours as a .cube file for grading software: BT.709 SDR in, BT.2020 PQ out, full range.
+
+    Parameters
+    ----------
+    source
+        The SDR video file.
+    output
+        The .cube file to write.
+    at
+        Time of a frame of the scene, [hours:][minutes:]seconds.
+    model
+        Name of an installed model, or the path of a .safetensors file.
+    peak
+        Brightest highlight, in nits (300 to 10000).
+    strength
+        0 is plain colour conversion, 1 the network.
+    saturation
+        Factor on chroma (0 to 4).
+    """
+    from vsdslnet.encode.scene_lut import write_lut
+    from vsdslnet.encode.settings import EncodeSettings
+    from vsdslnet.encode.times import parse_times
+
+    settings = EncodeSettings(model=model, peak_nits=peak, strength=strength, saturation=saturation)
+    at_seconds, *more = parse_times(at)
+    if more:
+        raise ArgumentError("at", at, "one time")
+    print(f"{output}: frame {write_lut(source, output, settings, at_seconds=at_seconds)}")
+
+
+@app.command(help_epilogue=EXIT_CODES)
 def info(source: Path) -> None:
     """Say what a source holds, and whether it can be converted.
 

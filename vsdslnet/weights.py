@@ -27,11 +27,23 @@ if TYPE_CHECKING:
 
     from vsdslnet.network.dslnet import DSLNet
 
-__all__ = ["WeightsFile", "available_models", "find", "load_network", "model_radius_frames", "read", "save"]
+__all__ = [
+    "LUT_SUFFIX",
+    "WeightsFile",
+    "available_models",
+    "find",
+    "is_lut",
+    "load_network",
+    "model_radius_frames",
+    "read",
+    "save",
+]
 
 FORMAT = "vsdslnet"
 _SUFFIX = ".safetensors"
 _NAME_LIMIT = 200
+LUT_SUFFIX = "-lut"
+"""Behind a model's name or path: that model as a 3D LUT, fast enough for previews."""
 _MAX_HEADER_BYTES = 1 << 20
 _MAX_FILE_BYTES = 1 << 30
 
@@ -58,19 +70,29 @@ def available_models() -> list[str]:
     return sorted(found)
 
 
+def is_lut(model: str) -> bool:
+    """Whether a model is asked for as a 3D LUT."""
+    return model.endswith(LUT_SUFFIX)
+
+
 def find(model: str) -> Path:
-    """Path of a model by its name, or of a ``.safetensors`` file by its path; else WeightsError."""
+    """Path of a model by its name, or of a ``.safetensors`` file by its path; else WeightsError.
+
+    A LUT's weights are those of the network it stands for.
+    """
+    asked = shorten(model, _NAME_LIMIT)
+    model = model.removesuffix(LUT_SUFFIX)
     if model.endswith(_SUFFIX):
         path = _expand(model)
         if path is not None and _is_file(path):
             return path
-        raise WeightsError(f"model={shorten(model, _NAME_LIMIT)}: there is no such file; give a model's name or a .safetensors path")
+        raise WeightsError(f"model={asked}: there is no such file; give a model's name or a .safetensors path")
     for folder in models_folders():
         path = folder / f"{model}{_SUFFIX}"
         if path.parent == folder and _is_file(path):
             return path
     names = ", ".join(available_models()) or "none is installed"
-    raise WeightsError(f"model={shorten(model, _NAME_LIMIT)} is not known: available are {names}, or a path to a .safetensors file")
+    raise WeightsError(f"model={asked} is not known: available are {names}, or a path to a .safetensors file")
 
 
 def _expand(model: str) -> Path | None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +17,8 @@ from vsdslnet.encode.light import frame_light_nits, with_light
 from vsdslnet.encode.probe import probe
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source import Source, convert, deliver, open_source, scene_cuts
-from vsdslnet.errors import ArgumentError, OutputError
+from vsdslnet.encode.times import frame_at, parse_times, seconds_at
+from vsdslnet.errors import OutputError
 from vsdslnet.views import (
     Picture,
     false_colour_with_legend,
@@ -40,7 +39,6 @@ AUTOMATIC_FRAMES = 4
 LIGHT_POINTS = 24
 # Pictures on the page are no wider: they are inside it.
 MAX_WIDTH_PX = 1280
-_TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,18 +50,6 @@ class _Shot:
     sdr: Tensor
     pq: Tensor
     light_nits: tuple[float, float]
-
-
-def parse_times(text: str) -> list[float]:
-    """``00:10:00,90,1:30.5`` -> seconds; ArgumentError for anything else."""
-    seconds = []
-    for part in text.split(","):
-        match = _TIME.fullmatch(part.strip())
-        if match is None:
-            raise ArgumentError("at", part, "times as [hours:][minutes:]seconds with commas between")
-        hours, minutes, rest = match.groups()
-        seconds.append(int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(rest))
-    return seconds
 
 
 def write_report(
@@ -78,15 +64,15 @@ def write_report(
     hdr = convert(opened.clip, settings)
     measured = with_light(deliver(hdr, peak_nits=settings.peak_nits))
     cuts = _cuts(opened.clip)
-    frames = [_frame_at(opened, seconds) for seconds in at_seconds] or _automatic(cuts, len(hdr))
+    frames = [frame_at(opened, seconds) for seconds in at_seconds] or _automatic(cuts, len(hdr))
     shots = [_shot(opened, hdr, measured, frame) for frame in frames]
     points = _light_points(cuts, len(hdr), frames)
     light = [_light(measured, frame) for frame in points]
     curve = light_over_time(
-        [_seconds(opened, frame) for frame in points],
+        [seconds_at(opened, frame) for frame in points],
         [one[0] for one in light],
         [one[1] for one in light],
-        cuts_seconds=[_seconds(opened, cut) for cut in cuts if cut],
+        cuts_seconds=[seconds_at(opened, cut) for cut in cuts if cut],
     )
     text = page.page(
         title=source.name,
@@ -123,21 +109,6 @@ def _light_points(cuts: list[int], frames: int, shown: list[int]) -> list[int]:
     return sorted(spread | set(cuts[::step]) | set(shown))
 
 
-def _frame_at(source: Source, seconds: float) -> int:
-    """The frame on screen at a time counted from the first frame."""
-    start, unit = source.timestamps[0], source.time_base
-    wanted = start + Fraction(seconds) / unit
-    number = int(np.searchsorted(source.timestamps, float(wanted), side="right")) - 1
-    if number >= len(source.timestamps) - 1 and wanted > source.timestamps[-1] + 1 / unit:
-        last = _seconds(source, len(source.timestamps) - 1)
-        raise ArgumentError("at", seconds, f"times from 0 to {last:.3f} seconds")
-    return number
-
-
-def _seconds(source: Source, frame: int) -> float:
-    return float((source.timestamps[frame] - source.timestamps[0]) * source.time_base)
-
-
 def _shot(source: Source, hdr: vs.VideoNode, measured: vs.VideoNode, number: int) -> _Shot:
     scale = min(1.0, MAX_WIDTH_PX / hdr.width)
     size = {"width": round(hdr.width * scale), "height": round(hdr.height * scale)}
@@ -146,7 +117,7 @@ def _shot(source: Source, hdr: vs.VideoNode, measured: vs.VideoNode, number: int
     guess = {"matrix_in": 1} if untagged and source.clip.format.color_family != vs.RGB else {}
     return _Shot(
         frame=number,
-        seconds=_seconds(source, number),
+        seconds=seconds_at(source, number),
         sdr=_planes(source.clip.resize.Bicubic(format=vs.RGBS, **size, **guess), number),
         pq=_planes(hdr.resize.Bicubic(format=vs.RGBS, range_s="full", **size), number).clamp(0, 1),
         light_nits=_light(measured, number),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from typing import NamedTuple
 
@@ -17,7 +16,7 @@ from vsdslnet.inference.lasting_threads import LastingThreads
 from vsdslnet.inference.look import apply_look
 from vsdslnet.inference.settings import ConvertSettings, EngineSettings
 
-__all__ = ["Converter", "HdrFrame", "get_converter", "measure_light_nits"]
+__all__ = ["Converter", "HdrFrame", "finite", "get_converter", "get_engine", "measure_light_nits", "sanitised"]
 
 
 class HdrFrame(NamedTuple):
@@ -53,17 +52,27 @@ class Converter:
 
     @torch.inference_mode()
     def _convert(self, window: Tensor) -> HdrFrame:
-        sdr = torch.nan_to_num(window, nan=0.0, posinf=1.0, neginf=0.0).clamp_(0, 1)
+        sdr = sanitised(window)
         centre = sdr[self.radius_frames]
-        network_pq = centre if self._look.strength == 0 else self._engine(sdr)
+        network_pq = centre if self._look.strength == 0 else finite(self._engine(sdr), self._engine)
         pq = apply_look(network_pq, centre, self._look)
         max_nits, average_nits = measure_light_nits(pq)
-        if math.isnan(max_nits):
-            raise EngineError(
-                f"the network gave numbers that are not finite ({self._engine.description}): "
-                "use precision='fp32' or another model"
-            )
         return HdrFrame(pq, max_nits, average_nits)
+
+
+def sanitised(window: Tensor) -> Tensor:
+    """A copy of SDR frames within 0..1: NaN counts as 0, infinities as the nearer end."""
+    return torch.nan_to_num(window, nan=0.0, posinf=1.0, neginf=0.0).clamp_(0, 1)
+
+
+def finite(pq: Tensor, engine: Engine) -> Tensor:
+    """An engine's picture as it is; EngineError if it holds a NaN."""
+    if bool(pq.isnan().any()):
+        raise EngineError(
+            f"the network gave numbers that are not finite ({engine.description}): "
+            "use precision='fp32' or another model"
+        )
+    return pq
 
 
 def measure_light_nits(pq: Tensor) -> tuple[float, float]:
@@ -77,10 +86,15 @@ _engines: dict[EngineSettings, Engine] = {}
 _engines_lock = threading.Lock()
 
 
-def get_converter(settings: ConvertSettings) -> Converter:
-    """A converter for these settings; equal engine settings share one engine, and so one model."""
+def get_engine(settings: EngineSettings) -> Engine:
+    """The engine for these settings; equal ones share it, and so one model."""
     with _engines_lock:
-        engine = _engines.get(settings.engine)
+        engine = _engines.get(settings)
         if engine is None:
-            engine = _engines[settings.engine] = create_engine(settings.engine)
-    return Converter(engine, settings)
+            engine = _engines[settings] = create_engine(settings)
+    return engine
+
+
+def get_converter(settings: ConvertSettings) -> Converter:
+    """A converter for these settings, with the shared engine."""
+    return Converter(get_engine(settings.engine), settings)

@@ -52,6 +52,7 @@ class RowConv:
         self, weight: Tensor, bias: Tensor | None, target: Target, *, groups: int = 1, relu: bool = False
     ) -> None:
         self.radius = weight.shape[-1] // 2
+        self.dtype = target.dtype
         self.valid = target.convolution(weight, bias, groups=groups, relu=relu)
 
     @classmethod
@@ -61,7 +62,8 @@ class RowConv:
         return cls(conv.weight, conv.bias, target, groups=conv.groups, relu=relu)
 
     def __call__(self, rows: Iterable[Tensor]) -> Rows:
-        """Strips -> strips of the same rows."""
+        """Strips of any dtype -> strips of the same rows in the target's."""
+        rows = each(rows, lambda x: x.to(self.dtype))
         if self.radius == 0:
             return each(rows, self.valid)
         return each(padded(rows, self.radius), self.valid)
@@ -72,6 +74,7 @@ class RowBlockDepthwise(RowConv):
 
     def __init__(self, conv: nn.Conv2d, target: Target, *, relu: bool = False) -> None:
         self.radius = conv.kernel_size[0] // 2
+        self.dtype = target.dtype
         weight = target.put(block_weight(conv.weight.detach()))
         bias = None if conv.bias is None else target.put(conv.bias.repeat_interleave(16))
 
@@ -91,7 +94,10 @@ def depthwise(conv: nn.Module, target: Target, *, relu: bool = False) -> RowConv
 
 
 class RowLKRB:
-    """:class:`~vsdslnet.network.blocks.LKRB` on strips."""
+    """:class:`~vsdslnet.network.blocks.LKRB` on strips.
+
+    What blocks add to stays fp32: rounded to bf16 after each of them, it was most of bf16's error.
+    """
 
     def __init__(self, block: nn.Module, target: Target) -> None:
         assert isinstance(block, LKRB)
@@ -100,12 +106,15 @@ class RowLKRB:
         self.conv = RowConv.of(block.conv, target, relu=self.text)
 
     def __call__(self, rows: Iterable[Tensor]) -> Rows:
-        """Strips -> strips of the same rows."""
+        """Strips, the caller's own -> fp32 strips of the same rows."""
         skip: deque[Tensor] = deque()
-        kept = remember(rows, skip)
-        residual = self.depthwise(self.conv(kept)) if self.text else self.conv(self.depthwise(each(kept, torch.relu)))
+        kept = remember(each(rows, Tensor.float), skip)
+        if self.text:
+            residual = self.depthwise(self.conv(kept))
+        else:
+            residual = self.conv(self.depthwise(each(kept, lambda x: torch.relu(x.to(self.conv.dtype)))))
         for strip in residual:
-            yield strip.add_(skip.popleft())
+            yield skip.popleft().add_(strip)
 
 
 class RowStem:

@@ -57,7 +57,8 @@ class TorchEngine:
 
     def plan(self, *, width: int, height: int) -> FramePlan:
         """How a frame of this size is going to be cut."""
-        bytes_per_pixel = self._streamed.config.features * self._target.dtype.itemsize
+        # A third of the strips that are alive at once is fp32 in any precision.
+        bytes_per_pixel = self._streamed.config.features * (2 * self._target.dtype.itemsize + 4) // 3
         return plan_frame(
             width=width,
             height=height,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import vapoursynth as vs
 
-from vsdslnet.color.h273 import Matrix, Primaries, Range, Transfer
+from vsdslnet.color.h273 import Matrix, Range
 from vsdslnet.errors import ArgumentError
 from vsdslnet.hdr10 import mastering_display
 from vsdslnet.inference.settings import ConvertSettings
@@ -12,11 +14,16 @@ from vsdslnet.plugin.color_tags import ColorOverrides, guess_tags, read_tags
 from vsdslnet.plugin.formats import check_input, default_dither, output_format
 from vsdslnet.plugin.frames import hdr_selector, tag_selector
 from vsdslnet.plugin.hdr_props import STALE_PROPS, chroma_location
+from vsdslnet.plugin.lut import frame_lattice, with_luts
 from vsdslnet.plugin.peak import within_peak
 from vsdslnet.plugin.scene import SceneCuts, with_scene_cuts
-from vsdslnet.weights import model_radius_frames
+from vsdslnet.plugin.sdr_rgb import to_sdr_rgb
+from vsdslnet.weights import is_lut, model_radius_frames
 
-__all__ = ["convert"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["convert", "frame_lut"]
 
 MAX_STREAMS = 64
 _DITHER_TYPES = ("none", "ordered", "random", "error_diffusion")
@@ -48,7 +55,8 @@ def convert(
 
     clip          constant format and size, progressive, SDR: 8-16 bit or float, YUV, RGB or Gray, any
                   subsampling. Frame properties are believed; gaps are guessed by size as players do.
-    model         name of an installed model, or the path of a .safetensors file.
+    model         name of an installed model, or the path of a .safetensors file; with "-lut" behind it the
+                  network's colours only, learnt at key frames and applied as 3D LUTs, for previews.
     peak          nits of the brightest highlight.
     strength      0 (plain colour conversion, white at 203 nits) to 1 (the network).
     saturation    factor on chroma, in ICtCp.
@@ -57,7 +65,7 @@ def convert(
     *_in          H.273 codes (``range_in``: 1 full, 0 limited) that overrule the frames' own properties.
     device        auto, cpu, cuda; ``device_index`` counts from 0.
     precision     auto, fp32, bf16, fp16.    backend  auto, torch, openvino.
-    num_streams   frames computed at the same time.
+    num_streams   frames computed at the same time; LUTs are applied to as many as the core has threads.
     tile          [width, height] in pixels; by default chosen by the memory available.
     scene_cuts    props, detect or none: where windows of frames end (see SceneCuts).
     dither_type   as in core.resize; default error_diffusion below 16 bits, else none.
@@ -91,9 +99,33 @@ def convert(
     radius_frames = model_radius_frames(settings.model)
     _check_first_frame(clip, overrides)
 
-    sdr = _to_sdr_rgb(with_scene_cuts(_tagged(clip, overrides), cuts))
-    hdr = _to_hdr_rgb(sdr, settings, radius_frames, num_streams, cuts)
+    tagged = with_scene_cuts(_tagged(clip, overrides), cuts)
+    if is_lut(settings.model):
+        hdr = with_luts(tagged, settings, radius_frames, cuts)
+    else:
+        hdr = _to_hdr_rgb(to_sdr_rgb(tagged), settings, radius_frames, num_streams, cuts)
     return _to_output(hdr, target, settings.peak_nits, dither_type or default_dither(target))
+
+
+def frame_lut(
+    clip: vs.VideoNode,
+    n: int,
+    *,
+    settings: ConvertSettings,
+    overrides: ColorOverrides | None = None,
+    cuts: SceneCuts = SceneCuts.PROPS,
+) -> Tensor:
+    """The 3D LUT that a model with "-lut" behind it applies to frame n, the look included.
+
+    (3, S, S, S), red along the last axis: SDR R'G'B' (BT.709, BT.1886, full range) to PQ R'G'B' (BT.2020).
+    Raises as :func:`convert` does, and vs.Error if a frame can't be had.
+    """
+    overrides = overrides or ColorOverrides()
+    check_input(clip)
+    overrides.check_family(clip.format.color_family)
+    _check_first_frame(clip, overrides)
+    tagged = with_scene_cuts(_tagged(clip, overrides), cuts)
+    return frame_lattice(tagged, n, settings, model_radius_frames(settings.model), cuts)
 
 
 def _check_first_frame(clip: vs.VideoNode, overrides: ColorOverrides) -> None:
@@ -106,13 +138,6 @@ def _check_first_frame(clip: vs.VideoNode, overrides: ColorOverrides) -> None:
 def _tagged(clip: vs.VideoNode, overrides: ColorOverrides) -> vs.VideoNode:
     """The clip with complete colour tags on every frame."""
     return vs.core.dslnet.Window(clip, tag_selector(clip, overrides), radius=0)
-
-
-def _to_sdr_rgb(clip: vs.VideoNode) -> vs.VideoNode:
-    """RGBS as the network wants it: BT.709 primaries, display-referred BT.1886 code values, full range."""
-    return clip.resize.Bicubic(
-        format=vs.RGBS, matrix=Matrix.RGB, transfer=Transfer.BT709, primaries=Primaries.BT709, range=Range.FULL
-    )
 
 
 def _to_hdr_rgb(

@@ -18,7 +18,7 @@ from vsdslnet.plugin.memory import MemoryReturn
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Selector", "hdr_selector", "tag_selector"]
+__all__ = ["Selector", "hdr_selector", "reporting", "tag_selector", "window_tensor"]
 
 _log = logging.getLogger(__name__)
 _memory = MemoryReturn()
@@ -37,7 +37,7 @@ def tag_selector(clip: vs.VideoNode, overrides: ColorOverrides) -> Selector:
         tagged.props.update(tags.as_props(color_family))
         return tagged
 
-    return _reporting(lambda frames: complete(frames[0]))
+    return reporting(lambda frames: complete(frames[0]))
 
 
 def hdr_selector(settings: ConvertSettings) -> Selector:
@@ -50,16 +50,10 @@ def hdr_selector(settings: ConvertSettings) -> Selector:
 
     def convert(frames: list[vs.VideoFrame]) -> vs.VideoFrame:
         nonlocal window
-        import torch
-
         from vsdslnet.inference.converter import get_converter
 
         centre = frames[len(frames) // 2]
-        if window is None:
-            window = torch.empty(len(frames), 3, centre.height, centre.width)
-        for planes, frame in zip(window.numpy(), frames, strict=True):
-            for plane in range(3):
-                np.copyto(planes[plane], np.asarray(frame[plane]))
+        window = window_tensor(frames, into=window)
         result = get_converter(settings)(window)
         hdr = centre.copy()
         for plane in range(3):
@@ -73,10 +67,22 @@ def hdr_selector(settings: ConvertSettings) -> Selector:
         _memory.after_frame(result.pq.nbytes)
         return hdr
 
-    return _reporting(convert)
+    return reporting(convert)
 
 
-def _reporting(compute: Callable[[list[vs.VideoFrame]], vs.VideoFrame]) -> Selector:
+def window_tensor(frames: list[vs.VideoFrame], *, into: Tensor | None = None) -> Tensor:
+    """RGBS frames of one size as (frames, 3, H, W) fp32, in a new tensor or the one given."""
+    import torch
+
+    if into is None:
+        into = torch.empty(len(frames), 3, frames[0].height, frames[0].width)
+    for planes, frame in zip(into.numpy(), frames, strict=True):
+        for plane in range(3):
+            np.copyto(planes[plane], np.asarray(frame[plane]))
+    return into
+
+
+def reporting(compute: Callable[[list[vs.VideoFrame]], vs.VideoFrame]) -> Selector:
     """A selector out of a function of frames: what it raises becomes the frame's one-line error."""
 
     def selector(n: int, f: vs.VideoFrame | list[vs.VideoFrame], source: Any) -> vs.VideoFrame | dict[str, str]:

@@ -1,0 +1,28 @@
+"""What the network is shown: R'G'B', BT.709 primaries, display-referred BT.1886 code values, full range."""
+
+from __future__ import annotations
+
+import vapoursynth as vs
+
+from vsdslnet.color.h273 import Matrix, Primaries, Range, Transfer
+
+__all__ = ["to_sdr_rgb"]
+
+
+def to_sdr_rgb(
+    clip: vs.VideoNode,
+    *,
+    width: int | None = None,
+    height: int | None = None,
+    format: vs.PresetVideoFormat = vs.RGBS,
+) -> vs.VideoNode:
+    """A clip with complete colour tags as the network wants it, in another size or format if one is given."""
+    return clip.resize.Bicubic(
+        width=width,
+        height=height,
+        format=format,
+        matrix=Matrix.RGB,
+        transfer=Transfer.BT709,
+        primaries=Primaries.BT709,
+        range=Range.FULL,
+    )
