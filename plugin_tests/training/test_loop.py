@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 
@@ -79,6 +80,11 @@ def test_another_configuration_is_refused_in_the_same_folder(pool: Pool, tmp_pat
     other = TrainConfig(network=SMALL, steps=6, batch=2, patch_px=16)
     with pytest.raises(ArgumentError, match="configuration it was started with"):
         train(other, pool, tmp_path)
+
+
+def test_a_patch_larger_than_the_pools_windows_is_refused(pool: Pool, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="at most the side of the pool's windows, 96"):
+        train(msgspec.structs.replace(CONFIG, patch_px=160), pool, tmp_path)
 
 
 def test_processes_share_one_global_batch(pool: Pool) -> None:

@@ -25,7 +25,10 @@ _WARMUP_STEPS = 100
 
 def train_alignment(network: DSLNet, pool: Pool, config: TrainConfig) -> list[float]:
     """Train LDOE alone for ``config.alignment_steps``; returns each step's endpoint error in px."""
-    ldoe = use_fast_depthwise(network.dmfa.ldoe)
+    ldoe = network.dmfa.ldoe
+    device = next(ldoe.parameters()).device
+    if device.type == "cpu":
+        use_fast_depthwise(ldoe)
     optimiser = torch.optim.Adam(ldoe.parameters(), betas=config.optimiser.betas)
     errors = []
     for step in range(config.alignment_steps):
@@ -34,7 +37,7 @@ def train_alignment(network: DSLNet, pool: Pool, config: TrainConfig) -> list[fl
         for group in optimiser.param_groups:
             group["lr"] = rate
         # Its own draws: negative seeds are not allowed, so the stream is told apart by a third number.
-        loss = endpoint_error_px(network, draw_batch(pool, config, step, stream=1), config)
+        loss = endpoint_error_px(network, draw_batch(pool, config, step, stream=1).to(device), config)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(ldoe.parameters(), 1.0)

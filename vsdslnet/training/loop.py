@@ -54,14 +54,20 @@ def train(
     if config.batch % accelerator.num_processes:
         cure = "unequal shares would weigh windows unequally"
         raise ArgumentError("batch", config.batch, f"a multiple of the {accelerator.num_processes} processes", cure)
+    side = min(pool.array("hdr").shape[1:3])
+    if config.patch_px > side:
+        cure = "build a pool of larger windows: [view] crop_height, crop_width in the recipe"
+        raise ArgumentError("patch_px", config.patch_px, f"at most the side of the pool's windows, {side}", cure)
     torch.manual_seed(config.seed)
     network = network if network is not None else DSLNet(config.network)
     config = msgspec.structs.replace(config, network=network.config)
-    network = network.to(memory_format=torch.channels_last)
+    network = network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.alignment_steps and isinstance(network, DSLNet) and not (run / "checkpoint.pt").is_file():
         train_alignment(network, pool, config)
     average = copy.deepcopy(network).requires_grad_(False)
-    objective: nn.Module = Objective(use_fast_depthwise(network), config.loss)  # type: ignore[arg-type]
+    if accelerator.device.type == "cpu":
+        use_fast_depthwise(network)
+    objective: nn.Module = Objective(network, config.loss)
     optimiser: Any = Adam(_parameter_groups(network, config.optimiser), betas=config.optimiser.betas)
     run.mkdir(parents=True, exist_ok=True)
     step = 0
