@@ -26,6 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("variants", nargs="*", help="names (see --list), or all")
     parser.add_argument("--list", action="store_true", help="print every name with its parameters, and end")
+    parser.add_argument("--collect", action="store_true", help="train nothing: tables of what --out holds so far")
     parser.add_argument("--pool", type=Path, help="folder made by build_dataset.py")
     parser.add_argument("--validation", type=Path, help="validation pool")
     parser.add_argument("--look", help="train and measure only on windows of this SDR look, such as youtube")
@@ -60,16 +61,16 @@ def run(arguments: argparse.Namespace) -> None:
     """Train, measure, write ``tables.md``, ``figures.json`` and ``figures.png``."""
     import msgspec
 
-    from vsdslnet.training.comparison import compare, frame_seconds, measure_base, scaled_schedule
+    from vsdslnet.training.comparison import compare, finished, measure_base, scaled_schedule
     from vsdslnet.training.paper_tables import as_markdown, plot_figures
     from vsdslnet.training.pool import Pool
     from vsdslnet.training.train_config import load_schedule
 
     names = list(VARIANTS) if arguments.variants == ["all"] else arguments.variants
     unknown = [name for name in names if name not in VARIANTS]
-    if unknown or not names:
+    if unknown or not (names or arguments.collect):
         raise ArgumentError("variants", unknown or names, f"names of {', '.join(VARIANTS)}, or all")
-    if arguments.pool is None or arguments.validation is None:
+    if arguments.validation is None or not (arguments.pool or arguments.collect):
         raise ArgumentError("--pool, --validation", None, "two folders made by scripts/build_dataset.py")
     config = scaled_schedule(
         load_schedule(arguments.schedule),
@@ -78,18 +79,20 @@ def run(arguments: argparse.Namespace) -> None:
         patch_px=arguments.patch,
         base=arguments.base,
     )
-    pool, validation = (Pool(path, look=arguments.look) for path in (arguments.pool, arguments.validation))
+    validation = Pool(arguments.validation, look=arguments.look)
     seeds, windows = arguments.seeds, arguments.windows
-    figures = compare(names, config, pool, validation, arguments.out, seeds=seeds, windows=windows)
+    if not arguments.collect:
+        pool = Pool(arguments.pool, look=arguments.look)
+        compare(names, config, pool, validation, arguments.out, seeds=seeds, windows=windows)
+    figures = finished(arguments.out, steps=config.steps, windows=windows)
+    if not figures:
+        raise ArgumentError("--out", str(arguments.out), "a folder with rows of this budget", "train some first")
     base = measure_base(config, validation, windows)
-    path = arguments.out / "seconds.json"
-    seconds = msgspec.json.decode(path.read_bytes(), type=dict[str, float]) if path.is_file() else {}
-    seconds |= {name: round(frame_seconds(name), 3) for name in names if name not in seconds}
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(seconds)))
+    seconds = time_frames([row.variant for row in figures], arguments.out / "seconds.json")
     note = (
         f"{config.steps} steps of {config.batch} crops of {config.patch_px} px (the paper: 350,000 steps), "
-        f"base {arguments.base}, look {arguments.look or 'any'}, seeds {', '.join(map(str, seeds))}; measured on "
-        f"up to {windows} validation windows a group. "
+        f"base {arguments.base}, look {arguments.look or 'any'}, "
+        f"measured on up to {windows} validation windows a group. "
         f"The base alone: {base['psnr_db']:.2f} dB, SR-SIM {base['sr_sim']:.4f}, dE_ITP {base['delta_e_itp']:.2f}. "
         "Figures in brackets are the paper's, on its own data."
     )
@@ -98,6 +101,18 @@ def run(arguments: argparse.Namespace) -> None:
     (arguments.out / "figures.json").write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
     plot_figures(figures, arguments.out / "figures.png")
     print(markdown)
+
+
+def time_frames(names: list[str], known: Path) -> dict[str, float]:
+    """Seconds a frame by name: those in the file ``known``, and what is missing there measured and added."""
+    import msgspec
+
+    from vsdslnet.training.comparison import frame_seconds
+
+    seconds = msgspec.json.decode(known.read_bytes(), type=dict[str, float]) if known.is_file() else {}
+    seconds |= {name: round(frame_seconds(name), 3) for name in dict.fromkeys(names) if name not in seconds}
+    known.write_bytes(msgspec.json.format(msgspec.json.encode(seconds)))
+    return seconds
 
 
 if __name__ == "__main__":

@@ -133,6 +133,8 @@ def test_the_script_runs_end_to_end_on_a_tiny_budget(tmp_path: Path) -> None:
     assert "csrnet: CSRNet | 36,489 (0.036M) | 1 |" in text
     assert (out / "figures.png").is_file()
     assert len(msgspec.json.decode((out / "figures.json").read_bytes(), type=list[Figures])) == 2
+    collected = _run("--collect", "--validation", str(pool), "--out", str(out), *budget)
+    assert collected.stdout == done.stdout, collected.stderr
 
 
 def test_the_script_lists_every_variant_and_refuses_unknown_ones() -> None:

@@ -6,12 +6,18 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from safetensors.torch import load_file
 
 from plugin_tests.training.pools import write_pool
+from vsdslnet.errors import ArgumentError
+from vsdslnet.training import loop
+from vsdslnet.training.loop import train
+from vsdslnet.training.pool import Pool
 from vsdslnet.training.report import read_log
+from vsdslnet.training.train_config import load_schedule
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCHEDULE = """
@@ -32,31 +38,41 @@ ramp = 0.0
 rate = 5e-3
 warmup_steps = 1
 """
-LAUNCHERS = {
-    "torchrun": ["torch.distributed.run", "--standalone", "--nproc_per_node", "2"],
-    "accelerate": ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--main_process_port", "0"],
-}
 
 
-def _train(launcher: list[str], folder: Path, name: str) -> tuple[list[float], dict[str, object]]:
-    run = folder / name
-    arguments = ["--pool", str(folder / "pool"), "--schedule", str(folder / "tiny.toml"), "--out", str(run)]
+def _train_in_two_processes(folder: Path, schedule: Path) -> None:
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    script = str(REPOSITORY / "scripts" / "train.py")
+    arguments = ["--pool", str(folder / "pool"), "--schedule", str(schedule), "--out", str(folder / "shared")]
     environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, *launcher, str(REPOSITORY / "scripts" / "train.py"), *arguments]
+    command = [sys.executable, *launcher, script, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
-    steps, _ = read_log(run / "log.jsonl")
-    return [row["loss"] for row in steps], load_file(run / "ema.safetensors")
 
 
-@pytest.mark.parametrize("launcher", [pytest.param("torchrun"), pytest.param("accelerate", marks=pytest.mark.slow)])
-def test_two_processes_train_as_one_with_the_same_global_batch(launcher: str, tmp_path: Path) -> None:
-    write_pool(tmp_path / "pool", windows=6)
-    (tmp_path / "tiny.toml").write_text(SCHEDULE)
-    alone, alone_weights = _train([], tmp_path, "alone")
-    shared, shared_weights = _train(["-m", *LAUNCHERS[launcher]], tmp_path, "shared")
-    assert len(alone) == 4
-    assert alone[-1] != alone[0]  # it learnt, or equality would say nothing
-    assert shared == pytest.approx(alone, abs=3e-6)  # the log rounds to 1e-6
-    for name, value in alone_weights.items():
-        assert (shared_weights[name] - value).abs().max() < 1e-5, name  # type: ignore[operator]
+def _losses(run: Path) -> list[float]:
+    return [row["loss"] for row in read_log(run / "log.jsonl")[0]]
+
+
+def test_two_processes_train_as_one_with_the_same_global_batch(tmp_path: Path) -> None:
+    pool = write_pool(tmp_path / "pool", windows=6)
+    schedule = tmp_path / "tiny.toml"
+    schedule.write_text(SCHEDULE)
+    train(load_schedule(str(schedule)), Pool(pool), tmp_path / "alone")
+    _train_in_two_processes(tmp_path, schedule)
+    alone = _losses(tmp_path / "alone")
+    assert len(set(alone)) == 4  # it learns, or equality would say nothing
+    assert _losses(tmp_path / "shared") == pytest.approx(alone, abs=3e-6)  # the log rounds to 1e-6
+    shared_weights = load_file(tmp_path / "shared" / "ema.safetensors")
+    for name, value in load_file(tmp_path / "alone" / "ema.safetensors").items():
+        assert (shared_weights[name] - value).abs().max() < 1e-5, name
+
+
+def test_a_batch_that_does_not_divide_among_the_processes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "odd.toml").write_text(SCHEDULE.replace("batch = 4", "batch = 3"))
+    monkeypatch.setattr(loop, "Accelerator", lambda: SimpleNamespace(num_processes=2))
+    pool = Pool(write_pool(tmp_path / "pool", windows=2))
+    with pytest.raises(ArgumentError, match="multiple of the 2 processes"):
+        train(load_schedule(str(tmp_path / "odd.toml")), pool, tmp_path / "run")

@@ -100,6 +100,11 @@ def test_another_configuration_is_refused_in_the_same_folder(pool: Pool, tmp_pat
         train(other, pool, tmp_path)
 
 
+def test_a_patch_larger_than_the_pools_windows_is_refused(pool: Pool, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="at most the side of the pool's windows, 96"):
+        train(msgspec.structs.replace(CONFIG, patch_px=160), pool, tmp_path)
+
+
 def test_processes_share_one_global_batch(pool: Pool) -> None:
     whole = draw_batch(pool, CONFIG, 3)
     halves = [draw_batch(pool, CONFIG, 3, rank, 2) for rank in range(2)]

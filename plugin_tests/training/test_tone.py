@@ -12,6 +12,8 @@ from torch import nn
 from plugin_tests.training.pools import write_pool
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
+from vsdslnet.training.alignment import endpoint_error_px, start_alignment
+from vsdslnet.training.batches import draw_batch
 from vsdslnet.training.calibration import calibrate
 from vsdslnet.training.flat_field import render_points, spatial_at, vectors_of_frames
 from vsdslnet.training.points import Points
@@ -101,3 +103,14 @@ def test_only_the_middle_tap_is_trained(points: Points) -> None:
     assert gradient[..., 1, 1].abs().sum() > 0
     gradient[..., 1, 1] = 0
     assert gradient.abs().sum() == 0
+
+
+def test_the_start_of_ldoe_sees_a_motion_it_was_not_solved_on(tmp_path: Path) -> None:
+    pool = Pool(write_pool(tmp_path / "pool", windows=12))
+    torch.manual_seed(1)
+    network = DSLNet()
+    config = TrainConfig(batch=4, patch_px=64, repeat_centre=0.0)
+    before = endpoint_error_px(network, draw_batch(pool, config, 100))
+    start_alignment(network, (draw_batch(pool, config, n, stream=1) for n in range(6)))
+    after = endpoint_error_px(network, draw_batch(pool, config, 100))
+    assert after < 0.8 * before

@@ -89,7 +89,6 @@ VARIANTS: dict[str, Variant] = {
     "lkrb-text": _reading("LKRB in the prose's order", lkrb="text"),
     "base-plain": _reading("base: plain conversion", base="plain"),
     "base-none": _reading("no base, PQ outright", base="none"),
-    "condition-full": _reading("ConditionNet on the frames as they come", condition_pixels=0),
     "condition-small": _reading("ConditionNet on 64x36", condition_pixels=64 * 36),
     "letter": _reading(
         "the paper's letter in all of these",

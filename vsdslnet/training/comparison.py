@@ -20,7 +20,7 @@ from vsdslnet.training.pool import Pool
 from vsdslnet.training.train_config import LossConfig, TrainConfig
 from vsdslnet.training.validation import render_window
 
-__all__ = ["compare", "frame_seconds", "measure", "measure_base", "scaled_schedule"]
+__all__ = ["compare", "finished", "frame_seconds", "measure", "measure_base", "scaled_schedule"]
 
 _FRAME_PX = (270, 480)
 
@@ -76,6 +76,13 @@ def compare(
             network = train(own, pool, run, network=build_variant(name, config.network))
             figures.append(_figures(name, own, network, validation, run, windows))
     return figures
+
+
+def finished(out: Path, *, steps: int, windows: int) -> list[Figures]:
+    """What :func:`compare` has measured in a folder so far with this budget, by name and seed."""
+    paths = sorted(out.glob("*/seed*/figures.json"))
+    rows = [msgspec.json.decode(path.read_bytes(), type=Figures) for path in paths]
+    return [row for row in rows if (row.steps, row.windows) == (steps, windows)]
 
 
 def _figures(

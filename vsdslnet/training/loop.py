@@ -58,19 +58,21 @@ def train(
     if config.batch % accelerator.num_processes:
         cure = "unequal shares would weigh windows unequally"
         raise ArgumentError("batch", config.batch, f"a multiple of the {accelerator.num_processes} processes", cure)
+    side = min(pool.array("hdr").shape[1:3])
+    if config.patch_px > side:
+        cure = "build a pool of larger windows: [view] crop_height, crop_width in the recipe"
+        raise ArgumentError("patch_px", config.patch_px, f"at most the side of the pool's windows, {side}", cure)
     torch.manual_seed(config.seed)
     network = network if network is not None else DSLNet(config.network)
     config = msgspec.structs.replace(config, network=network.config)
-    network = network.to(memory_format=torch.channels_last)
     run.mkdir(parents=True, exist_ok=True)
     if isinstance(network, DSLNet) and not (run / "checkpoint.pt").is_file():
-        if config.tone.steps:
-            _tone_stage(network, [pool, *tone_pools], config, run, accelerator)
-        if config.alignment_batches:
-            moving = msgspec.structs.replace(config, repeat_centre=0.0, noise_share=0.0)
-            start_alignment(network, (draw_batch(pool, moving, n, stream=1) for n in range(config.alignment_batches)))
+        _start(network, [pool, *tone_pools], config, run, accelerator)
+    network = network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).requires_grad_(False)
-    objective: nn.Module = Objective(use_fast_depthwise(network), config.loss)  # type: ignore[arg-type]
+    if accelerator.device.type == "cpu":
+        use_fast_depthwise(network)
+    objective: nn.Module = Objective(network, config.loss)
     optimiser: Any = Adam(_parameter_groups(network, config.optimiser), betas=config.optimiser.betas)
     step = 0
     state = load_checkpoint(run / "checkpoint.pt", config)
@@ -114,17 +116,23 @@ def train(
     return average.eval()
 
 
-def _tone_stage(
-    network: DSLNet, pools: Sequence[Pool], config: TrainConfig, run: Path, accelerator: Accelerator
-) -> None:
-    """The tone stage, once a run: its end is kept beside the checkpoint, a kill before that starts it anew."""
-    path = run / "tone.safetensors"
-    if accelerator.is_main_process and not path.is_file():
-        log = _Log(run / "tone.jsonl", 0, True)
-        train_tone(network, Points(pools), config, lambda step, terms: log.write({"step": step, **terms}))
-        weights.save(network, path, notes={"training": f"tone stage, {config.tone.steps} steps"})
-    accelerator.wait_for_everyone()
-    network.load_state_dict(weights.load_network(weights.read(path)).state_dict())
+def _start(network: DSLNet, pools: Sequence[Pool], config: TrainConfig, run: Path, accelerator: Accelerator) -> None:
+    """What a new run does before its steps, on the CPU: tone, then alignment.
+
+    The tone stage's end is kept beside the checkpoint; a kill before that starts it anew.
+    """
+    if config.tone.steps:
+        path = run / "tone.safetensors"
+        if accelerator.is_main_process and not path.is_file():
+            log = _Log(run / "tone.jsonl", 0, True)
+            train_tone(network, Points(pools), config, lambda step, terms: log.write({"step": step, **terms}))
+            weights.save(network, path, notes={"training": f"tone stage, {config.tone.steps} steps"})
+        accelerator.wait_for_everyone()
+        network.load_state_dict(weights.load_network(weights.read(path)).state_dict())
+    if config.alignment_batches:
+        moving = msgspec.structs.replace(config, repeat_centre=0.0, noise_share=0.0)
+        batches = (draw_batch(pools[0], moving, n, stream=1) for n in range(config.alignment_batches))
+        start_alignment(network, batches)
 
 
 def _step(

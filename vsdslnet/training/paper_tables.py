@@ -118,22 +118,26 @@ def _cell(values: Sequence[float], form: str, paper: float | None) -> str:
 
 
 def plot_figures(figures: Sequence[Figures], picture: Path) -> None:
-    """Draw PSNR over parameters, one point a network, into a PNG."""
+    """Draw every run's PSNR beside the paper's into a PNG: one line a network, a dot a seed, a bar their mean."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    drawing, axis = plt.subplots(figsize=(9, 6))
-    by_name: Mapping[str, list[Figures]] = {
-        row.variant: [r for r in figures if r.variant == row.variant] for row in figures
-    }
-    for name, rows in by_name.items():
-        x, y = rows[0].parameters, mean(row.psnr_db for row in rows)
-        spread = stdev([row.psnr_db for row in rows]) if len(rows) > 1 else 0.0
-        axis.errorbar(x, y, yerr=spread, marker="o", color="tab:red" if name == "dslnet" else "tab:blue")
-        axis.annotate(name, (x, y), textcoords="offset points", xytext=(5, 4), fontsize=8)
-    axis.set(xscale="log", xlabel="parameters", ylabel="PSNR, dB (PQ)")
+    names = [name for name in VARIANTS if any(row.variant == name for row in figures)]
+    drawing, (ours, theirs) = plt.subplots(1, 2, sharey=True, figsize=(9, 1.2 + 0.27 * len(names)))
+    for line, name in enumerate(names):
+        values = [row.psnr_db for row in figures if row.variant == name]
+        color = "tab:red" if name == "dslnet" else "tab:blue"
+        ours.plot(values, [line] * len(values), "o", color=color, alpha=0.5)
+        ours.plot(mean(values), line, "|", color=color, markersize=14, markeredgewidth=2)
+        if name in PAPER:
+            theirs.plot(PAPER[name].psnr_db, line, "|", color=color, markersize=14, markeredgewidth=2)
+    ours.set(xlabel="PSNR, dB (PQ), ours", yticks=range(len(names)), yticklabels=names)
+    theirs.set(xlabel="PSNR, dB, the paper's own data and schedule")
+    ours.invert_yaxis()
+    for axis in (ours, theirs):
+        axis.grid(alpha=0.3)
     drawing.tight_layout()
     drawing.savefig(picture, dpi=100)
     plt.close(drawing)

@@ -30,16 +30,17 @@ def validate(network: DSLNet | WindowNetwork, pool: Pool, windows: int) -> Figur
 def render_window(
     network: DSLNet | WindowNetwork, item: dict[str, Tensor], *, repeat_centre: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """A pool's window through the network: output and target PQ, both (3, H, W) within 0..PQ(1000)."""
-    window = item["sdr"].permute(0, 3, 1, 2)[None].float() / 255
-    whole = item["cond"].permute(0, 3, 1, 2)[None].float() / 255
+    """A pool's window through the network: output and target PQ, both (3, H, W) within 0..PQ(1000), on the CPU."""
+    device = next(network.parameters()).device
+    window = item["sdr"].to(device).permute(0, 3, 1, 2)[None].float() / 255
+    whole = item["cond"].to(device).permute(0, 3, 1, 2)[None].float() / 255
     if repeat_centre:
         radius = network.config.radius
         window = window[:, radius : radius + 1].expand_as(window)
         whole = whole[:, radius : radius + 1].expand_as(whole)
     conditions = network.shared_conditions(whole)
     x0, y0, x1, y1 = item["crop"].tolist()
-    output = network.render(window, conditions, [(x0, y0, x1, y1)])[0]
+    output = network.render(window, conditions, [(x0, y0, x1, y1)])[0].cpu()
     target = item["hdr"].permute(2, 0, 1).float() / 65535
     return clip_pq(output), clip_pq(target)
 
@@ -65,9 +66,10 @@ def _group(network: DSLNet | WindowNetwork, items: list[dict[str, Tensor]]) -> d
 def grey_ramp_codes(network: DSLNet | WindowNetwork, levels: int = 256, size: int = 24) -> Tensor:
     """10-bit PQ codes of flat grey fields, black to white, read in the middle: (levels, 3)."""
     out = []
-    for chunk in torch.split(torch.linspace(0, 1, levels), 32):
+    device = next(network.parameters()).device
+    for chunk in torch.split(torch.linspace(0, 1, levels, device=device), 32):
         fields = chunk.view(-1, 1, 1, 1, 1).expand(-1, network.config.frames, 3, size, size)
-        out.append(network(fields)[..., size // 2, size // 2] * 1023)
+        out.append(network(fields)[..., size // 2, size // 2].cpu() * 1023)
     return torch.cat(out)
 
 
