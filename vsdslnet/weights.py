@@ -64,13 +64,17 @@ def find(model: str) -> Path:
         path = _expand(model)
         if path is not None and _is_file(path):
             return path
-        raise WeightsError(f"model={shorten(model, _NAME_LIMIT)}: there is no such file; give a model's name or a .safetensors path")
+        raise WeightsError(
+            f"model={shorten(model, _NAME_LIMIT)}: there is no such file; give a model's name or a .safetensors path"
+        )
     for folder in models_folders():
         path = folder / f"{model}{_SUFFIX}"
         if path.parent == folder and _is_file(path):
             return path
     names = ", ".join(available_models()) or "none is installed"
-    raise WeightsError(f"model={shorten(model, _NAME_LIMIT)} is not known: available are {names}, or a path to a .safetensors file")
+    raise WeightsError(
+        f"model={shorten(model, _NAME_LIMIT)} is not known: available are {names}, or a path to a .safetensors file"
+    )
 
 
 def _expand(model: str) -> Path | None:
