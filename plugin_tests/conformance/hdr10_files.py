@@ -46,7 +46,7 @@ def measure(options: Options) -> list[Figure]:
             words,
             failures,
             len(combinations),
-            "files (12 fields of MediaInfo, 10 for AV1, and 18 numbers of PyAV each)",
+            "files (12 fields of MediaInfo, 10 for AV1, and 17 of PyAV each)",
         )
     ]
 
