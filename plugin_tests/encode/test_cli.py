@@ -85,6 +85,18 @@ def test_an_unknown_model_is_code_6(command: Command, clip: Path, tmp_path: Path
     assert_one_line(done, 6, "no-such-model")
 
 
+def test_an_error_before_work_is_one_line_with_a_progress_bar_too(command: Command, tmp_path: Path) -> None:
+    assert_one_line(command("encode", tmp_path / "no-folder" / "no.mkv"), 3, "there is no such file")
+
+
+def test_without_a_name_the_output_lies_beside_the_source(command: Command, small_model: str, tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mp4", frames=10)
+    done = command("encode", source, "--model", small_model, "--strength", 0, "--preset", "draft")
+    assert done.returncode == 0, done.stderr
+    assert len(video_times(tmp_path / "in.hdr10.mkv")) == 10
+    assert "MaxCLL" in done.stderr
+
+
 def test_json_lines_tell_the_whole_story(command: Command, small_model: str, tmp_path: Path) -> None:
     source, output = make_clip(tmp_path / "in.mkv", frames=20), tmp_path / "out.mkv"
     options = ["--model", small_model, "--chunk-frames", 8, "--preset", "draft", "--json-lines"]
