@@ -18,16 +18,21 @@ from vsdslnet.training.batches import Batch
 from vsdslnet.training.train_config import LossConfig
 
 __all__ = [
+    "FLASH_SHARE",
     "GREY_CAST_SLACK",
     "Objective",
     "detail_distance",
     "entering",
+    "flash",
+    "flashing",
     "grey_fields",
     "itp_distance",
     "ramp_shortfall",
     "with_intruder",
 ]
 
+FLASH_SHARE = 0.4
+"""Of the times that steadiness is looked at: a flash in a neighbouring frame; otherwise something enters."""
 GREY_CAST_SLACK = 0.001
 """Difference of the channels that a flat grey field may come out with: one 10-bit code."""
 
@@ -74,7 +79,7 @@ class Objective(nn.Module):
         return output, offsets[0] if offsets else None
 
     def _steady(self, batch: Batch, random: np.random.Generator) -> Tensor:
-        """Shift of half the batch's crops, beyond the slack, from one frame to the next while something enters.
+        """Shift of half the crops, beyond the slack, between two frames while something enters, or beside a flash.
 
         Between frames, because that is what is seen: a network may follow the frame as a whole if it
         takes the window's time over it.
@@ -82,11 +87,11 @@ class Objective(nn.Module):
         half = max(1, len(batch.boxes) // 2)
         window, boxes = batch.window[:half], batch.boxes[:half]
         whole = batch.whole[:half]
-        intruded = with_intruder(whole, boxes, random)
-        windows = [
-            torch.where(present.to(whole.device).view(1, -1, 1, 1, 1), intruded, whole)
-            for present in entering(whole.shape[1], random)
-        ]
+        if random.random() < FLASH_SHARE:
+            other, presence = flash(whole, random), flashing(whole.shape[1], random)
+        else:
+            other, presence = with_intruder(whole, boxes, random), entering(whole.shape[1], random)
+        windows = [torch.where(there.to(whole.device).view(1, -1, 1, 1, 1), other, whole) for there in presence]
         outputs = [self.network.render(window, self.network.shared_conditions(w), boxes) for w in windows]
         return ((outputs[1] - outputs[0]).abs() - self.config.steady_slack).clamp(min=0).mean()
 
@@ -158,6 +163,19 @@ def with_intruder(whole: Tensor, boxes: list[tuple[float, float, float, float]],
         patch = torch.from_numpy(color.astype(np.float32)).to(whole).view(1, 3, 1, 1)
         sample[:, :, top:bottom, left : left + extent] = patch
     return out
+
+
+def flash(whole: Tensor, random: np.random.Generator) -> Tensor:
+    """Whole frames (N, F, 3, h, w) drowned in light, as by a photographer's flash."""
+    left = float(random.uniform(0, 0.3))
+    return left * whole + (1 - left) * float(random.uniform(0.8, 1))
+
+
+def flashing(frames: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """A window without a flash, and one with it in a frame beside the centre: in which frames, twice (F,) bool."""
+    beside = [frame for frame in range(frames) if frame != frames // 2]
+    position = torch.arange(frames)
+    return position < 0, position == int(random.choice(beside))
 
 
 def entering(frames: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:

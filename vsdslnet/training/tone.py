@@ -18,7 +18,16 @@ from vsdslnet.network.dslnet import DSLNet, analytic_base
 from vsdslnet.network.stfm import ModulationVectors
 from vsdslnet.training.calibration import calibrate
 from vsdslnet.training.flat_field import render_points, spatial_at, vectors_of_frames
-from vsdslnet.training.objective import GREY_CAST_SLACK, entering, itp_distance, ramp_shortfall, with_intruder
+from vsdslnet.training.objective import (
+    FLASH_SHARE,
+    GREY_CAST_SLACK,
+    entering,
+    flash,
+    flashing,
+    itp_distance,
+    ramp_shortfall,
+    with_intruder,
+)
 from vsdslnet.training.points import PointBatch, Points
 from vsdslnet.training.train_config import TrainConfig
 
@@ -40,8 +49,9 @@ def train_tone(
     """
     tone = config.tone
     torch.manual_seed(config.seed)
-    start = np.random.default_rng((config.seed, _STREAM))
-    calibrate(network, points.take(start.integers(len(points), size=_CALIBRATION_WINDOWS), start, tone.points))
+    if tone.calibrate:
+        start = np.random.default_rng((config.seed, _STREAM))
+        calibrate(network, points.take(start.integers(len(points), size=_CALIBRATION_WINDOWS), start, tone.points))
     average = copy.deepcopy(network).requires_grad_(False)
     parameters = [p for name, p in network.named_parameters() if not name.startswith("dmfa.ldoe")]
     optimiser = torch.optim.AdamW(
@@ -120,17 +130,20 @@ def _ramps(
 def _steady(
     network: DSLNet, batch: PointBatch, features: Tensor, config: TrainConfig, random: np.random.Generator
 ) -> Tensor:
-    """Shift of one side's points, beyond the slack, between two frames while something enters on the other."""
+    """Shift of one side's points, beyond the slack, while something enters on the other, or of all beside a flash."""
     half = max(1, len(features) // 2)
-    left = torch.from_numpy(random.random(half) < 0.5)
+    frames, left = batch.frames[:half], torch.from_numpy(random.random(half) < 0.5)
     boxes = [(0.0, 0.0, 0.5, 1.0) if side else (0.5, 0.0, 1.0, 1.0) for side in left.tolist()]
-    intruded = network.stfm.condition.blocks(with_intruder(batch.frames[:half, None], boxes, random)[:, 0])
+    flashes = random.random() < FLASH_SHARE
+    changed = flash(frames, random) if flashes else with_intruder(frames[:, None], boxes, random)[:, 0]
+    presence = (flashing if flashes else entering)(network.config.frames, random)
+    intruded = network.stfm.condition.blocks(changed)
     positions, sdr = batch.positions[:half], batch.sdr[:half]
     outputs = []
-    for present in entering(network.config.frames, random):
+    for present in presence:
         window = torch.stack([intruded if there else features[:half] for there in present.tolist()], dim=1)
         vectors = network.stfm.condition.vectors(window)
         outputs.append(render_points(network, sdr, vectors, spatial_at(vectors.spatial, positions)))
     shift = ((outputs[1] - outputs[0]).abs() - config.loss.steady_slack).clamp(min=0).mean(dim=1)[..., 0]
-    untouched = (positions[..., 0] < 0.5) == left[:, None]
+    untouched = ((positions[..., 0] < 0.5) == left[:, None]) | flashes
     return (shift * untouched).sum() / untouched.sum().clamp(min=1)

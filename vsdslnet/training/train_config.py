@@ -25,7 +25,8 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
                      picture leaves open does not.
     ``flow``         mean distance in px of LDOE's mean offset from the known motion.
     ``steady``       mean shift of the picture from one frame to the next, beyond ``steady_slack`` (PQ),
-                     while a bright or dark object enters elsewhere in the frame.
+                     while a bright or dark object enters elsewhere in the frame, or a
+                     flash lights a neighbour.
     ``ramp``         what the output misses of a slope between ``ramp_slope`` times the base's, on flat
                      fields of neighbouring greys and on ramps inside real frames; and any cast of the fields.
     ``guard_every``  steps between two that compute ``steady`` and ``ramp`` (they cost extra passes).
@@ -63,10 +64,12 @@ class OptimiserConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 class ToneConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The stage before the steps, on scattered points (:mod:`vsdslnet.training.tone`); 0 ``steps`` for none.
 
+    ``calibrate`` starts the network from data; without it the stage goes on from the weights it is given.
     ``windows`` pictures a step, ``points`` of each. ``ramp`` and ``steady`` weigh the guards.
     """
 
     steps: int = 0
+    calibrate: bool = True
     windows: int = 64
     points: int = 64
     rate: float = 7e-4
@@ -107,8 +110,8 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     def __post_init__(self) -> None:
         if self.patch_px % 4 or self.patch_px < 16:
             raise ArgumentError("patch_px", self.patch_px, "a multiple of 4, at least 16")
-        if self.batch < 1 or self.steps < 1:
-            raise ArgumentError("batch, steps", (self.batch, self.steps), "at least 1 each")
+        if self.batch < 1 or self.steps < 0:
+            raise ArgumentError("batch, steps", (self.batch, self.steps), "at least 1 window, 0 steps")
 
 
 def available_schedules() -> list[str]:
