@@ -12,6 +12,7 @@ from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.errors import ArgumentError, EngineError
 from vsdslnet.inference.engine import Engine
 from vsdslnet.inference.engines import create_engine
+from vsdslnet.inference.foreign_frames import without_foreign_frames
 from vsdslnet.inference.lasting_threads import LastingThreads
 from vsdslnet.inference.look import apply_look
 from vsdslnet.inference.settings import ConvertSettings, EngineSettings
@@ -52,7 +53,7 @@ class Converter:
 
     @torch.inference_mode()
     def _convert(self, window: Tensor) -> HdrFrame:
-        sdr = sanitised(window)
+        sdr = without_foreign_frames(sanitised(window))
         centre = sdr[self.radius_frames]
         network_pq = centre if self._look.strength == 0 else finite(self._engine(sdr), self._engine)
         pq = apply_look(network_pq, centre, self._look)

@@ -38,6 +38,9 @@ _WARMUP_STEPS = 50
 _CALIBRATION_WINDOWS = 384
 _GREYS = 65
 _RAMP_POINTS = 48
+_FADE_STEP = 1 / 24
+_FADE_SLOPE = (0.1, 1.7)
+"""Between these times the base's fall; both conditions and points fade."""
 
 
 def train_tone(
@@ -92,7 +95,8 @@ def _terms(
     }
     if guarded and config.tone.ramp:
         under_frames = _ramps(network, vectors, spatial[:, :1], config, random)
-        terms["ramp"] = config.tone.ramp * (_greys(network, config, random) + under_frames)
+        fades = _fades(network, batch, random)
+        terms["ramp"] = config.tone.ramp * (_greys(network, config, random) + under_frames + fades)
     if guarded and config.tone.steady:
         terms["steady"] = config.tone.steady * _steady(network, batch, features, config, random)
     return terms
@@ -125,6 +129,19 @@ def _ramps(
     codes = render_points(network, sdr, some, spatial[:half].expand(-1, _RAMP_POINTS, -1))[..., 0]
     base = analytic_base(sdr.transpose(1, 2)[..., None], network.config.base)[..., 0]
     return ramp_shortfall(codes.diff(dim=-1), base.diff(dim=-1), config.loss.ramp_slope)
+
+
+def _fades(network: DSLNet, batch: PointBatch, random: np.random.Generator) -> Tensor:
+    """Half of the batch a step into a fade to black: nothing may get brighter, nor fall far more than the base."""
+    half = max(1, len(batch.frames) // 2)
+    level = float(random.uniform(_FADE_STEP, 1))
+    codes, base = [], []
+    for factor in (level - _FADE_STEP, level):
+        sdr, frames = batch.sdr[:half] * factor, batch.frames[:half] * factor
+        vectors = vectors_of_frames(network, network.stfm.condition.blocks(frames))
+        codes.append(render_points(network, sdr, vectors, spatial_at(vectors.spatial, batch.positions[:half])))
+        base.append(analytic_base(sdr.transpose(1, 2)[..., None], network.config.base))
+    return ramp_shortfall(codes[1] - codes[0], base[1] - base[0], _FADE_SLOPE)
 
 
 def _steady(
