@@ -20,8 +20,9 @@ BOUNDS: dict[str, tuple[str, float, str]] = {
     "beside_flash_mean_codes": ("flash, frames beside it shift, mean", 4, CODES),
     "beside_flash_max_codes": ("flash, frames beside it shift, any pixel", 8, CODES),
     "fade_rise_mean_codes": ("fade to black, rise on the way, mean", 0.5, CODES),
-    "fade_rise_max_codes": ("fade to black, rise on the way, any pixel", 2, CODES),
-    "fade_step_ratio": ("fade to black, largest step of the mean", 2, "x plain conversion's"),
+    # A pixel may follow the frame as it may when something enters; the picture as a whole only falls.
+    "fade_rise_max_codes": ("fade to black, rise on the way, any pixel", 8, CODES),
+    "fade_step_ratio": ("fade to black, largest step of the mean", 2.5, "x plain conversion's"),
 }
 """By the name of what ``temporal_checks`` measures: words, bound, unit."""
 

@@ -65,7 +65,7 @@ def train_tone(
         for group in optimiser.param_groups:
             group["lr"] = rate
         random = np.random.default_rng((config.seed, _STREAM, step))
-        guarded = config.loss.guard_every > 0 and step % config.loss.guard_every == 0
+        guarded = tone.guard_every > 0 and step % tone.guard_every == 0
         terms = _terms(network, points.draw(random, tone.windows, tone.points), config, random, guarded=guarded)
         loss = torch.stack(list(terms.values())).sum()
         optimiser.zero_grad(set_to_none=True)
