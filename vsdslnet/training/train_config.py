@@ -65,7 +65,8 @@ class ToneConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """The stage before the steps, on scattered points (:mod:`vsdslnet.training.tone`); 0 ``steps`` for none.
 
     ``calibrate`` starts the network from data; without it the stage goes on from the weights it is given.
-    ``windows`` pictures a step, ``points`` of each. ``ramp`` (fades included) and ``steady`` weigh the guards, computed every ``guard_every`` steps.
+    ``windows`` pictures a step, ``points`` of each. ``ramp`` (fades included) and ``steady`` weigh the guards,
+    computed every ``guard_every`` steps.
     """
 
     steps: int = 0
