@@ -6,8 +6,8 @@
     python scripts/ablate.py all --schedule paper --base none --seeds 1 2 3 ...
 
 Start it again with the same arguments and it goes on where it was; behind ``nohup ... &`` it runs in the
-background. The last line is the paper's own schedule (350,000 steps), for a machine that can. Seconds a
-frame are taken last, into ``seconds.json``; to take them anew on a quiet machine, delete that file.
+background. The last line is the paper's own schedule (350,000 steps), for a machine that can. What a frame
+costs is measured last, into ``seconds.json``; to measure it anew delete that file.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def time_frames(names: list[str], known: Path) -> dict[str, float]:
-    """Seconds a frame by name: those in the file ``known``, and what is missing there measured and added."""
+    """Core seconds a frame by name: those in the file ``known``, and what is missing there measured and added."""
     import msgspec
 
     from vsdslnet.training.comparison import frame_seconds

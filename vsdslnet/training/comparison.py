@@ -137,15 +137,19 @@ def measure_base(config: TrainConfig, pool: Pool, windows: int) -> dict[str, flo
 
 @torch.no_grad()
 def frame_seconds(name: str, frame_px: tuple[int, int] = _FRAME_PX) -> float:
-    """Seconds a variant takes for one frame of (height, width), fp32, channels-last: the best of three.
+    """CPU seconds of one core for one frame of (height, width), fp32, channels-last: the least of three.
 
-    Weights don't change what it costs, so a fresh network is timed.
+    CPU time of one thread, so that whatever else the machine does stays out of the comparison. Weights
+    don't change what a frame costs, so a fresh network is timed.
     """
     network = build_variant(name).eval().to(memory_format=torch.channels_last)
     window = torch.rand(1, network.config.frames, 3, *frame_px)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     seconds = []
     for _ in range(4):
-        begin = time.perf_counter()
+        begin = time.process_time()
         network(window)
-        seconds.append(time.perf_counter() - begin)
+        seconds.append(time.process_time() - begin)
+    torch.set_num_threads(threads)
     return min(seconds[1:])

@@ -69,7 +69,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 def as_markdown(figures: Sequence[Figures], *, seconds: Mapping[str, float], note: str) -> str:
     """The tables that the measured variants belong to, the paper's figures beside ours; DSLNet ends each.
 
-    ``seconds`` is what a frame takes each variant, by name.
+    ``seconds`` is what a frame costs each variant, by name, in seconds of one core.
     """
     by_name: dict[str, list[Figures]] = {}
     for row in figures:
@@ -91,7 +91,7 @@ def as_markdown(figures: Sequence[Figures], *, seconds: Mapping[str, float], not
 
 
 _HEAD = (
-    "| network | parameters (paper) | seeds | PSNR dB (paper) | SR-SIM (paper) | dE_ITP (paper) | s a frame |",
+    "| network | parameters (paper) | seeds | PSNR dB (paper) | SR-SIM (paper) | dE_ITP (paper) | core s a frame |",
     "|---|---|---|---|---|---|---|",
 )
 
