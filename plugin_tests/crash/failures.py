@@ -63,7 +63,8 @@ def measure(options: Options) -> list[Figure]:
     """Memory that runs out once or for good and other errors, at each step; sources and selectors that fail."""
     model = str(save_small_network(options.folder / "failures.safetensors", tiny=True))
     source = textured(vs.core, vs.YUV420P8, width=24, height=16, length=_LENGTH)
-    clip = vs.core.dslnet.Convert(source, model=model, precision="fp32")
+    # RGB: the limiter of YUV keeps frames, and a kept frame asks no engine.
+    clip = vs.core.dslnet.Convert(source, model=model, precision="fp32", format=vs.RGB48)
     clip.std.SetVideoCache(mode=0)
     settings = ConvertSettings(model=model, precision="fp32").engine
     with clip.get_frame(_FRAME) as frame:
