@@ -25,7 +25,6 @@ def test_the_trained_network_is_monotone_and_stays_within_black_and_peak(tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="the shipped weights pump when an object enters and beside a flash: see RELIABILITY.md")
 def test_the_trained_network_keeps_still_over_time(tmp_path: Path) -> None:
     assert broken(temporal.measure(Options(folder=tmp_path, quick=True))) == []
 

@@ -74,6 +74,14 @@ def test_a_run_with_a_tone_stage_is_the_same_killed_before_its_first_checkpoint(
         assert torch.equal(value, parts.state_dict()[name]), name
 
 
+def test_a_finished_network_is_shrunk_towards_its_base_once(pool: Pool, tmp_path: Path) -> None:
+    whole = train(CONFIG, pool, tmp_path / "whole")
+    config = msgspec.structs.replace(CONFIG, shrink=0.5)
+    shrunk = [train(config, pool, tmp_path / "shrunk") for _ in range(2)]
+    for network in shrunk:
+        assert torch.equal(network.state_dict()["head.weight"], 0.5 * whole.state_dict()["head.weight"])
+
+
 def test_training_lowers_the_loss_and_writes_loadable_weights(pool: Pool, tmp_path: Path) -> None:
     config = TrainConfig(
         network=SMALL,

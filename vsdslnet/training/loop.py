@@ -112,8 +112,19 @@ def train(
             if accelerator.is_main_process:
                 log.write({"step": step, "validation": validate(average, validation, config.validation_windows)})
             accelerator.wait_for_everyone()
+    was_finished = state is not None and state["step"] == config.steps
+    if step == config.steps and not was_finished and isinstance(average, DSLNet):
+        _shrink(average, config.shrink)
     save()
     return average.eval()
+
+
+@torch.no_grad()
+def _shrink(network: DSLNet, factor: float) -> None:
+    """Take all corrections back towards the base."""
+    network.head.weight.mul_(factor)
+    if network.head.bias is not None:
+        network.head.bias.mul_(factor)
 
 
 def _start(network: DSLNet, pools: Sequence[Pool], config: TrainConfig, run: Path, accelerator: Accelerator) -> None:

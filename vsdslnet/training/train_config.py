@@ -88,6 +88,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     ``patch_px``          side of the square crops (even).
     ``alignment_batches`` batches of known motion that LDOE's start is solved from; 0 starts it at random.
     ``noise_share``       share of the windows that get more noise, of ``noise_code`` 8-bit codes, new in every frame.
+    ``shrink``            factor on the finished network's corrections: what a pool can't tell is safer with the base.
     ``repeat_centre``     share of the windows whose neighbours are replaced by the centre frame.
     """
 
@@ -101,6 +102,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     alignment_batches: int = 0
     noise_share: float = 0.0
     noise_code: tuple[float, float] = (2.0, 8.0)
+    shrink: float = 1.0
     repeat_centre: float = 0.2
     precision: Precision = "bf16"
     ema_decay: float = 0.998
