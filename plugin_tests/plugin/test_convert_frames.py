@@ -60,7 +60,8 @@ def test_streams_keep_length_rate_and_durations(core: Any, small_model: str, sou
 
 def scenes(core: Any) -> tuple[Any, Any]:
     one = textured(core, vs.YUV420P8, width=64, height=64, length=4)
-    other = core.std.Invert(textured(core, vs.YUV420P8, width=64, height=64, length=5))
+    # So alike that only the mark tells them apart (see vsdslnet.inference.foreign_frames).
+    other = textured(core, vs.YUV420P8, width=64, height=64, length=5).std.Expr(["x 12 +", ""])
     return one, other
 
 
@@ -85,6 +86,14 @@ def test_cuts_are_not_seen_when_told_so(core: Any, small_model: str) -> None:
     heeded = all_planes(core.dslnet.Convert(tagged, model=small_model))
     assert all(same(a, b) for a, b in zip(ignored, untagged, strict=True))
     assert [n for n in range(9) if not same(ignored[n], heeded[n])] == [2, 3, 4, 5]
+
+
+def test_a_cut_that_nobody_marked_is_not_mixed_either(core: Any, small_model: str) -> None:
+    one = textured(core, vs.YUV420P8, width=64, height=64, length=4)
+    other = core.std.Invert(one)
+    joined = all_planes(core.dslnet.Convert(one + other, model=small_model))
+    apart = [planes for part in (one, other) for planes in all_planes(core.dslnet.Convert(part, model=small_model))]
+    assert all(same(a, b) for a, b in zip(joined, apart, strict=True))
 
 
 @pytest.mark.parametrize("video_format", [vs.YUV420P8, vs.YUV444P16, vs.GRAY8, vs.RGB24, vs.RGBS, vs.YUV420PH])
