@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -24,6 +25,7 @@ from vsdslnet.errors import (
 
 if TYPE_CHECKING:
     from vsdslnet.encode.engine import ChunkEngine
+    from vsdslnet.encode.settings import EncodeSettings
 
 __all__ = ["app", "main"]
 
@@ -222,16 +224,45 @@ def encode(
             console.print(f"not carried over: {what}")
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class _Look:
+    """What a picture is to look like, for commands that show it.
+
+    Parameters
+    ----------
+    model
+        Name of an installed model, or the path of a .safetensors file.
+    peak
+        Brightest highlight, in nits (300 to 10000).
+    strength
+        0 is plain colour conversion, 1 the network.
+    saturation
+        Factor on chroma (0 to 4).
+    """
+
+    model: str = "dslnet"
+    peak: float = 1000.0
+    strength: float = 1.0
+    saturation: float = 1.0
+
+    def settings(self) -> EncodeSettings:
+        """The same as settings of the library; ArgumentError names what is out of range."""
+        from vsdslnet.encode.settings import EncodeSettings
+
+        return EncodeSettings(model=self.model, peak_nits=self.peak, strength=self.strength, saturation=self.saturation)
+
+
+_DEFAULT_LOOK = _Look()
+
+
 @app.command(help_epilogue=EXIT_CODES)
 def preview(
     source: Path,
     *,
     output: Annotated[Path, Parameter(alias="-o")],
     at: str = "",
-    model: str = "dslnet",
-    peak: float = 1000.0,
-    strength: float = 1.0,
-    saturation: float = 1.0,
+    look: _Look = _DEFAULT_LOOK,
 ) -> None:
     """Show frames before and after, and their light, as one self-contained page.
 
@@ -243,18 +274,8 @@ def preview(
         The page to write, .html.
     at
         Times, [hours:][minutes:]seconds with commas between; by default the longest shots' middles.
-    model
-        Name of an installed model, or the path of a .safetensors file.
-    peak
-        Brightest highlight, in nits (300 to 10000).
-    strength
-        0 is plain colour conversion, 1 the network.
-    saturation
-        Factor on chroma (0 to 4).
     """
-    from vsdslnet.encode.settings import EncodeSettings
-
-    settings = EncodeSettings(model=model, peak_nits=peak, strength=strength, saturation=saturation)
+    settings = look.settings()
     try:
         from vsdslnet.encode.preview import parse_times, write_report
     except ImportError as error:
@@ -269,10 +290,7 @@ def lut(
     *,
     output: Annotated[Path, Parameter(alias="-o")],
     at: str = "0",
-    model: str = "dslnet",
-    peak: float = 1000.0,
-    strength: float = 1.0,
-    saturation: float = 1.0,
+    look: _Look = _DEFAULT_LOOK,
 ) -> None:
     """Save a scene's colours as a .cube file for grading software: BT.709 SDR in, BT.2020 PQ out, full range.
 
@@ -284,20 +302,11 @@ def lut(
         The .cube file to write.
     at
         Time of a frame of the scene, [hours:][minutes:]seconds.
-    model
-        Name of an installed model, or the path of a .safetensors file.
-    peak
-        Brightest highlight, in nits (300 to 10000).
-    strength
-        0 is plain colour conversion, 1 the network.
-    saturation
-        Factor on chroma (0 to 4).
     """
     from vsdslnet.encode.scene_lut import write_lut
-    from vsdslnet.encode.settings import EncodeSettings
     from vsdslnet.encode.times import parse_times
 
-    settings = EncodeSettings(model=model, peak_nits=peak, strength=strength, saturation=saturation)
+    settings = look.settings()
     at_seconds, *more = parse_times(at)
     if more:
         raise ArgumentError("at", at, "one time")

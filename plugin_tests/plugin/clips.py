@@ -49,3 +49,16 @@ def all_planes(clip: Any) -> list[list[np.ndarray[Any, Any]]]:
 def same(left: list[np.ndarray[Any, Any]], right: list[np.ndarray[Any, Any]]) -> bool:
     """Whether two frames are equal to the bit."""
     return all(np.array_equal(a, b) for a, b in zip(left, right, strict=True))
+
+
+def wild_values(core: Any) -> Any:
+    """One RGBS frame of values that no picture has: outside 0..1, NaN, infinities."""
+    blank = core.std.BlankClip(format=vs.RGBS, width=32, height=16, length=1)
+
+    def wild(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        out = f.copy()
+        for plane, values in enumerate([(1.3, 1, 0), (-0.2, 1, float("nan")), (float("inf"), 1, float("-inf"))]):
+            np.asarray(out[plane])[:] = np.repeat([*values, 0.5], 8)
+        return out
+
+    return core.std.ModifyFrame(blank, blank, wild)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
-from plugin_tests.plugin.clips import planes, same, textured
+from plugin_tests.plugin.clips import planes, same, textured, wild_values
 
 GRAY = ["GRAY8", "GRAY10", "GRAY16", "GRAYH", "GRAYS"]
 YUV8 = ["YUV410P8", "YUV411P8", "YUV440P8", "YUV420P8", "YUV422P8", "YUV444P8"]
@@ -153,15 +153,7 @@ def test_the_old_range_property_is_understood(core: Any, small_model: str) -> No
 
 @pytest.mark.parametrize("peak", [400.0, 1000.0, 4000.0])
 def test_values_stay_between_black_and_peak(core: Any, small_model: str, peak: float) -> None:
-    blank = core.std.BlankClip(format=vs.RGBS, width=32, height=16, length=1)
-
-    def wild(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        out = f.copy()
-        for plane, values in enumerate([(1.3, 1, 0), (-0.2, 1, float("nan")), (float("inf"), 1, float("-inf"))]):
-            np.asarray(out[plane])[:] = np.repeat([*values, 0.5], 8)
-        return out
-
-    source = core.std.ModifyFrame(blank, blank, wild)
+    source = wild_values(core)
     clip = core.dslnet.Convert(source, model=small_model, peak=peak, format=vs.RGBS)
     frame = clip.get_frame(0)
     values = np.stack(planes(frame))

@@ -10,7 +10,7 @@ import pytest
 import torch
 import vapoursynth as vs
 
-from plugin_tests.plugin.clips import TAGS_709, all_planes, planes, same, textured
+from plugin_tests.plugin.clips import TAGS_709, all_planes, planes, same, textured, wild_values
 from vsdslnet.color.ictcp import delta_e_itp
 from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES
@@ -123,15 +123,7 @@ def test_odd_and_tiny_sizes(core: Any, lut: str, video_format: int, width: int, 
 
 
 def test_values_of_no_picture_stay_between_black_and_peak(core: Any, lut: str) -> None:
-    blank = core.std.BlankClip(format=vs.RGBS, width=32, height=16, length=1)
-
-    def wild(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        out = f.copy()
-        for plane, values in enumerate([(1.3, 1, 0), (-0.2, 1, float("nan")), (float("inf"), 1, float("-inf"))]):
-            np.asarray(out[plane])[:] = np.repeat([*values, 0.5], 8)
-        return out
-
-    clip = core.dslnet.Convert(core.std.ModifyFrame(blank, blank, wild), model=lut, peak=400, format=vs.RGBS)
+    clip = core.dslnet.Convert(wild_values(core), model=lut, peak=400, format=vs.RGBS)
     values = np.stack(planes(clip.get_frame(0)))
     assert np.isfinite(values).all()
     assert 0 <= values.min() <= values.max() <= (400 / 10_000) ** 0.1 * 1.2

@@ -17,7 +17,7 @@ from vsdslnet.inference.lasting_threads import LastingThreads
 from vsdslnet.inference.look import apply_look
 from vsdslnet.inference.settings import ConvertSettings, EngineSettings
 
-__all__ = ["Converter", "HdrFrame", "finite", "get_converter", "get_engine", "measure_light_nits", "sanitised"]
+__all__ = ["Converter", "HdrFrame", "get_converter", "get_engine", "measure_light_nits", "network_picture", "sanitised"]
 
 
 class HdrFrame(NamedTuple):
@@ -53,9 +53,9 @@ class Converter:
 
     @torch.inference_mode()
     def _convert(self, window: Tensor) -> HdrFrame:
-        sdr = without_foreign_frames(sanitised(window))
+        sdr = sanitised(window)
         centre = sdr[self.radius_frames]
-        network_pq = centre if self._look.strength == 0 else finite(self._engine(sdr), self._engine)
+        network_pq = centre if self._look.strength == 0 else network_picture(self._engine, sdr)
         pq = apply_look(network_pq, centre, self._look)
         max_nits, average_nits = measure_light_nits(pq)
         return HdrFrame(pq, max_nits, average_nits)
@@ -66,8 +66,9 @@ def sanitised(window: Tensor) -> Tensor:
     return torch.nan_to_num(window, nan=0.0, posinf=1.0, neginf=0.0).clamp_(0, 1)
 
 
-def finite(pq: Tensor, engine: Engine) -> Tensor:
-    """An engine's picture as it is; EngineError if it holds a NaN."""
+def network_picture(engine: Engine, sdr: Tensor) -> Tensor:
+    """An engine's picture of a sanitised window, without its foreign frames; EngineError if it holds a NaN."""
+    pq = engine(without_foreign_frames(sdr))
     if bool(pq.isnan().any()):
         raise EngineError(
             f"the network gave numbers that are not finite ({engine.description}): "

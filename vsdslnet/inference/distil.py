@@ -7,8 +7,7 @@ from torch import Tensor
 
 from vsdslnet.color.sdr_to_hdr import BASE_PEAK_NITS
 from vsdslnet.color.transfer import pq_scalar
-from vsdslnet.inference.converter import finite, get_engine, sanitised
-from vsdslnet.inference.foreign_frames import without_foreign_frames
+from vsdslnet.inference.converter import get_engine, network_picture, sanitised
 from vsdslnet.inference.lattice import fit_lattice, look_lattice, sdr_nodes
 from vsdslnet.inference.settings import ConvertSettings
 
@@ -24,6 +23,6 @@ def distil(window: Tensor, settings: ConvertSettings) -> Tensor:
     if settings.strength == 0:
         return look_lattice(torch.zeros_like(sdr_nodes()), settings.look)
     engine = get_engine(settings.engine)
-    sdr = without_foreign_frames(sanitised(window))
-    pq = finite(engine(sdr), engine).clamp(0, pq_scalar(BASE_PEAK_NITS))
+    sdr = sanitised(window)
+    pq = network_picture(engine, sdr).clamp(0, pq_scalar(BASE_PEAK_NITS))
     return look_lattice(fit_lattice(sdr[engine.radius_frames], pq), settings.look)

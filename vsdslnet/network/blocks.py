@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from vsdslnet.network.config import LkrbOrder, Norm
 
-__all__ = ["LKRB", "DepthwiseConv", "PlainBlock", "he_init", "make_norm"]
+__all__ = ["LKRB", "RESIDUAL_START", "DepthwiseConv", "PlainBlock", "he_init", "make_norm"]
 
-_RESIDUAL_START = 0.3
+RESIDUAL_START = 0.3
+"""Factor on the last layer of every residual block at its start: a chain of them begins near the identity."""
 
 
 class DepthwiseConv(nn.Conv2d):
@@ -83,6 +84,6 @@ def he_init(module: nn.Module) -> None:
     for block in module.modules():
         # Residuals start small, so that a chain of blocks starts near the identity.
         if isinstance(block, LKRB):
-            block.conv.weight.mul_(_RESIDUAL_START)
+            block.conv.weight.mul_(RESIDUAL_START)
         elif isinstance(block, PlainBlock):
-            block.conv_out.weight.mul_(_RESIDUAL_START)
+            block.conv_out.weight.mul_(RESIDUAL_START)

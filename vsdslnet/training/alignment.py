@@ -14,13 +14,13 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from vsdslnet.color.primaries import BT709_LUMA
 from vsdslnet.network.dmfa import LDOE
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.training.batches import Batch
 
 __all__ = ["endpoint_error_px", "motion_distance", "start_alignment"]
 
-_LUMA = (0.2126, 0.7152, 0.0722)
 _STEM_GAIN = 8.0
 _DIFFERENCE_SHARES = (0.5, 0.2)
 """Weight of the difference against the gradient: the estimate is linear up to about 2 and 5 half-resolution px."""
@@ -80,7 +80,7 @@ def _start_units(ldoe: LDOE, frames: int) -> None:
                         taps = torch.zeros(frames, 3, 3)
                         taps[frame] = gradient / 2 + difference_sign * share * blur
                         taps[centre] = gradient / 2 - difference_sign * share * blur
-                        stem[unit] = sign * _STEM_GAIN * taps[:, None] * torch.tensor(_LUMA).view(1, 3, 1, 1)
+                        stem[unit] = sign * _STEM_GAIN * taps[:, None] * torch.tensor(BT709_LUMA).view(1, 3, 1, 1)
                         unit += 1
     kernel = ldoe.depthwise_in.kernel_size[0]
     middle = kernel // 2

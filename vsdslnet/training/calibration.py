@@ -11,11 +11,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vsdslnet.network.blocks import LKRB
+from vsdslnet.network.blocks import LKRB, RESIDUAL_START
 from vsdslnet.network.dmfa import DeformableConv
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.stfm import ColorBlock, ConditionNet
-from vsdslnet.training.flat_field import aligned_points, bias_of, point_conv, spatial_at, vectors_of_frames
+from vsdslnet.training.flat_field import (
+    aligned_points,
+    bias_of,
+    modulate,
+    point_block,
+    point_conv,
+    spatial_at,
+    vectors_of_frames,
+)
 from vsdslnet.training.points import PointBatch
 
 __all__ = ["calibrate"]
@@ -41,18 +49,15 @@ def calibrate(network: DSLNet, batch: PointBatch) -> None:
     _start_aligned(network, batch.sdr)
     aligned = aligned_points(network, batch.sdr)
 
-    temporal_scale, temporal_shift = vectors.temporal[:, None].chunk(2, dim=-1)
-    current_scale, current_shift = vectors.current[:, None].chunk(2, dim=-1)
-    spatial_scale, spatial_shift = spatial.chunk(2, dim=-1)
     first, *rest = (conv for conv in network.stfm.modulation.convs if isinstance(conv, nn.Conv2d))
     _fit(first, point_conv(first, aligned))
-    y = point_conv(first, aligned) * temporal_scale + temporal_shift
+    y = modulate(point_conv(first, aligned), vectors.temporal[:, None])
     for conv in rest:
         if conv is rest[-1]:
             _fit(conv, point_conv(conv, torch.relu(y)), deviation=_BRANCH_SD, quantiles=None)
         else:
             _fit(conv, point_conv(conv, torch.relu(y)))
-        y = (point_conv(conv, torch.relu(y)) * current_scale + current_shift) * spatial_scale + spatial_shift
+        y = modulate(modulate(point_conv(conv, torch.relu(y)), vectors.current[:, None]), spatial)
     skip = _start_chain(network.stfm.residual, aligned)
     _start_chain(network.lkqe, y + skip)
 
@@ -70,7 +75,7 @@ def _start_pointwise(network: DSLNet) -> None:
                 conv.weight.normal_(std=_SPATIAL_NOISE * (2 / conv.weight[0].numel()) ** 0.5)
                 conv.weight[..., middle, middle] += tap
         for block in (m for m in part.modules() if isinstance(m, LKRB)):
-            block.conv.weight.mul_(0.3)
+            block.conv.weight.mul_(RESIDUAL_START)
 
 
 def _start_condition(condition: ConditionNet, frames: Tensor) -> Tensor:
@@ -116,7 +121,7 @@ def _start_chain(layers: nn.Sequential, x: Tensor) -> Tensor:
     last = layers[-1]
     for layer in layers:
         if isinstance(layer, LKRB):
-            x = x + point_conv(layer.conv, torch.relu(point_conv(layer.depthwise, torch.relu(x))))
+            x = point_block(layer, x)
         elif isinstance(layer, nn.Conv2d):
             if layer is last:
                 _fit(layer, point_conv(layer, x), deviation=_BRANCH_SD, quantiles=None)

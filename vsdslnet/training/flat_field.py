@@ -15,7 +15,17 @@ from vsdslnet.network.dmfa import DeformableConv
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.stfm import ModulationVectors
 
-__all__ = ["aligned_points", "bias_of", "point_conv", "render_points", "spatial_at", "vectors_of_frames", "walk"]
+__all__ = [
+    "aligned_points",
+    "bias_of",
+    "modulate",
+    "point_block",
+    "point_conv",
+    "render_points",
+    "spatial_at",
+    "vectors_of_frames",
+    "walk",
+]
 
 
 def bias_of(layer: nn.Conv2d | DeformableConv) -> Tensor:
@@ -54,13 +64,14 @@ def walk(layers: nn.Sequential, x: Tensor) -> Tensor:
     """A chain of convolutions, activations and LKRBs over points (N, P, C)."""
     for layer in layers:
         if isinstance(layer, LKRB):
-            x = _block(layer, x)
+            x = point_block(layer, x)
         else:
             x = point_conv(layer, x) if isinstance(layer, nn.Conv2d) else layer(x)
     return x
 
 
-def _block(block: LKRB, x: Tensor) -> Tensor:
+def point_block(block: LKRB, x: Tensor) -> Tensor:
+    """A Large Kernel Residual Block's answer to a flat field."""
     if block.order == "text":
         return x + torch.relu(point_conv(block.depthwise, torch.relu(point_conv(block.conv, x))))
     return x + point_conv(block.conv, torch.relu(point_conv(block.depthwise, torch.relu(x))))
@@ -71,15 +82,16 @@ def render_points(network: DSLNet, sdr: Tensor, vectors: ModulationVectors, spat
     aligned = aligned_points(network, sdr)
     temporal, current = vectors.temporal[:, None], vectors.current[:, None]
     convs = network.stfm.modulation.convs
-    y = _modulate(point_conv(convs[0], aligned), temporal)  # type: ignore[arg-type]
+    y = modulate(point_conv(convs[0], aligned), temporal)  # type: ignore[arg-type]
     for conv in convs[1:]:
-        y = _modulate(_modulate(point_conv(conv, torch.relu(y)), current), spatial)  # type: ignore[arg-type]
+        y = modulate(modulate(point_conv(conv, torch.relu(y)), current), spatial)  # type: ignore[arg-type]
     y = walk(network.lkqe, y + walk(network.stfm.residual, aligned))
     correction = point_conv(network.head, y)
     return network.compose(sdr.transpose(1, 2)[..., None], correction.transpose(1, 2)[..., None])
 
 
-def _modulate(x: Tensor, vector: Tensor) -> Tensor:
+def modulate(x: Tensor, vector: Tensor) -> Tensor:
+    """Points (N, P, C) scaled and shifted by a vector (N, P or 1, 2C): Eqs. 6 and 7."""
     scale, shift = vector.chunk(2, dim=-1)
     return x * scale + shift
 

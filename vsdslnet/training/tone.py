@@ -103,7 +103,7 @@ def _terms(
 
 
 def _greys(network: DSLNet, config: TrainConfig, random: np.random.Generator) -> Tensor:
-    """Flat grey frames from dark to bright, each under its own conditions: slopes, cast, and white above the peak."""
+    """Flat greys, each under its own conditions: slopes, cast, and the brightest over the base's."""
     levels = torch.linspace(0, 1, _GREYS)
     if random.random() < 0.5:  # fine steps somewhere
         levels = float(random.random()) * 0.9 + 0.1 * levels
@@ -115,7 +115,7 @@ def _greys(network: DSLNet, config: TrainConfig, random: np.random.Generator) ->
     base = analytic_base(sdr.transpose(1, 2)[..., None], network.config.base)[:, :, 0, 0]
     shortfall = ramp_shortfall(codes.diff(dim=0), base.diff(dim=0), config.loss.ramp_slope)
     cast = (codes.amax(dim=1) - codes.amin(dim=1) - GREY_CAST_SLACK).clamp(min=0).mean()
-    return shortfall + cast + (codes[-1] - base.max().clamp(min=base[-1].max())).clamp(min=0).mean()
+    return shortfall + cast + (codes[-1] - base[-1].max()).clamp(min=0).mean()
 
 
 def _ramps(
