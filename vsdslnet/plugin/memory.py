@@ -16,7 +16,7 @@ __all__ = ["MemoryReturn"]
 # A trim takes some milliseconds. Slow frames are followed by one after this time, ...
 _INTERVAL_SECONDS = 2.0
 # ... and fast ones after as much output: how much gets scattered depends on that, not on the time.
-_INTERVAL_BYTES = 64 << 20
+_INTERVAL_BYTES = 16 << 20
 
 
 class MemoryReturn:
