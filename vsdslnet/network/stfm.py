@@ -35,7 +35,9 @@ class ColorBlock(nn.Module):
     """Eq. 2, in HDRTVNet's order: 1x1 conv, average pool by 2, LeakyReLU, norm.
 
     Eq. 2 read inside out would normalise the picture itself first; HDRTVNet, which the block comes
-    from, convolves first. The pool rounds up so that frames of any size go through.
+    from, convolves first. The pool rounds up so that frames of any size go through. A 1x1 conv and
+    an average change places without changing the result, so the average comes first and saves three
+    quarters of the work.
     """
 
     def __init__(self, inputs: int, outputs: int, norm: Norm) -> None:
@@ -45,7 +47,7 @@ class ColorBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C', ceil(H/2), ceil(W/2))."""
-        y = F.avg_pool2d(self.conv(x), 2, ceil_mode=True, count_include_pad=False)
+        y = self.conv(F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False))
         out: Tensor = self.norm(F.leaky_relu(y, _LEAK))
         return out
 

@@ -77,7 +77,7 @@ class GradeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     logmean_sd_stops: float = 0.9
     white_quantile: tuple[float, float] = (0.88, 0.98)
     white_sd_stops: float = 0.7
-    night_share: float = 0.08
+    night_share: float = 0.14
     night_stops: float = -2.6
     high_key_share: float = 0.08
     high_key_stops: float = 1.2

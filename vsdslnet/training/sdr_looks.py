@@ -74,10 +74,10 @@ def _compress_locally(nits: Tensor, strength: float, pivot_nits: float = 60.0) -
 
 def _sample_colourist(rng: np.random.Generator) -> Parameters:
     return {
-        # Means from graded films: about 68 cd/m² at SDR code 118, 300-430 at 193, 600 and more at 220.
-        "gain_stops": float(rng.normal(0.1, 0.35) + (0.6 if rng.random() < 0.2 else 0)),
-        "tilt_stops": float(rng.normal(0.2, 0.35)),
-        "mid_stops": float(rng.normal(0, 0.2)),
+        # Means from graded films: about 68 cd/m² at SDR code 118, 300-430 at 193, 625-1010 at 220.
+        "gain_stops": float(rng.normal(0.1, 0.4) + (0.6 if rng.random() < 0.15 else 0)),
+        "tilt_stops": float(rng.normal(0.5, 0.4)),
+        "mid_stops": float(rng.normal(0, 0.25)),
         "local": float(rng.uniform(0.08, 0.35)) if rng.random() < 1 / 3 else 0.0,
         "per_channel": float(rng.choice([0.0, 0.5, 1.0])),
         "desaturate": float(rng.choice([0.0, 0.5, 1.0])),
@@ -251,10 +251,10 @@ def youtube(nits: Tensor, *, lut: Tensor) -> Tensor:
 
 
 LOOKS: dict[str, Look] = {
-    "colourist": Look(sample=_sample_colourist, apply=colourist, brighter_stops=0.2),
-    "gainmap": Look(sample=_sample_gainmap, apply=gainmap, brighter_stops=0.7),
-    "gainmap_local": Look(sample=_sample_gainmap_local, apply=gainmap, brighter_stops=0.7),
-    "editor": Look(sample=_sample_editor, apply=editor, brighter_stops=0.7),
+    "colourist": Look(sample=_sample_colourist, apply=colourist, brighter_stops=0.4),
+    "gainmap": Look(sample=_sample_gainmap, apply=gainmap, brighter_stops=0.9),
+    "gainmap_local": Look(sample=_sample_gainmap_local, apply=gainmap, brighter_stops=0.9),
+    "editor": Look(sample=_sample_editor, apply=editor, brighter_stops=0.9),
     "filmic": Look(sample=_sample_filmic, apply=filmic),
     "reinhard": Look(sample=_sample_reinhard, apply=reinhard),
     "youtube": Look(sample=lambda rng: {}, apply=youtube, needs_lut=True),

@@ -26,6 +26,7 @@ from vsdslnet.training.objective import (
     flashing,
     itp_distance,
     ramp_shortfall,
+    window_weights,
     with_intruder,
 )
 from vsdslnet.training.points import PointBatch, Points
@@ -89,9 +90,10 @@ def _terms(
     spatial = spatial_at(vectors.spatial, batch.positions)
     output = render_points(network, batch.sdr, vectors, spatial)
     target = batch.target.transpose(1, 2)[..., None]
+    share = window_weights(batch.sdr.transpose(1, 2)[..., None], target, config.loss.fair_floor)
     terms = {
-        "l1": config.loss.l1 * (output - target).abs().mean(),
-        "itp": config.loss.itp * itp_distance(output, target),
+        "l1": config.loss.l1 * (share * (output - target).abs().mean(dim=(1, 2, 3))).mean(),
+        "itp": config.loss.itp * (share * itp_distance(output, target)).mean(),
     }
     if guarded and config.tone.ramp:
         under_frames = _ramps(network, vectors, spatial[:, :1], config, random)

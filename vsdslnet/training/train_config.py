@@ -11,7 +11,15 @@ import msgspec
 from vsdslnet.errors import ArgumentError
 from vsdslnet.network.config import DSLNetConfig
 
-__all__ = ["LossConfig", "OptimiserConfig", "ToneConfig", "TrainConfig", "available_schedules", "load_schedule"]
+__all__ = [
+    "FusionConfig",
+    "LossConfig",
+    "OptimiserConfig",
+    "ToneConfig",
+    "TrainConfig",
+    "available_schedules",
+    "load_schedule",
+]
 
 Precision = Literal["no", "bf16"]
 
@@ -29,6 +37,8 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
                      flash lights a neighbour.
     ``ramp``         what the output misses of a slope between ``ramp_slope`` times the base's, on flat
                      fields of neighbouring greys and on ramps inside real frames; and any cast of the fields.
+    ``fair_floor``   above 0, windows weigh less the more BT.2446-A misses of them
+                     (:func:`~vsdslnet.training.objective.window_weights`), in ``l1`` and ``itp``.
     ``guard_every``  steps between two that compute ``steady`` and ``ramp`` (they cost extra passes).
     """
 
@@ -40,6 +50,7 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     steady_slack: float = 0.003
     ramp: float = 0.1
     ramp_slope: tuple[float, float] = (0.3, 2.0)
+    fair_floor: float = 0.0
     guard_every: int = 3
 
 
@@ -81,6 +92,22 @@ class ToneConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     ema_decay: float = 0.995
 
 
+class FusionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The stage in which LDOE learns to align by denoising (:mod:`vsdslnet.training.fusion`); 0 ``steps`` for none.
+
+    ``noise_share`` of the windows get noise of ``noise_code`` 8-bit codes; ``flow`` weighs known motion against
+    the denoised picture's L1 in tenths.
+    """
+
+    steps: int = 0
+    batch: int = 8
+    rate: float = 5e-4
+    noise_share: float = 0.85
+    noise_code: tuple[float, float] = (1.0, 8.0)
+    flow: float = 0.002
+    ema_decay: float = 0.99
+
+
 class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One training run, whole.
 
@@ -95,6 +122,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     network: DSLNetConfig = DSLNetConfig()
     loss: LossConfig = LossConfig()
     tone: ToneConfig = ToneConfig()
+    fusion: FusionConfig = FusionConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     steps: int = 4000
     batch: int = 8
