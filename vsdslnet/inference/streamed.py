@@ -1,8 +1,9 @@
 """DSLNet as a stream of rows: the same network as :class:`~vsdslnet.network.dslnet.DSLNet`, for inference.
 
 First the whole window's conditions (1 % of the work), then the frame strip by strip through every layer.
-In any precision fp32 are ConditionNet, the sampling, the modulation, what residual blocks add to, the head,
-the analytic base and the sum: little work, and most of the error if it were rounded.
+In any precision fp32 are ConditionNet, the stem, the sampling, the modulation, what residual blocks add to, the
+head, the analytic base and the sum: little work, and most of the error if it were rounded. The stem above all:
+its weights take differences of frames, which rounded weights no longer cancel to nothing where nothing moves.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class StreamedDSLNet:
         self._target = target
         self._network = network.to(target.device)
         ldoe = network.dmfa.ldoe
-        self._stem = RowStem(ldoe.stem, target)
+        self._stem = RowStem(ldoe.stem, exact)
         self._depthwise_in = depthwise(ldoe.depthwise_in, target)
         self._depthwise_out = depthwise(ldoe.depthwise_out, target, relu=True)
         self._up = RowUp(ldoe.up, target)
