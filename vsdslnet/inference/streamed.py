@@ -106,10 +106,15 @@ class StreamedDSLNet:
         height, width = window.shape[-2:]
         modulate = Modulator(self._network.stfm.modulation, conditions.vectors, self._exact, height=height, width=width)
         offsets = self._offsets(window, conditions.kernels, band)
-        for (top, _), strip in zip(strips(height, band.rows), offsets, strict=True):
+        tops = iter(range(0, height, band.rows))
+
+        def align(strip: Tensor) -> Tensor:
+            top = next(tops)
             aligned = self._sampler(window, strip, top, band.left)
             modulated.append(modulate(aligned, top, band.left))
-            yield aligned
+            return aligned
+
+        return each(offsets, align)
 
     def _offsets(self, window: Tensor, kernels: Tensor | None, band: Band) -> Rows:
         height = window.shape[-2]
@@ -122,10 +127,8 @@ class StreamedDSLNet:
         rows = self._up(self._depthwise_out(rows))
         columns = band.right - band.left
         # An odd side's last half-resolution pixel makes two, one of them beyond the frame.
-        rows = (
-            strip[..., : bottom - top, :columns]
-            for (top, bottom), strip in zip(strips(height, band.rows), rows, strict=True)
-        )
+        heights = (bottom - top for top, bottom in strips(height, band.rows))
+        rows = each(rows, lambda strip: strip[..., : next(heights), :columns])
         return rows if self._offset is None else self._offset(rows)
 
     def _encoded(self, window: Tensor, band: Band) -> Rows:
