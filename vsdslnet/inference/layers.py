@@ -130,10 +130,12 @@ class RowLKRB:
         skip: deque[Tensor] = deque()
         kept = remember(each(rows, Tensor.float), skip)
         if self.text:
+            # Not in place: the convolution looks at these very strips.
             residual = self.depthwise(self.conv(kept))
+            yield from each(residual, lambda strip: skip.popleft() + strip)
         else:
             residual = self.conv(self.depthwise(each(kept, lambda x: torch.relu(x.to(self.conv.dtype)))))
-        yield from each(residual, lambda strip: skip.popleft().add_(strip))
+            yield from each(residual, lambda strip: skip.popleft().add_(strip))
 
 
 class RowStem:

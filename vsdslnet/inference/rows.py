@@ -40,23 +40,30 @@ def each(rows: Iterable[Tensor], op: RowOp) -> Rows:
 
 
 def padded(rows: Iterable[Tensor], radius: int) -> Rows:
-    """Each strip with ``radius`` rows above and below it; zeros outside the frame. Read-only views."""
-    held: Tensor | None = None
+    """Each strip with ``radius`` rows above and below it, zeros outside the frame; the result is the caller's own.
+
+    Strips are held until the next has been seen: nobody may write into them.
+    """
+    held: deque[Tensor] = deque()
     waiting: deque[int] = deque()
-    due: list[Tensor] = []
+    zeros: Tensor | None = None
+    have = 0
     for strip in rows:
-        held = _joined(_zeros(strip, radius) if held is None else held, strip)
+        if zeros is None:
+            zeros = _zeros(strip, radius)
+            held.append(zeros)
+            have = radius
+        held.append(strip)
         waiting.append(strip.shape[-2])
+        have += strip.shape[-2]
         del strip
-        while waiting and held.shape[-2] >= waiting[0] + 2 * radius:
-            held = _cut(held, waiting.popleft(), radius, due)
-            yield due.pop()
-    if held is None:
-        return
-    held = _joined(held, _zeros(held, radius))
+        while waiting and have >= waiting[0] + 2 * radius:
+            have -= waiting[0]
+            yield _next(held, waiting.popleft(), radius)
+    if zeros is not None:
+        held.append(zeros)
     while waiting:
-        held = _cut(held, waiting.popleft(), radius, due)
-        yield due.pop()
+        yield _next(held, waiting.popleft(), radius)
 
 
 def remember(rows: Iterable[Tensor], queue: deque[Tensor]) -> Rows:
@@ -67,16 +74,21 @@ def remember(rows: Iterable[Tensor], queue: deque[Tensor]) -> Rows:
         yield queue[-1]
 
 
-def _cut(held: Tensor, rows: int, radius: int, due: list[Tensor]) -> Tensor:
-    """Put the first strip of ``rows``, with its context, into ``due``; returns what later strips need of the rest."""
-    due.append(held[..., : rows + 2 * radius, :])
-    rest = held[..., rows:, :]
-    # A view would keep all rows; a copy of many would cost more time than their memory is worth.
-    return rest.clone() if rest.shape[-2] * 4 <= held.shape[-2] else rest
-
-
-def _joined(above: Tensor, below: Tensor) -> Tensor:
-    return torch.cat([above, below], dim=-2)
+def _next(held: deque[Tensor], rows: int, radius: int) -> Tensor:
+    """The first strip of ``rows`` with its context; lets go of what no later strip needs."""
+    parts: list[Tensor] = []
+    missing = rows + 2 * radius
+    for part in held:
+        parts.append(part[..., :missing, :])
+        missing -= parts[-1].shape[-2]
+        if not missing:
+            break
+    while rows >= held[0].shape[-2]:
+        rows -= held.popleft().shape[-2]
+    rest = held[0][..., rows:, :]
+    # A view keeps a whole strip; a copy of many rows would cost more time than their memory is worth.
+    held[0] = rest.clone() if rest.shape[-2] * 4 <= held[0].shape[-2] else rest
+    return torch.cat(parts, dim=-2)
 
 
 def _zeros(like: Tensor, rows: int) -> Tensor:
