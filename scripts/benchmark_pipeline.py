@@ -7,6 +7,7 @@ Starting costs nothing here: a time is the difference between a run of many fram
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -58,7 +59,9 @@ def _seconds(pipeline: Pipeline, frames: int) -> float:
         script = Path(folder, "pipeline.vpy")
         script.write_text(SCRIPT)
         command = [vspipe(), "-e", str(frames - 1), *given, str(script), "--"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        # vspipe takes the first python on the PATH for its own.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"PATH": path})
     told = re.search(r"Output \d+ frames in ([\d.]+) seconds", done.stderr)
     if told is None:
         raise SystemExit(f"vspipe failed: {done.stderr.strip()}")

@@ -28,8 +28,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     ("width", "height", "dtype", "limit_mib"),
     [
         # The stream is full after some 20 strips, so that half a 1080p frame shows a whole one's peak.
-        (1920, 704, "bfloat16", 1536),
-        (1920, 704, "float32", 1536),
+        (1920, 512, "bfloat16", 1024),
+        (1920, 512, "float32", 1536),
     ],
 )
 def test_peak_above_the_base(width: int, height: int, dtype: str, limit_mib: int) -> None:

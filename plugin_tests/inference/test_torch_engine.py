@@ -75,6 +75,18 @@ def test_bf16_stays_close_to_fp32() -> None:
     assert 0 < (result - expected).abs().mean() < 2e-3
 
 
+def test_bf16_sees_no_motion_where_nothing_moves() -> None:
+    network, still = lively(), window(40, 48)[:1].expand(SMALL.frames, -1, -1, -1)
+    stem = network.dmfa.ldoe.stem
+    kernels = stem.weight.view(-1, SMALL.frames, 3, 3, 3)
+    kernels[:, SMALL.radius] -= kernels.sum(dim=1)
+    stem.bias.zero_()  # type: ignore[union-attr]
+    engine = TorchEngine(network, target=Target(torch.device("cpu"), torch.bfloat16))
+    features = torch.cat(list(engine._streamed._stem(still, 16)), dim=-2)
+    assert features.shape == (1, SMALL.features, 20, 24)
+    assert features.abs().max() < 1e-5
+
+
 def test_threads_at_once_get_what_one_gets() -> None:
     engine = TorchEngine(lively())
     frames = [window(60, 70, seed=seed) for seed in range(4)]

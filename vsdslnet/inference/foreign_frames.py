@@ -22,7 +22,8 @@ def without_foreign_frames(window: Tensor) -> Tensor:
     Alignment has nothing to align there, and the light of a flash is no news about its neighbours.
     """
     weights = torch.tensor(BT709_LUMA, dtype=window.dtype, device=window.device).view(1, 3, 1, 1)
-    small = F.adaptive_avg_pool2d((window * weights).sum(dim=1), _GRID)
+    # Luma of averages is the average of luma, without a product as large as the window.
+    small = (F.adaptive_avg_pool2d(window, _GRID) * weights).sum(dim=1)
     centre = len(window) // 2
     foreign = ((small - small[centre]).abs().flatten(1).median(dim=1).values > _FOREIGN).tolist()
     if not any(foreign):

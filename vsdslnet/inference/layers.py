@@ -14,7 +14,7 @@ from vsdslnet.inference.precision import bf16_is_native
 from vsdslnet.inference.rows import RowOp, Rows, each, padded, remember, strips
 from vsdslnet.network.blocks import LKRB
 
-__all__ = ["RowConv", "RowLKRB", "RowStem", "RowUp", "Target", "activated", "depthwise"]
+__all__ = ["RowConv", "RowLKRB", "RowStem", "RowUp", "Target", "activated", "depthwise", "rounded"]
 
 
 class Target:
@@ -35,7 +35,7 @@ class Target:
 
         The columns are zero padded; the result is the caller's own.
         """
-        weight, bias = self.put(weight), None if bias is None else self.put(bias)
+        weight, bias = self.put(rounded(weight, self.dtype)), None if bias is None else self.put(bias)
         padding = (0, weight.shape[-1] // 2)
 
         def run(x: Tensor) -> Tensor:
@@ -43,6 +43,26 @@ class Target:
             return y.relu_() if relu else y
 
         return run
+
+
+def rounded(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """Weights (C', C, k, k) that ``dtype`` holds exactly, near the given ones, each kernel's sum kept.
+
+    What rounding takes from a tap goes to the next smaller one. Where a feature is even, a convolution sees
+    nothing but that sum: rounded tap by tap, errors of the sums were a cast of colour over the whole picture.
+    """
+    if dtype == weight.dtype:
+        return weight
+    taps = weight.detach().flatten(2)
+    order = taps.abs().argsort(dim=-1, descending=True)
+    left = torch.zeros_like(taps[..., 0])
+    out = torch.empty_like(taps)
+    for place in order.unbind(-1):
+        wanted = taps.gather(-1, place[..., None])[..., 0] + left
+        given = wanted.to(dtype).to(taps.dtype)
+        left = wanted - given
+        out.scatter_(-1, place[..., None], given[..., None])
+    return out.view_as(weight)
 
 
 class RowConv:
@@ -75,7 +95,7 @@ class RowBlockDepthwise(RowConv):
     def __init__(self, conv: nn.Conv2d, target: Target, *, relu: bool = False) -> None:
         self.radius = conv.kernel_size[0] // 2
         self.dtype = target.dtype
-        weight = target.put(block_weight(conv.weight.detach()))
+        weight = target.put(block_weight(rounded(conv.weight.detach(), target.dtype)))
         bias = None if conv.bias is None else target.put(conv.bias.repeat_interleave(16))
 
         def run(x: Tensor) -> Tensor:
@@ -110,11 +130,12 @@ class RowLKRB:
         skip: deque[Tensor] = deque()
         kept = remember(each(rows, Tensor.float), skip)
         if self.text:
+            # Not in place: the convolution looks at these very strips.
             residual = self.depthwise(self.conv(kept))
+            yield from each(residual, lambda strip: skip.popleft() + strip)
         else:
             residual = self.conv(self.depthwise(each(kept, lambda x: torch.relu(x.to(self.conv.dtype)))))
-        for strip in residual:
-            yield skip.popleft().add_(strip)
+            yield from each(residual, lambda strip: skip.popleft().add_(strip))
 
 
 class RowStem:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 __all__ = ["FramePlan", "cpu_rows", "estimate_bytes", "plan_frame"]
 
-_CPU_STRIP_PX = 1920 * 32
-"""Pixels a strip should have on a CPU: fewer leave threads idle, more leave the caches."""
-_CPU_ROWS = 32, 128
+_CPU_STRIP_PX = 1920 * 16
+"""Pixels a strip should have on a CPU: more leave the caches (in fp32 32 rows of 1920 took 6 % longer than 16)."""
+_CPU_ROWS = 16, 128
 _LEAST_ROWS = 8
 _LEAST_COLUMNS = 64
 _LIVE_STRIPS = 76

@@ -1,8 +1,9 @@
 """DSLNet as a stream of rows: the same network as :class:`~vsdslnet.network.dslnet.DSLNet`, for inference.
 
 First the whole window's conditions (1 % of the work), then the frame strip by strip through every layer.
-In any precision fp32 are ConditionNet, the sampling, the modulation, what residual blocks add to, the head,
-the analytic base and the sum: little work, and most of the error if it were rounded.
+In any precision fp32 are ConditionNet, the stem, the sampling, the modulation, what residual blocks add to, the
+head, the analytic base and the sum: little work, and most of the error if it were rounded. The stem above all:
+its weights take differences of frames, which rounded weights no longer cancel to nothing where nothing moves.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class StreamedDSLNet:
         self._target = target
         self._network = network.to(target.device)
         ldoe = network.dmfa.ldoe
-        self._stem = RowStem(ldoe.stem, target)
+        self._stem = RowStem(ldoe.stem, exact)
         self._depthwise_in = depthwise(ldoe.depthwise_in, target)
         self._depthwise_out = depthwise(ldoe.depthwise_out, target, relu=True)
         self._up = RowUp(ldoe.up, target)
@@ -105,10 +106,15 @@ class StreamedDSLNet:
         height, width = window.shape[-2:]
         modulate = Modulator(self._network.stfm.modulation, conditions.vectors, self._exact, height=height, width=width)
         offsets = self._offsets(window, conditions.kernels, band)
-        for (top, _), strip in zip(strips(height, band.rows), offsets, strict=True):
+        tops = iter(range(0, height, band.rows))
+
+        def align(strip: Tensor) -> Tensor:
+            top = next(tops)
             aligned = self._sampler(window, strip, top, band.left)
             modulated.append(modulate(aligned, top, band.left))
-            yield aligned
+            return aligned
+
+        return each(offsets, align)
 
     def _offsets(self, window: Tensor, kernels: Tensor | None, band: Band) -> Rows:
         height = window.shape[-2]
@@ -121,10 +127,8 @@ class StreamedDSLNet:
         rows = self._up(self._depthwise_out(rows))
         columns = band.right - band.left
         # An odd side's last half-resolution pixel makes two, one of them beyond the frame.
-        rows = (
-            strip[..., : bottom - top, :columns]
-            for (top, bottom), strip in zip(strips(height, band.rows), rows, strict=True)
-        )
+        heights = (bottom - top for top, bottom in strips(height, band.rows))
+        rows = each(rows, lambda strip: strip[..., : next(heights), :columns])
         return rows if self._offset is None else self._offset(rows)
 
     def _encoded(self, window: Tensor, band: Band) -> Rows:

@@ -13,7 +13,7 @@ from vsdslnet.network.dslnet import DSLNet
 
 __all__ = ["TorchEngine"]
 
-_CPU_BUDGET_BYTES = 3 << 29
+_CPU_BUDGET_BYTES = 2 << 30
 _CUDA_SHARE = 0.5
 """Part of a CUDA device's free memory that one frame's activations may take; streams share the rest."""
 
