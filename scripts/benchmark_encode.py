@@ -120,7 +120,7 @@ def encode(clip: Path, output: Path, model: str, preset: str, threads: int) -> t
 
 
 def alone(clip: Path, model: str, threads: int, count: int) -> list[Cost]:
-    """Seconds of the engine, wall and processor, for each of the last ``count`` frames, after one that isn't counted."""
+    """Seconds of the engine, wall and processor, for each of the last ``count`` frames; one before isn't counted."""
     torch.set_num_threads(threads)
     engine = create_engine(EncodeSettings(model=model).convert_settings().engine)
     with av.open(str(clip)) as container:

@@ -90,7 +90,9 @@ def test_streams_and_tags_are_kept(made: Made) -> None:
     assert made.done.dropped == []
     with av.open(str(made.source)) as old, av.open(str(made.output)) as new:
         assert [stream.type for stream in new.streams] == [stream.type for stream in old.streams]
-        assert new.streams.audio[0].codec_context.name == old.streams.audio[0].codec_context.name
+        codecs = [file.streams.audio[0].codec_context.name for file in (new, old)]
+        # MP4 has one name for MPEG audio of all layers.
+        assert codecs[0] == codecs[1] or (made.output.suffix, *codecs) == (".mp4", "mp3float", "mp2")
         for name in ("creation_time", "com.android.version"):
             kept = {key.lower(): value for key, value in new.metadata.items()}
             if name in old.metadata and (name == "creation_time" or made.output.suffix == ".mkv"):
