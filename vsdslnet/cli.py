@@ -91,8 +91,10 @@ def encode(
 ) -> None:
     """Convert an SDR file into an HDR10 file; run the same command again to go on after any stop.
 
-    Audio, subtitles, chapters, attachments, tags, rotation and timestamps pass through. Until the file is
-    complete, everything lies in OUTPUT.vsdslnet/.
+    Audio, subtitles, chapters, attachments, tags, rotation and timestamps pass through. Of several videos, as in a
+    transport stream of several programmes, the first is converted and the others are left out, by name; audio and
+    subtitles of all programmes are kept (ffmpeg -map picks some). Until the file is complete, everything lies in
+    OUTPUT.vsdslnet/.
 
     Parameters
     ----------

@@ -106,7 +106,10 @@ class ChunkMaker:
         hevc_stream = self._plan.suffix == "hevc"
         pictures = len(hevc.access_units(data)) if hevc_stream else len(av1.temporal_units(data))
         if pictures != chunk.frames:
-            raise JobError(f"the encoder wrote {pictures} of {chunk.frames} frames; is the disk full?")
+            raise JobError(
+                f"{self._folder}: the encoder wrote {pictures} of {chunk.frames} frames; is the disk full? "
+                "What is finished is kept: run this command again"
+            )
 
 
 def reason(error: OSError) -> str:

@@ -52,6 +52,7 @@ class LocalEngine:
                     raise event.error()
                 elif event is None:
                     live.discard(worker)
+                    worker.wait()
                     if worker.chunk is None and not waiting:
                         continue
                     _count_attempt(attempts, worker)
@@ -95,6 +96,10 @@ class _Worker:
                 self._process.stdin.flush()
         except BrokenPipeError:
             pass  # it is dead, and its listener tells
+
+    def wait(self) -> None:
+        """Until it is gone, whose output has ended: no zombie stays."""
+        self._process.wait()
 
     def kill(self) -> None:
         """End it now and wait until it is gone."""

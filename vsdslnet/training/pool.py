@@ -15,9 +15,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from contextlib import closing
+from multiprocessing import get_context, parent_process
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +88,26 @@ def _jobs(groups: Iterable[GroupConfig], crops: int) -> list[_Job]:
     return jobs
 
 
+# Of a worker process: what it has opened, and the sign that nobody waits for its work any more.
 _makers: dict[bytes, ShotMaker] = {}
+_stop: Event | None = None
 
 
-def _start_worker() -> None:
+def _start_worker(stop: Event) -> None:
+    global _stop
+    _stop = stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+
+
+def _end_with_parent() -> None:
+    """Left alone by a killed parent, an executor's worker would wait for work for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run_job(task: _Task, job: _Job) -> tuple[int, str]:
@@ -96,7 +115,11 @@ def _run_job(task: _Task, job: _Job) -> tuple[int, str]:
     key = msgspec.json.encode((task, job.group))
     if key not in _makers:
         _makers[key] = ShotMaker(task.config, data=Path(task.data), split=task.split, group=job.group, seed=task.seed)
-    windows = [w for i in range(job.first, job.first + job.shots) for w in _makers[key].windows(i)]
+    windows: list[Window] = []
+    for shot in range(job.first, job.first + job.shots):
+        if _stop is not None and _stop.is_set():
+            raise InterruptedError
+        windows += _makers[key].windows(shot)
     return job.shard, write_shard(Path(task.out), job.shard, windows, start=job.start)
 
 
@@ -136,7 +159,8 @@ def build_pool(
     """Build a pool, or go on with an unfinished one of the same recipe; returns its manifest.
 
     ``split`` ``train`` makes ``windows`` windows of the recipe's mixture, ``validation`` its groups. The result
-    depends on (config, data, seed, split, windows) alone: not on ``workers``, nor on having been interrupted.
+    depends on (config, data, seed, split, windows) alone: not on ``workers``, which are processes of their own, nor
+    on what the caller's process has set, nor on having been interrupted.
     Raises ArgumentError when ``out`` holds a pool of another recipe.
     """
     if split not in ("train", "validation"):
@@ -180,7 +204,7 @@ def fill_pool(
     config: DataConfig,
     identity: dict[str, Any],
     sizes: list[int],
-    make: Callable[[list[int]], Iterable[tuple[int, str]]],
+    make: Callable[[list[int]], Generator[tuple[int, str]]],
     on_progress: Callable[[int, int], None],
 ) -> dict[str, Any]:
     """Fill a pool shard by shard, going on where an earlier run stopped; returns the finished manifest.
@@ -200,11 +224,12 @@ def fill_pool(
     todo = [number for number in range(len(sizes)) if str(number) not in done]
     finished = sum(sizes[int(shard)] for shard in done)
     on_progress(finished, sum(sizes))
-    for shard, digest in make(todo):
-        done[str(shard)] = digest
-        finished += sizes[shard]
-        write_json(out / "manifest.json", manifest)
-        on_progress(finished, sum(sizes))
+    with closing(make(todo)) as results:
+        for shard, digest in results:
+            done[str(shard)] = digest
+            finished += sizes[shard]
+            write_json(out / "manifest.json", manifest)
+            on_progress(finished, sum(sizes))
     numbers = range(len(sizes))
     (out / "meta.jsonl").write_bytes(b"".join((out / "shards" / f"{k:05d}.jsonl").read_bytes() for k in numbers))
     order = "".join(done[str(number)] for number in numbers)
@@ -235,21 +260,26 @@ def _open_or_start(
     return manifest
 
 
-def _results(task: _Task, jobs: list[_Job], workers: int) -> Iterable[tuple[int, str]]:
-    if workers <= 1:
-        threads = torch.get_num_threads(), cv2.getNumThreads()
-        _start_worker()
-        try:
-            yield from (_run_job(task, job) for job in jobs)
-        finally:
-            torch.set_num_threads(threads[0])
-            cv2.setNumThreads(threads[1])
+def _results(task: _Task, jobs: list[_Job], workers: int) -> Generator[tuple[int, str]]:
+    """Make the shards in fresh processes, a single worker's too.
+
+    What a caller's process has been through (OpenCV's optimisations turned off, say) shows in the bytes of what it
+    makes, so nothing is made in it. Nor in forks of it, which would inherit that.
+    """
+    if not jobs:
         return
-    # Spawned, not forked: torch and OpenCV have threads by now.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker) as executor:
+    context = get_context("spawn")
+    stop = context.Event()
+    executor = ProcessPoolExecutor(
+        min(max(1, workers), len(jobs)), mp_context=context, initializer=_start_worker, initargs=(stop,)
+    )
+    try:
         futures = [executor.submit(_run_job, task, job) for job in jobs]
         for future in futures:
             yield future.result()
+    finally:
+        stop.set()
+        executor.shutdown(cancel_futures=True)
 
 
 class Pool(torch.utils.data.Dataset[dict[str, Tensor]]):

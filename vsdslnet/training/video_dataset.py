@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,7 @@ def build_video_dataset(
     training = [scene for scene in scenes if not films[scene.film].test]
     if training:
 
-        def make(todo: list[int]) -> Iterator[tuple[int, str]]:
+        def make(todo: list[int]) -> Generator[tuple[int, str]]:
             for shard in todo:
                 windows = cutter.windows(training[shard])
                 yield shard, write_shard(out / "train", shard, windows, start=shard * crops_per_scene)

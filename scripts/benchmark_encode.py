@@ -1,0 +1,158 @@
+"""What ``vsdslnet encode`` costs beside the network: its time a frame against the engine's alone.
+
+    python scripts/benchmark_encode.py film.mkv 320x180
+
+Both compute the same frames with one worker, turn by turn in one run, each in processes of its own. A frame of
+the encode is one of the chunks after the first (decoding, conversion, network, measuring, encoder, checks): that
+is what a film's length multiplies. Starting (looking for cuts, loading) and finishing are told apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import av
+import torch
+from av.video.reformatter import Colorspace
+
+from vsdslnet.encode.journal import ChunkResult
+from vsdslnet.encode.local import LocalEngine
+from vsdslnet.encode.progress import QuietReporter
+from vsdslnet.encode.run import encode_file
+from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.inference.engines import create_engine
+
+CHUNK_FRAMES = 8
+
+
+class Cost(NamedTuple):
+    """Of a frame, in seconds."""
+
+    wall: float
+    cpu: float
+
+
+class ChunkTimes(QuietReporter):
+    """Remembers each chunk's seconds a frame."""
+
+    def __init__(self) -> None:
+        self.seconds_a_frame: list[float] = []
+
+    def finished(self, result: ChunkResult) -> None:
+        """See Reporter."""
+        self.seconds_a_frame.append(result.seconds / result.frames)
+
+
+def main() -> None:
+    """Alternate, and print medians."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("film", type=Path, help="a BT.709 video to take frames from")
+    parser.add_argument("size", nargs="?", default="320x180")
+    parser.add_argument("--model", default="dslnet")
+    parser.add_argument("--preset", default="balanced", choices=("draft", "balanced", "archive"))
+    parser.add_argument("--chunks", type=int, default=3, help=f"of {CHUNK_FRAMES} frames; the first is not counted")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    width, height = map(int, given.size.split("x"))
+    if given.alone:
+        print(json.dumps(alone(given.film, given.model, given.threads, (given.chunks - 1) * CHUNK_FRAMES)))
+        return
+    engine: list[Cost] = []
+    whole: list[Cost] = []
+    others: list[float] = []
+    with tempfile.TemporaryDirectory() as name:
+        clip, short = Path(name, "clip.mkv"), Path(name, "short.mkv")
+        write_clip(given.film, clip, width, height, given.chunks * CHUNK_FRAMES)
+        write_clip(given.film, short, width, height, CHUNK_FRAMES)
+        arguments = [str(clip), "--alone", "--model", given.model, "--threads", str(given.threads)]
+        command = [sys.executable, __file__, *arguments, "--chunks", str(given.chunks)]
+        for number in range(given.rounds):
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            engine += [Cost(*cost) for cost in json.loads(done.stdout.splitlines()[-1])]
+            _, first_cpu, other = encode(short, Path(name, f"{number}s.mkv"), given.model, given.preset, given.threads)
+            chunks, cpu, _ = encode(clip, Path(name, f"{number}.mkv"), given.model, given.preset, given.threads)
+            others.append(other)
+            cpu_a_frame = (cpu - first_cpu) / CHUNK_FRAMES / (given.chunks - 1)
+            whole += [Cost(seconds, cpu_a_frame) for seconds in chunks[1:]]
+            print(f"round {number + 1} of {given.rounds}: {compared(engine, whole)}", flush=True)
+    print(
+        f"{given.size}, {given.threads} threads, --preset {given.preset}, s a frame: {compared(engine, whole)};",
+        end=" ",
+    )
+    print(f"start and finish {median(others):.1f} s")
+
+
+def compared(engine: list[Cost], whole: list[Cost]) -> str:
+    """Medians side by side."""
+    parts = []
+    for what in ("wall", "cpu"):
+        alone, encode = (median(getattr(cost, what) for cost in costs) for costs in (engine, whole))
+        parts.append(f"{what} {alone:.3f} alone, {encode:.3f} encode ({encode / alone - 1:+.1%})")
+    return ", ".join(parts)
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process and of its children that have ended, over all cores."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def encode(clip: Path, output: Path, model: str, preset: str, threads: int) -> tuple[list[float], float, float]:
+    """Seconds a frame of each chunk, processor seconds in all, and wall seconds outside of chunks."""
+    times, cpu, began = ChunkTimes(), cpu_seconds(), time.perf_counter()
+    # No cuts: chunks of one length, and the same windows as alone.
+    settings = EncodeSettings(model=model, preset=preset, chunk_frames=CHUNK_FRAMES, scene_cuts="none")  # type: ignore[arg-type]
+    encode_file(clip, output, settings, engine=LocalEngine(threads=threads), reporter=times)
+    outside = time.perf_counter() - began - CHUNK_FRAMES * sum(times.seconds_a_frame)
+    return times.seconds_a_frame, cpu_seconds() - cpu, outside
+
+
+def alone(clip: Path, model: str, threads: int, count: int) -> list[Cost]:
+    """Seconds of the engine, wall and processor, for each of the last ``count`` frames; one before isn't counted."""
+    torch.set_num_threads(threads)
+    engine = create_engine(EncodeSettings(model=model).convert_settings().engine)
+    with av.open(str(clip)) as container:
+        decoded = [
+            frame.reformat(format="rgb24", src_colorspace=Colorspace.ITU709) for frame in container.decode(video=0)
+        ]
+    frames = [torch.from_numpy(frame.to_ndarray()).permute(2, 0, 1).float() / 255 for frame in decoded]
+    radius, costs = engine.radius_frames, []
+    for centre in range(len(frames) - count - 1, len(frames)):
+        places = [min(max(place, 0), len(frames) - 1) for place in range(centre - radius, centre + radius + 1)]
+        window = torch.stack([frames[place] for place in places])
+        wall, cpu = time.perf_counter(), time.process_time()
+        engine(window)
+        costs.append(Cost(time.perf_counter() - wall, time.process_time() - cpu))
+    return costs[1:]
+
+
+def write_clip(film: Path, clip: Path, width: int, height: int, frames: int) -> None:
+    """The film's first frames at another size, H.264."""
+    with av.open(str(film)) as source, av.open(str(clip), "w") as target:
+        stream = target.add_stream("libx264", rate=24, options={"crf": "12"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number, frame in enumerate(source.decode(video=0)):
+            if number == frames:
+                break
+            small = frame.reformat(width, height, "yuv420p")
+            small.pts, small.time_base = number, Fraction(1, 24)
+            target.mux(stream.encode(small))
+        else:
+            raise SystemExit(f"{film}: has fewer than {frames} frames")
+        target.mux(stream.encode(None))
+
+
+if __name__ == "__main__":
+    main()
