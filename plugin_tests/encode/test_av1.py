@@ -11,6 +11,7 @@ import pytest
 
 from plugin_tests.encode.media import picture
 from vsdslnet.encode import av1
+from vsdslnet.encode.scheduling import ordinary_scheduling
 from vsdslnet.errors import MediaError
 
 
@@ -21,6 +22,8 @@ def stream() -> tuple[bytes, int]:
     context.width, context.height, context.pix_fmt = 64, 64, "yuv420p10le"
     context.framerate, context.time_base, context.gop_size = Fraction(25), Fraction(1, 25), 8
     context.options = {"preset": "12", "svtav1-params": "content-light=1000,400"}
+    with ordinary_scheduling():
+        context.open()
     packets = []
     for number in range(21):
         frame = None

@@ -15,6 +15,7 @@ import numpy as np
 import vapoursynth as vs
 
 from vsdslnet.color.h273 import Matrix, Primaries, Transfer
+from vsdslnet.encode.scheduling import ordinary_scheduling
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.errors import ArgumentError, JobError
 from vsdslnet.hdr10 import ContentLight, mastering_display
@@ -140,7 +141,8 @@ class _PyavEncoder:
         if not hevc:
             context.gop_size = max(frames, 2)
         try:
-            context.open()
+            with ordinary_scheduling():
+                context.open()
         except (av.FFmpegError, OSError):
             raise ArgumentError("params", settings.parameters, "parameters this encoder knows") from None
         self._context, self._file, self._fed = context, path.open("wb"), 0
