@@ -11,7 +11,7 @@ from torch import Tensor
 from vsdslnet.training.pool import Pool
 from vsdslnet.training.train_config import TrainConfig
 
-__all__ = ["Batch", "draw_batch", "with_noise"]
+__all__ = ["Batch", "draw_batch"]
 
 
 class Batch(NamedTuple):
@@ -69,7 +69,7 @@ def _crop(pool: Pool, index: int, config: TrainConfig, draw: np.ndarray[tuple[in
     x_px, y_px = (x1 - x0) / width, (y1 - y0) / height
     box = (x0 + left * x_px, y0 + top * y_px, x0 + (left + size) * x_px, y0 + (top + size) * y_px)
     if draw[6] < config.noise_share:
-        window = with_noise(window, config.noise_code, draw[7])
+        window = _noisy(window, config, draw[7])
     if draw[2] < config.repeat_centre:
         radius = config.network.radius
         window = window[radius : radius + 1].expand_as(window)
@@ -88,12 +88,9 @@ def _crop(pool: Pool, index: int, config: TrainConfig, draw: np.ndarray[tuple[in
     return window, whole, box, target, flow
 
 
-def with_noise(window: Tensor, noise_code: tuple[float, float], draw: float) -> Tensor:
-    """A window (F, 3, P, P) with noise of its own in every frame, in whole 8-bit codes.
-
-    ``draw``, 0..1, decides the noise and where in ``noise_code`` (8-bit codes) its standard deviation lies.
-    """
-    low, high = noise_code
+def _noisy(window: Tensor, config: TrainConfig, draw: float) -> Tensor:
+    """A window (F, 3, P, P) with noise of its own in every frame, in whole 8-bit codes."""
+    low, high = config.noise_code
     random = np.random.default_rng(int(draw * 2**53))
     noise = torch.from_numpy(random.standard_normal(window.shape, dtype=np.float32))
     return ((window * 255 + (low + (high - low) * draw) * noise).round() / 255).clamp(0, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from vsdslnet.training.alignment import start_alignment
 from vsdslnet.training.batches import draw_batch
 from vsdslnet.training.checkpoint import load_checkpoint, save_checkpoint
 from vsdslnet.training.fast_depthwise import use_fast_depthwise
-from vsdslnet.training.fusion import train_fusion
 from vsdslnet.training.objective import Objective
 from vsdslnet.training.points import Points
 from vsdslnet.training.pool import Pool
@@ -129,27 +128,22 @@ def _shrink(network: DSLNet, factor: float) -> None:
 
 
 def _start(network: DSLNet, pools: Sequence[Pool], config: TrainConfig, run: Path, accelerator: Accelerator) -> None:
-    """What a new run does before its steps, on the CPU: tone, alignment, fusion.
+    """What a new run does before its steps, on the CPU: tone, then alignment.
 
-    The end of each stage that takes minutes is kept beside the checkpoint; a kill before it starts that stage anew.
+    The tone stage's end is kept beside the checkpoint; a kill before that starts it anew.
     """
-
-    def stage(name: str, learn: Callable[[_Log], None]) -> None:
-        path = run / f"{name}.safetensors"
+    if config.tone.steps:
+        path = run / "tone.safetensors"
         if accelerator.is_main_process and not path.is_file():
-            learn(_Log(run / f"{name}.jsonl", 0, True))
-            weights.save(network, path, notes={"training": f"{name} stage"})
+            log = _Log(run / "tone.jsonl", 0, True)
+            train_tone(network, Points(pools), config, lambda step, terms: log.write({"step": step, **terms}))
+            weights.save(network, path, notes={"training": f"tone stage, {config.tone.steps} steps"})
         accelerator.wait_for_everyone()
         network.load_state_dict(weights.load_network(weights.read(path)).state_dict())
-
-    if config.tone.steps:
-        stage("tone", lambda log: train_tone(network, Points(pools), config, log.terms))
     if config.alignment_batches:
         moving = msgspec.structs.replace(config, repeat_centre=0.0, noise_share=0.0)
         batches = (draw_batch(pools[0], moving, n, stream=1) for n in range(config.alignment_batches))
         start_alignment(network, batches)
-    if config.fusion.steps:
-        stage("fusion", lambda log: train_fusion(network, pools[0], config, log.terms))
 
 
 def _step(
@@ -227,9 +221,6 @@ class _Log:
         if self._main:
             with self._path.open("a") as file:
                 file.write(json.dumps(row) + "\n")
-
-    def terms(self, step: int, terms: dict[str, float]) -> None:
-        self.write({"step": step, **terms})
 
 
 def _step_of(line: str) -> float:

@@ -12,7 +12,6 @@ from vsdslnet.errors import ArgumentError
 from vsdslnet.network.config import DSLNetConfig
 
 __all__ = [
-    "FusionConfig",
     "LossConfig",
     "OptimiserConfig",
     "ToneConfig",
@@ -92,22 +91,6 @@ class ToneConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     ema_decay: float = 0.995
 
 
-class FusionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The stage in which LDOE learns to align by denoising (:mod:`vsdslnet.training.fusion`); 0 ``steps`` for none.
-
-    ``noise_share`` of the windows get noise of ``noise_code`` 8-bit codes; ``flow`` weighs known motion against
-    the denoised picture's L1 in tenths.
-    """
-
-    steps: int = 0
-    batch: int = 8
-    rate: float = 5e-4
-    noise_share: float = 0.85
-    noise_code: tuple[float, float] = (1.0, 8.0)
-    flow: float = 0.002
-    ema_decay: float = 0.99
-
-
 class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One training run, whole.
 
@@ -122,7 +105,6 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     network: DSLNetConfig = DSLNetConfig()
     loss: LossConfig = LossConfig()
     tone: ToneConfig = ToneConfig()
-    fusion: FusionConfig = FusionConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     steps: int = 4000
     batch: int = 8
