@@ -11,14 +11,7 @@ import msgspec
 from vsdslnet.errors import ArgumentError
 from vsdslnet.network.config import DSLNetConfig
 
-__all__ = [
-    "LossConfig",
-    "OptimiserConfig",
-    "ToneConfig",
-    "TrainConfig",
-    "available_schedules",
-    "load_schedule",
-]
+__all__ = ["LossConfig", "OptimiserConfig", "ToneConfig", "TrainConfig", "available_schedules", "load_schedule"]
 
 Precision = Literal["no", "bf16"]
 
