@@ -7,6 +7,7 @@ python scripts/build_dataset.py --data DIR --out POOL --split validation --seed 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,11 +15,17 @@ from cyclopts import App, Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from vsdslnet.errors import ArgumentError, DslnetError
-from vsdslnet.training.data_config import for_tone, load_recipe
+from vsdslnet.training.data_config import DataConfig, for_restoration, for_tone, load_recipe
 from vsdslnet.training.pool import build_pool
 from vsdslnet.training.video_dataset import Film, build_video_dataset
 
 app = App(help=__doc__)
+
+_STAGES: dict[str, Callable[[DataConfig], DataConfig]] = {
+    "whole": lambda recipe: recipe,
+    "tone": for_tone,
+    "restoration": for_restoration,
+}
 
 
 @app.default
@@ -31,15 +38,18 @@ def pool(
     seed: int = 1,
     workers: int = 1,
     config: Annotated[Path | None, Parameter(help="recipe (TOML); default: the shipped one")] = None,
-    tone: Annotated[bool, Parameter(help="a pool for train.py --tone-pool: quicker, centre frames count only")] = False,
+    stage: Annotated[
+        Literal["whole", "tone", "restoration"],
+        Parameter(help="tone: for train.py --tone-pool, quicker, centre frames count only; restoration: spoilt more"),
+    ] = "whole",
 ) -> None:
     """Simulate windows: the same arguments give the same bytes, whatever the number of workers."""
-    recipe = load_recipe(config)
+    recipe = _STAGES[stage](load_recipe(config))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
         task = progress.add_task(f"{split} windows", total=None)
         manifest = build_pool(
-            for_tone(recipe) if tone else recipe,
+            recipe,
             data=data,
             out=out,
             windows=windows,

@@ -23,11 +23,12 @@ def write_pool(path: Path, *, windows: int = 12, group: str = "made", seed: int 
         "sdr": frames,
         "cond": frames[:, :, :72, :128],
         "hdr": (light * 65535).astype(np.uint16),
+        "clean": frames[:, 2].astype(np.uint16) * 257,
         "crop": np.tile(np.float32([0.2, 0.2, 0.8, 0.8]), (windows, 1)),
         "flow": flow,
     }
     for name, array in arrays.items():
         np.save(path / f"{name}.npy", np.ascontiguousarray(array))
     (path / "meta.jsonl").write_text("".join(json.dumps({"group": group}) + "\n" for _ in range(windows)))
-    (path / "manifest.json").write_text(json.dumps({"format": 1, "complete": True}))
+    (path / "manifest.json").write_text(json.dumps({"format": 2, "complete": True}))
     return path

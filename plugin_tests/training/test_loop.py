@@ -130,7 +130,8 @@ def test_a_crop_and_its_target_show_the_same_place(pool: Pool) -> None:
 def test_flow_follows_the_flips(pool: Pool) -> None:
     for step in range(8):
         batch = draw_batch(pool, CONFIG, step)
-        for window, flow in zip(batch.window, batch.flow, strict=True):
+        for window, flow, clean in zip(batch.window, batch.flow, batch.clean, strict=True):
+            assert torch.equal(clean, window[2])
             shift = int(flow[3, 0, 8, 8])
             assert int(flow[2, 0, 8, 8]) == 0
             inner = slice(2, -2)

@@ -22,7 +22,7 @@ from vsdslnet.training.data_config import DataConfig, DegradeConfig, GradeConfig
 from vsdslnet.training.pool import Pool, build_pool
 from vsdslnet.training.shot import ShotMaker
 
-ARRAYS = ("sdr", "cond", "hdr", "crop", "flow")
+ARRAYS = ("sdr", "cond", "hdr", "clean", "crop", "flow")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -210,6 +210,22 @@ def test_frames_of_a_still_clean_shot_are_equal_and_its_flow_is_zero(
     window = maker(data_folder, recipe, motion=still, degrade=clean).windows(0)[0]
     assert (window.sdr == window.sdr[2]).all()
     assert np.nanmax(np.abs(window.flow)) == 0
+
+
+def test_the_clean_frame_is_the_same_whatever_spoilt_the_window(data_folder: Path, small_recipe: DataConfig) -> None:
+    sources = msgspec.structs.replace(small_recipe.sources, pair=0.0)
+    recipe = msgspec.structs.replace(small_recipe, sources=sources)
+    clean = DegradeConfig(clean_share=1, h264_share=0, jpeg_share=0)
+    noise = DegradeConfig(
+        clean_share=0, strong_noise_share=1, strong_noise_code=(9, 9), light_noise_share=1, h264_share=0
+    )
+    for index in range(4):
+        unspoilt = maker(data_folder, recipe, degrade=clean).windows(index)[0]
+        noisy = maker(data_folder, recipe, degrade=noise).windows(index)[0]
+        assert np.array_equal(unspoilt.clean, noisy.clean)
+        # 8 bits and 4:2:0 cost little, noise a lot.
+        error = [np.abs(window.sdr[2] - window.clean / 257.0).mean() for window in (unspoilt, noisy)]
+        assert error[0] < 1.5 < 3 < error[1]
 
 
 def test_following_the_flow_finds_the_same_picture_in_the_neighbours(

@@ -21,6 +21,7 @@ class Batch(NamedTuple):
     ``whole``      (B, F, 3, h, w) the whole frames, averaged down, for ConditionNet.
     ``boxes``      B times x0, y0, x1, y1: where the crop lies in the whole frame, 0..1.
     ``target``     (B, 3, P, P) PQ BT.2020.
+    ``clean``      (B, 3, P, P) the centre frame's R'G'B' 0..1 before anything spoilt it.
     ``flow``       (B, F, 2, P, P) motion in px, x before y, from the centre frame; NaN where unknown.
     """
 
@@ -28,12 +29,15 @@ class Batch(NamedTuple):
     whole: Tensor
     boxes: list[tuple[float, float, float, float]]
     target: Tensor
+    clean: Tensor
     flow: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
-        window, whole, target, flow = (t.to(device) for t in (self.window, self.whole, self.target, self.flow))
-        return Batch(window, whole, self.boxes, target, flow)
+        window, whole, target, clean, flow = (
+            part.to(device) for part in (self.window, self.whole, self.target, self.clean, self.flow)
+        )
+        return Batch(window, whole, self.boxes, target, clean, flow)
 
 
 def draw_batch(pool: Pool, config: TrainConfig, step: int, rank: int = 0, processes: int = 1, stream: int = 0) -> Batch:
@@ -46,11 +50,18 @@ def draw_batch(pool: Pool, config: TrainConfig, step: int, rank: int = 0, proces
     draws = random.random((config.batch, 8))
     mine = slice(rank * config.batch // processes, (rank + 1) * config.batch // processes)
     samples = [_crop(pool, int(index), config, draw) for index, draw in zip(chosen[mine], draws[mine], strict=True)]
-    window, whole, boxes, target, flow = zip(*samples, strict=True)
-    return Batch(torch.stack(window), torch.stack(whole), list(boxes), torch.stack(target), torch.stack(flow))
+    window, whole, boxes, target, clean, flow = zip(*samples, strict=True)
+    return Batch(
+        torch.stack(window),
+        torch.stack(whole),
+        list(boxes),
+        torch.stack(target),
+        torch.stack(clean),
+        torch.stack(flow),
+    )
 
 
-Sample = tuple[Tensor, Tensor, tuple[float, float, float, float], Tensor, Tensor]
+Sample = tuple[Tensor, Tensor, tuple[float, float, float, float], Tensor, Tensor, Tensor]
 
 
 def _crop(pool: Pool, index: int, config: TrainConfig, draw: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Sample:
@@ -63,7 +74,7 @@ def _crop(pool: Pool, index: int, config: TrainConfig, draw: np.ndarray[tuple[in
     rows, columns = slice(top, top + size), slice(left, left + size)
     window = item["sdr"][:, rows, columns].permute(0, 3, 1, 2).float() / 255
     whole = item["cond"].permute(0, 3, 1, 2).float() / 255
-    target = item["hdr"][rows, columns].permute(2, 0, 1).float() / 65535
+    target, clean = (item[name][rows, columns].permute(2, 0, 1).float() / 65535 for name in ("hdr", "clean"))
     flow = item["flow"][:, rows, columns].permute(0, 3, 1, 2).float()
     x0, y0, x1, y1 = item["crop"].tolist()
     x_px, y_px = (x1 - x0) / width, (y1 - y0) / height
@@ -76,16 +87,16 @@ def _crop(pool: Pool, index: int, config: TrainConfig, draw: np.ndarray[tuple[in
         whole = whole[radius : radius + 1].expand_as(whole)
         flow = torch.zeros_like(flow)
     if draw[3] < 0.5:
-        window, whole, target, flow = (t.flip(-1) for t in (window, whole, target, flow))
+        window, whole, target, clean, flow = (t.flip(-1) for t in (window, whole, target, clean, flow))
         flow = flow * flow.new_tensor([-1.0, 1.0]).view(1, 2, 1, 1)
         box = (1 - box[2], box[1], 1 - box[0], box[3])
     if draw[4] < 0.25:
-        window, whole, target, flow = (t.flip(-2) for t in (window, whole, target, flow))
+        window, whole, target, clean, flow = (t.flip(-2) for t in (window, whole, target, clean, flow))
         flow = flow * flow.new_tensor([1.0, -1.0]).view(1, 2, 1, 1)
         box = (box[0], 1 - box[3], box[2], 1 - box[1])
     if draw[5] < 0.5:
         window, whole, flow = window.flip(0), whole.flip(0), flow.flip(0)
-    return window, whole, box, target, flow
+    return window, whole, box, target, clean, flow
 
 
 def _noisy(window: Tensor, config: TrainConfig, draw: float) -> Tensor:

@@ -18,6 +18,7 @@ __all__ = [
     "MotionConfig",
     "SourceConfig",
     "ViewConfig",
+    "for_restoration",
     "for_tone",
     "load_recipe",
 ]
@@ -180,4 +181,25 @@ def for_tone(config: DataConfig) -> DataConfig:
         config,
         view=replace(config.view, frames=3, crops_per_view=1),
         degrade=replace(config.degrade, h264_share=0.0, clean_share=0.4),
+    )
+
+
+def for_restoration(config: DataConfig) -> DataConfig:
+    """The same scenes for the schedule "restore": worse noise and compression, more motion, more real detail.
+
+    How bright the masters were does not matter there.
+    """
+    replace = msgspec.structs.replace
+    return replace(
+        config,
+        sources=SourceConfig(hdri=0.4, hdri_4k=0.1, still=0.25, pair=0.1, original=0.15),
+        motion=replace(config.motion, still_share=0.2),
+        degrade=replace(
+            config.degrade,
+            clean_share=0.12,
+            strong_noise_share=0.5,
+            strong_noise_code=(3.0, 14.0),
+            h264_share=0.45,
+            crf=(20, 36),
+        ),
     )

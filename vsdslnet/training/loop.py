@@ -26,6 +26,7 @@ from vsdslnet.training.fast_depthwise import use_fast_depthwise
 from vsdslnet.training.objective import Objective
 from vsdslnet.training.points import Points
 from vsdslnet.training.pool import Pool
+from vsdslnet.training.restoration import PointwiseTeacher
 from vsdslnet.training.tone import train_tone
 from vsdslnet.training.train_config import OptimiserConfig, TrainConfig
 from vsdslnet.training.validation import validate
@@ -68,11 +69,12 @@ def train(
     run.mkdir(parents=True, exist_ok=True)
     if isinstance(network, DSLNet) and not (run / "checkpoint.pt").is_file():
         _start(network, [pool, *tone_pools], config, run, accelerator)
+    teacher = _teacher(network, config, run, accelerator) if config.loss.restore else None
     network = network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).requires_grad_(False)
     if accelerator.device.type == "cpu":
         use_fast_depthwise(network)
-    objective: nn.Module = Objective(network, config.loss)
+    objective: nn.Module = Objective(network, config.loss, teacher)
     optimiser: Any = Adam(_parameter_groups(network, config.optimiser), betas=config.optimiser.betas)
     step = 0
     state = load_checkpoint(run / "checkpoint.pt", config)
@@ -146,6 +148,18 @@ def _start(network: DSLNet, pools: Sequence[Pool], config: TrainConfig, run: Pat
         start_alignment(network, batches)
 
 
+def _teacher(network: Trainable, config: TrainConfig, run: Path, accelerator: Accelerator) -> PointwiseTeacher:
+    """The network as it is before a run's first step, kept in its folder."""
+    if not isinstance(network, DSLNet):
+        cure = "the tables' other networks have no such points"
+        raise ArgumentError("loss.restore", config.loss.restore, "0, or a DSLNet to train", cure)
+    path = run / "teacher.safetensors"
+    if accelerator.is_main_process and not path.is_file():
+        weights.save(network, path, notes={"training": "the network before the steps"})
+    accelerator.wait_for_everyone()
+    return PointwiseTeacher(weights.load_network(weights.read(path)).to(accelerator.device))
+
+
 def _step(
     objective: nn.Module,
     optimiser: Any,
@@ -192,6 +206,9 @@ def _parameter_groups(network: Trainable, config: OptimiserConfig) -> list[dict[
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         factor = next((f for prefix, f in factors.items() if name.startswith(prefix)), 1.0)
+        if not factor:
+            parameter.requires_grad_(False)
+            continue
         groups.setdefault(factor, []).append(parameter)
     return [
         {"params": parameters, "base_rate": config.rate * factor, "lr": config.rate * factor}

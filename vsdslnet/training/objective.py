@@ -15,6 +15,7 @@ from vsdslnet.network.dslnet import DSLNet, analytic_base
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.alignment import motion_distance
 from vsdslnet.training.batches import Batch
+from vsdslnet.training.restoration import PointwiseTeacher
 from vsdslnet.training.train_config import LossConfig
 
 __all__ = [
@@ -39,12 +40,18 @@ GREY_CAST_SLACK = 0.001
 
 
 class Objective(nn.Module):
-    """The network and its loss as one module, so that DistributedDataParallel sees one forward."""
+    """The network and its loss as one module, so that DistributedDataParallel sees one forward.
 
-    def __init__(self, network: DSLNet | WindowNetwork, config: LossConfig) -> None:
+    ``teacher`` is what the ``restore`` term learns from; it is no part of the module.
+    """
+
+    def __init__(
+        self, network: DSLNet | WindowNetwork, config: LossConfig, teacher: PointwiseTeacher | None = None
+    ) -> None:
         super().__init__()
         self.network = network
         self.config = config
+        self._teacher = teacher
 
     def forward(self, batch: Batch, guard_seed: int | None = None) -> dict[str, Tensor]:
         """Every weighted term by its name, and their sum as "loss"; guards only with a ``guard_seed``."""
@@ -54,6 +61,8 @@ class Objective(nn.Module):
         terms = {"l1": weights.l1 * (share * (output - batch.target).abs().mean(dim=(1, 2, 3))).mean()}
         if weights.detail:
             terms["detail"] = weights.detail * detail_distance(output, batch.target)
+        if self._teacher is not None:
+            terms["restore"] = weights.restore * (output - self._teacher(batch)).abs().mean()
         if weights.itp:
             terms["itp"] = weights.itp * (share * itp_distance(output, batch.target)).mean()
         if weights.flow and offsets is not None:

@@ -5,6 +5,8 @@ One window is
 - ``sdr`` (5, 96, 160, 3) uint8: full-range R'G'B' BT.709 of a crop, degraded, what the plugin's input looks like;
 - ``cond`` (5, 72, 128, 3) uint8: the whole degraded view, area-averaged;
 - ``hdr`` (96, 160, 3) uint16: the centre frame's clean target, PQ BT.2020 full range, at most PQ(1000 cd/m²);
+- ``clean`` (96, 160, 3) uint16: its SDR side before anything spoilt it, R'G'B' BT.709 full range (of given SDR video,
+  which is as it is, the same as in ``sdr``);
 - ``crop`` (4,) float32: x0, y0, x1, y1 of the crop in the view, 0..1;
 - ``flow`` (5, 96, 160, 2) float16: true displacement (x, y) in px from the centre frame's pixel to the same scene
   point in frame k; NaN where unknown, hidden or outside the view;
@@ -41,7 +43,8 @@ from vsdslnet.training.shot import ShotMaker, Window
 __all__ = ["Pool", "build_pool", "fill_pool", "write_json", "write_shard"]
 
 _SHOTS_PER_SHARD = 16
-_FORMAT = 1
+_FORMAT = 2
+_ARRAYS = ("sdr", "cond", "hdr", "clean", "crop", "flow")
 
 
 class _Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +74,7 @@ def _layout(config: DataConfig, windows: int) -> dict[str, tuple[tuple[int, ...]
         "sdr": ((windows, frames, height, width, 3), "uint8"),
         "cond": ((windows, frames, view.cond_height, view.cond_width, 3), "uint8"),
         "hdr": ((windows, height, width, 3), "uint16"),
+        "clean": ((windows, height, width, 3), "uint16"),
         "crop": ((windows, 4), "float32"),
         "flow": ((windows, frames, height, width, 2), "float16"),
     }
@@ -126,7 +130,7 @@ def _run_job(task: _Task, job: _Job) -> tuple[int, str]:
 def write_shard(out: Path, shard: int, windows: list[Window], *, start: int) -> str:
     """Write the windows of a shard into the arrays from ``start`` on; returns the hash of what was written."""
     digest = hashlib.sha256()
-    for name in ("sdr", "cond", "hdr", "crop", "flow"):
+    for name in _ARRAYS:
         array = np.lib.format.open_memmap(out / f"{name}.npy", mode="r+")
         block = np.stack([getattr(window, name) for window in windows])
         array[start : start + len(windows)] = block
@@ -322,16 +326,16 @@ class Pool(torch.utils.data.Dataset[dict[str, Tensor]]):
         return found
 
     def array(self, name: str) -> NDArray[Any]:
-        """The memory-mapped array ``sdr``, ``cond``, ``hdr``, ``crop`` or ``flow`` of all looks; read-only."""
+        """A memory-mapped array (``sdr``, ``cond``, ...) of all looks; read-only."""
         if name not in self._arrays:
             self._arrays[name] = np.load(self.path / f"{name}.npy", mmap_mode="r")
         return self._arrays[name]
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """One window as stored, copied into tensors (``hdr`` stays uint16: divide by 65535 after ``.float()``)."""
+        """One window as stored, copied into tensors.
+
+        ``hdr`` and ``clean`` stay uint16: divide by 65535 after ``.float()``.
+        """
         if not -len(self) <= index < len(self):
             raise IndexError(f"window {index} of a pool of {len(self)}")
-        return {
-            name: torch.from_numpy(np.array(self.array(name)[self._rows[index]]))
-            for name in ("sdr", "cond", "hdr", "crop", "flow")
-        }
+        return {name: torch.from_numpy(np.array(self.array(name)[self._rows[index]])) for name in _ARRAYS}

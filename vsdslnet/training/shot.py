@@ -47,6 +47,7 @@ class Window:
     sdr: NDArray[np.uint8]
     cond: NDArray[np.uint8]
     hdr: NDArray[np.uint16]
+    clean: NDArray[np.uint16]
     crop: Floats
     flow: NDArray[np.float16]
     meta: dict[str, Any]
@@ -58,6 +59,8 @@ class _Shot:
 
     signal: list[Floats]
     """SDR signal of each frame (H, W, 3)."""
+    clean: Floats
+    """The centre frame's without the noise that the light had."""
     target: Tensor
     """The centre frame's light (3, H, W), BT.2020, cd/m²."""
     bars: float
@@ -199,19 +202,30 @@ class ShotMaker:
         nits = apply_grade(stack, grade, gain=gain)
         target = nits[0 if same else centre]
         nits = nits.clamp(max=TARGET_PEAK_NITS) if name == "youtube" else nits
+        arguments: dict[str, Any] = dict(parameters)
+        if look.needs_lut:
+            arguments["lut"] = self._lut
+        clean = nits
         if how.noise_code > 0 and how.in_light:
             nits = nits.expand(len(light), -1, -1, -1)
             noise = rng.standard_normal(tuple(nits.shape), dtype=np.float32)
             root = nits.sqrt() + (_ROOT_PER_SIGNAL * how.noise_code / 255) * torch.from_numpy(noise)
             # Signed square: noise about black keeps a mean of 0 before the curve clips it.
             nits = (root * root.abs()).clamp(min=0)
-        arguments: dict[str, Any] = dict(parameters)
-        if look.needs_lut:
-            arguments["lut"] = self._lut
-        signal = look.apply(nits, **arguments).permute(0, 2, 3, 1).numpy()
-        frames = [np.ascontiguousarray(f) for f in signal] if len(signal) > 1 else [signal[0]] * len(light)
+        signal = _signal(look.apply(nits, **arguments))
+        frames = signal if len(signal) > 1 else signal * len(light)
+        at = 0 if same else centre
+        unspoilt = frames[centre] if clean is nits else _signal(look.apply(clean[at : at + 1], **arguments))[0]
         meta = {"look": name, "parameters": parameters, "grade": grade, "gain": gain, "exposure_varies": varies}
-        return _Shot(signal=frames, target=target, bars=grade.bars, meta=meta, camera=camera, layers=layers)
+        return _Shot(
+            signal=frames,
+            clean=unspoilt,
+            target=target,
+            bars=grade.bars,
+            meta=meta,
+            camera=camera,
+            layers=layers,
+        )
 
     def _pair_shot(self, scene: Scene, motion: Motion, rng: np.random.Generator) -> _Shot:
         picture = load_pair(scene)
@@ -220,7 +234,14 @@ class ShotMaker:
         signal = [np.ascontiguousarray(frame[..., :3].clip(0, 1)) for frame in frames]
         pq = _planes(frames[len(frames) // 2][..., 3:])
         bars = float(rng.choice([0.744, 0.885])) if rng.random() < self._grade.bars_share else 1.0
-        return _Shot(signal=signal, target=pq_to_nits(pq), bars=bars, meta={"look": "phone"}, camera=camera)
+        return _Shot(
+            signal=signal,
+            clean=signal[len(signal) // 2],
+            target=pq_to_nits(pq),
+            bars=bars,
+            meta={"look": "phone"},
+            camera=camera,
+        )
 
     def _clip_shot(self, scene: Scene, rng: np.random.Generator, look_rng: np.random.Generator) -> _Shot:
         clip = load_clip(scene)
@@ -236,9 +257,10 @@ class ShotMaker:
         arguments: dict[str, Any] = dict(parameters)
         if look.needs_lut:
             arguments["lut"] = self._lut
-        signal = look.apply(nits, **arguments).permute(0, 2, 3, 1).numpy()
+        signal = _signal(look.apply(nits, **arguments))
         meta = {"look": name, "parameters": parameters}
-        return _Shot(signal=[np.ascontiguousarray(f) for f in signal], target=nits[count // 2], bars=1.0, meta=meta)
+        centre = count // 2
+        return _Shot(signal=signal, clean=signal[centre], target=nits[centre], bars=1.0, meta=meta)
 
     def _sample_look(self, rng: np.random.Generator) -> tuple[str, Any, dict[str, float]]:
         name = str(rng.choice(self._look_names, p=self._look_weights))
@@ -322,6 +344,7 @@ class ShotMaker:
             shot.target[:, :bar] = 0
             shot.target[:, height - bar :] = 0
             shot.signal = [_barred(frame, bar) for frame in shot.signal]
+            shot.clean = _barred(shot.clean, bar)
         sdr = degrade(spoil, shot.signal, how, picture_rows=slice(bar, height - bar))
         cond = np.stack([cv2.resize(f, (view.cond_width, view.cond_height), interpolation=cv2.INTER_AREA) for f in sdr])
         target = shot.target.clamp(0, TARGET_PEAK_NITS)
@@ -336,6 +359,7 @@ class ShotMaker:
                     sdr=np.ascontiguousarray(sdr[:, rows, columns]),
                     cond=cond,
                     hdr=np.rint(65535 * pq.permute(1, 2, 0).numpy()).astype(np.uint16),
+                    clean=np.rint(65535 * shot.clean[rows, columns].clip(0, 1)).astype(np.uint16),
                     crop=np.array(box, np.float32),
                     flow=self._flow(shot, x, y, bar),
                     meta={
@@ -416,6 +440,10 @@ def _barred(frame: Floats, bar: int) -> Floats:
 
 def _is_still(shot: _Shot) -> bool:
     return all(np.array_equal(shot.signal[0], frame) for frame in shot.signal[1:])
+
+
+def _signal(planes: Tensor) -> list[Floats]:
+    return [np.ascontiguousarray(frame) for frame in planes.permute(0, 2, 3, 1).numpy()]
 
 
 def _planes(image: Floats) -> Tensor:

@@ -23,6 +23,8 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     ``itp``          mean dE_ITP / 720 (BT.2124), the colour term.
     ``detail``       mean absolute difference of slopes in PQ: noise and blocking count, a tone that the
                      picture leaves open does not.
+    ``restore``      mean absolute difference in PQ to what the network that the steps start from makes of the
+                     clean SDR frame, point by point (:mod:`~vsdslnet.training.restoration`).
     ``flow``         mean distance in px of LDOE's mean offset from the known motion.
     ``steady``       mean shift of the picture from one frame to the next, beyond ``steady_slack`` (PQ),
                      while a bright or dark object enters elsewhere in the frame, or a
@@ -37,6 +39,7 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     l1: float = 1.0
     itp: float = 0.35
     detail: float = 0.0
+    restore: float = 0.0
     flow: float = 0.004
     steady: float = 1.0
     steady_slack: float = 0.003
@@ -50,8 +53,8 @@ class OptimiserConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """Adam and its schedule.
 
     ``schedule``          "cosine" over all steps, or "halving" at ``halve_at`` (the paper).
-    ``condition_rate``    factor on the rate for ConditionNet and the modulation branch.
-    ``offset_rate``       factor on the rate for LDOE.
+    ``condition_rate``    factor on the rate for ConditionNet and the modulation branch; 0 leaves them as they are.
+    ``offset_rate``       factor on the rate for LDOE; 0 leaves it as it is.
     """
 
     rate: float = 5e-4

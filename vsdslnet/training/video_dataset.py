@@ -163,8 +163,9 @@ class _Cutter:
         self._config, self._films, self._plans, self._seed, self._crops = config, films, plans, seed, crops
         self._files: dict[Path, VideoFile] = {}
 
-    def frames(self, scene: _Scene) -> tuple[list[NDArray[np.float32]], NDArray[np.uint8], dict[str, Any]]:
-        """HDR light of the ten frames (clipped at 1000 cd/m² per channel), SDR codes (10, H, W, 3), facts."""
+    def frames(self, scene: _Scene) -> tuple[list[NDArray[np.float32]], NDArray[np.uint8], list[Any], dict[str, Any]]:
+        """HDR light of the ten frames (clipped at 1000 cd/m² per channel), SDR codes (10, H, W, 3), what they were
+        before they were spoilt (signal 0..1), facts."""
         film, plan = self._films[scene.film], self._plans[scene.film]
         hdr = self._file(film.hdr, hdr=True)
         peak = np.float32(TARGET_PEAK_NITS)
@@ -174,7 +175,7 @@ class _Cutter:
             size = {"width": sdr_file.width, "height": sdr_file.height}
             light = [np.minimum(f, peak) for f in hdr.read(scene.first, SCENE_FRAMES, **size)]
             sdr = np.stack(list(sdr_file.read(scene.first + plan.offset_frames, SCENE_FRAMES)))
-            return light, sdr, {"look": "given"}
+            return light, sdr, [frame / np.float32(255) for frame in sdr], {"look": "given"}
         light = [np.minimum(frame, peak) for frame in hdr.read(scene.first, SCENE_FRAMES)]
         rng = np.random.default_rng([self._seed, zlib.crc32(film.name.encode()), scene.number])
         names = [name for name in self._config.looks if not LOOKS[name].needs_lut]
@@ -190,11 +191,11 @@ class _Cutter:
             signal.append(np.ascontiguousarray(LOOKS[name].apply(planes, **parameters)[0].permute(1, 2, 0).numpy()))
         sdr = degrade(rng, signal, how, picture_rows=slice(None))
         light = [frame[:height, :width] for frame in light]
-        return light, sdr, {"look": name, "parameters": parameters, "degradation": how}
+        return light, sdr, signal, {"look": name, "parameters": parameters, "degradation": how}
 
     def windows(self, scene: _Scene) -> list[Window]:
         """The training crops of a scene: random places, centre frames spread over the ten."""
-        light, sdr, facts = self.frames(scene)
+        light, sdr, clean, facts = self.frames(scene)
         view, film = self._config.view, self._films[scene.film]
         height, width = sdr.shape[1:3]
         if height < view.crop_height or width < view.crop_width:
@@ -220,6 +221,7 @@ class _Cutter:
                     sdr=np.ascontiguousarray(sdr[span, rows, columns]),
                     cond=cond[span],
                     hdr=_pq16(light[centre][rows, columns]),
+                    clean=np.rint(65535 * clean[centre][rows, columns].clip(0, 1)).astype(np.uint16),
                     crop=np.array(box, np.float32),
                     flow=unknown,
                     meta={**meta, "frame": scene.first + centre, "view": [width, height], **facts},
@@ -241,7 +243,7 @@ def _write_test(
         folder = out / films[scene.film].name / f"{scene.number:04d}"
         done = folder / "hashes.json"
         if not done.exists():
-            light, sdr, facts = cutter.frames(scene)
+            light, sdr, _, facts = cutter.frames(scene)
             folder.mkdir(parents=True, exist_ok=True)
             hashes = {}
             for k in range(SCENE_FRAMES):

@@ -1,0 +1,36 @@
+"""Restoration: what noise and compression took away, learnt apart from the tone.
+
+How bright a picture's master was can't be told from a few pixels, and that error is ten times the noise's. So the
+target of this term is made by the network itself, as it was before the steps: what it makes of the clean SDR frame,
+each point by itself. Between that and the output stands nothing but what the frames can tell.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from vsdslnet.network.dslnet import DSLNet, upsample_crop
+from vsdslnet.training.batches import Batch
+from vsdslnet.training.flat_field import render_points
+
+__all__ = ["PointwiseTeacher"]
+
+
+class PointwiseTeacher:
+    """A frozen copy of a network, applied to clean frames as if each point lay in a flat field of its colour."""
+
+    def __init__(self, network: DSLNet) -> None:
+        self._network = copy.deepcopy(network).requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def __call__(self, batch: Batch) -> Tensor:
+        """A batch's clean centre frames under their windows' conditions: PQ (B, 3, P, P), fp32."""
+        size = (batch.clean.shape[-2], batch.clean.shape[-1])
+        with torch.autocast(batch.clean.device.type, enabled=False):
+            vectors = self._network.shared_conditions(batch.whole).vectors
+            spatial = upsample_crop(vectors.spatial, size, batch.boxes).flatten(2).transpose(1, 2)
+            points = batch.clean.flatten(2).transpose(1, 2)
+            return render_points(self._network, points, vectors, spatial).view(batch.clean.shape)
