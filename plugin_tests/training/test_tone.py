@@ -111,6 +111,25 @@ def test_the_start_of_ldoe_sees_a_motion_it_was_not_solved_on(tmp_path: Path) ->
     network = DSLNet()
     config = TrainConfig(batch=4, patch_px=64, repeat_centre=0.0)
     before = endpoint_error_px(network, draw_batch(pool, config, 100))
-    start_alignment(network, (draw_batch(pool, config, n, stream=1) for n in range(6)))
+    start_alignment(network, lambda n: draw_batch(pool, config, n, stream=1), 6)
     after = endpoint_error_px(network, draw_batch(pool, config, 100))
     assert after < 0.8 * before
+
+
+def test_where_nothing_is_to_be_seen_nothing_moves_at_the_start(tmp_path: Path) -> None:
+    pool = Pool(write_pool(tmp_path / "pool", windows=12))
+    torch.manual_seed(1)
+    network = DSLNet()
+    config = TrainConfig(batch=4, patch_px=64, repeat_centre=0.0)
+    start_alignment(network, lambda n: draw_batch(pool, config, n, stream=1), 6)
+    ldoe = network.dmfa.ldoe
+    assert ldoe.stem.bias is not None
+    constant = ldoe.stem.bias == 1
+    assert constant.sum() == 16
+    encoded = constant.float().view(1, -1, 1, 1).expand(-1, -1, 32, 32)
+    kernels = ldoe.kernels(encoded)
+    assert kernels is not None
+    # Their kernels are the motion; the others' pass on what they get.
+    middle = kernels[0, :, 3, 3]
+    assert middle[constant].abs().max() < 1e-4
+    assert torch.equal(middle[~constant], torch.ones(48))

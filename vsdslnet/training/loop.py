@@ -35,6 +35,9 @@ __all__ = ["rate_factor", "train"]
 
 Trainable = DSLNet | WindowNetwork
 
+_STILL_SHARE = 0.05
+"""Of the windows that motion is learnt from; a pool has still ones of its own."""
+
 
 def train(
     config: TrainConfig,
@@ -143,9 +146,8 @@ def _start(network: DSLNet, pools: Sequence[Pool], config: TrainConfig, run: Pat
         accelerator.wait_for_everyone()
         network.load_state_dict(weights.load_network(weights.read(path)).state_dict())
     if config.alignment_batches:
-        moving = msgspec.structs.replace(config, repeat_centre=0.0, noise_share=0.0)
-        batches = (draw_batch(pools[0], moving, n, stream=1) for n in range(config.alignment_batches))
-        start_alignment(network, batches)
+        moving = msgspec.structs.replace(config, repeat_centre=_STILL_SHARE)
+        start_alignment(network, lambda n: draw_batch(pools[0], moving, n, stream=1), config.alignment_batches)
 
 
 def _teacher(network: Trainable, config: TrainConfig, run: Path, accelerator: Accelerator) -> PointwiseTeacher:
