@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from plugin_tests.training.pools import write_pool
+from vsdslnet.errors import ArgumentError
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.training.alignment import endpoint_error_px, start_alignment
@@ -60,6 +61,18 @@ def test_positions_say_where_the_points_lie_however_the_frame_is_cut(tmp_path: P
             batch.frames, (2 * batch.positions - 1)[:, :, None], padding_mode="border", align_corners=False
         )[..., 0].transpose(1, 2)
         assert (seen - batch.sdr).abs().max() < 0.02
+
+
+def test_looks_are_drawn_as_often_as_asked(tmp_path: Path) -> None:
+    folder = write_pool(tmp_path / "pool", windows=12)
+    looks = ["youtube"] * 9 + ["phone"] * 2 + ["filmic"]
+    (folder / "meta.jsonl").write_text("".join(f'{{"group": "made", "look": "{look}"}}\n' for look in looks))
+    points = Points([Pool(folder)], {"youtube": 1.0, "phone": 3.0})
+    chances = points.chances
+    assert chances is not None
+    assert np.allclose(chances, [0.25 / 9] * 9 + [0.75 / 2] * 2 + [0.0])
+    with pytest.raises(ArgumentError, match="sepia"):
+        Points([Pool(folder)], {"sepia": 1.0})
 
 
 def test_the_start_puts_the_vectors_of_pictures_on_one_scale(points: Points) -> None:

@@ -24,6 +24,9 @@ __all__ = [
 ]
 
 
+_TONE_COLOURIST = 0.7
+
+
 class ViewConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Sizes of the simulated shots and of what is cut from them (pixels, degrees)."""
 
@@ -175,12 +178,16 @@ def load_recipe(path: Path | None = None) -> DataConfig:
 
 
 def for_tone(config: DataConfig) -> DataConfig:
-    """The same mixture for the tone stage, which reads centre frames only: one crop a view, no video codec."""
+    """For the tone stage, which reads centre frames only: one crop a view, no video codec, more grades by hand.
+
+    Those spread the widest, and stand for every film; how often each look is drawn is up to the schedule.
+    """
     replace = msgspec.structs.replace
     return replace(
         config,
         view=replace(config.view, frames=3, crops_per_view=1),
         degrade=replace(config.degrade, h264_share=0.0, clean_share=0.4),
+        looks=config.looks | {"colourist": _TONE_COLOURIST},
     )
 
 

@@ -141,7 +141,8 @@ def _start(network: DSLNet, pools: Sequence[Pool], config: TrainConfig, run: Pat
         path = run / "tone.safetensors"
         if accelerator.is_main_process and not path.is_file():
             log = _Log(run / "tone.jsonl", 0, True)
-            train_tone(network, Points(pools), config, lambda step, terms: log.write({"step": step, **terms}))
+            points = Points(pools, config.tone.look_shares)
+            train_tone(network, points, config, lambda step, terms: log.write({"step": step, **terms}))
             weights.save(network, path, notes={"training": f"tone stage, {config.tone.steps} steps"})
         accelerator.wait_for_everyone()
         network.load_state_dict(weights.load_network(weights.read(path)).state_dict())

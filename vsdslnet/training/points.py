@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vsdslnet.errors import ArgumentError
 from vsdslnet.training.pool import Pool
 
 __all__ = ["PointBatch", "Points"]
@@ -35,24 +37,34 @@ class PointBatch(NamedTuple):
 
 
 class Points:
-    """The centre frames of one or several pools."""
+    """The centre frames of one or several pools.
 
-    def __init__(self, pools: Iterable[Pool]) -> None:
+    ``look_shares`` says how often windows of each look are drawn; the looks it leaves out are not. Without it all
+    windows are drawn alike. ArgumentError names a look of which the pools hold nothing.
+    """
+
+    def __init__(self, pools: Iterable[Pool], look_shares: Mapping[str, float] | None = None) -> None:
         sdr, hdr, whole, crop = [], [], [], []
+        looks: list[str] = []
         for pool in pools:
             middle = pool.array("sdr").shape[1] // 2
             sdr.append(np.ascontiguousarray(pool.array("sdr")[:, middle]))
             hdr.append(np.array(pool.array("hdr")))
             whole.append(np.ascontiguousarray(pool.array("cond")[:, middle]))
             crop.append(np.array(pool.array("crop")))
+            looks += [meta.get("look", "") for meta in pool.meta]
         self.sdr, self.hdr, self.whole, self.crop = map(np.concatenate, (sdr, hdr, whole, crop))
+        self.chances = _chances(looks, look_shares) if look_shares else None
 
     def __len__(self) -> int:
         return len(self.sdr)
 
     def draw(self, random: np.random.Generator, windows: int, points: int) -> PointBatch:
         """Random windows, random points; frames cut and mirrored at random (see :func:`_cut`)."""
-        chosen = random.integers(len(self), size=windows)
+        if self.chances is None:
+            chosen = random.integers(len(self), size=windows)
+        else:
+            chosen = random.choice(len(self), size=windows, p=self.chances)
         batch = self.take(chosen, random, points)
         frames, positions = _cut(batch.frames, batch.positions, self.crop[chosen], random)
         for axis in (0, 1):
@@ -76,6 +88,16 @@ class Points:
             torch.from_numpy(self.whole[chosen]).permute(0, 3, 1, 2).float() / 255,
             torch.from_numpy(positions.astype(np.float32)),
         )
+
+
+def _chances(looks: list[str], shares: Mapping[str, float]) -> NDArray[np.float64]:
+    counts = Counter(looks)
+    missing = sorted(name for name in shares if not counts[name])
+    if missing:
+        raise ArgumentError("look_shares", missing, f"looks of the pools: {', '.join(sorted(counts))}")
+    chances = np.array([shares.get(look, 0.0) / counts[look] for look in looks])
+    normalised: NDArray[np.float64] = chances / chances.sum()
+    return normalised
 
 
 def _cut(
