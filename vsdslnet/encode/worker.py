@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
@@ -21,7 +21,10 @@ from vsdslnet import errors
 from vsdslnet.encode.journal import ChunkResult
 from vsdslnet.errors import DslnetError, JobError
 
-__all__ = ["Done", "Event", "Failed", "Ready", "Working", "main"]
+if TYPE_CHECKING:
+    from vsdslnet.encode.chunk_file import ChunkFile
+
+__all__ = ["Done", "Event", "Failed", "Fed", "Ready", "Working", "main"]
 
 # Progress is told at most this often.
 _TELL_SECONDS = 0.2
@@ -38,6 +41,12 @@ class Working(msgspec.Struct, frozen=True, tag="working"):
     index: int
     frames: int
     max_nits: float
+
+
+class Fed(msgspec.Struct, frozen=True, tag="fed"):
+    """The encoder has all frames of a chunk and finishes it; the next chunk may come."""
+
+    index: int
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
@@ -68,7 +77,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
         return error
 
 
-Event = Ready | Working | Done | Failed
+Event = Ready | Working | Fed | Done | Failed
 
 
 def main(folder: Path) -> None:
@@ -96,8 +105,21 @@ def _serve(folder: Path, orders: queue.SimpleQueue[int], teller: _Teller) -> Non
         raise JobError(f"{folder}: there is no plan here")
     maker = ChunkMaker(plan, folder)
     teller.tell(Ready())
+    finishing: threading.Thread | None = None
     while True:
-        teller.tell(Done(maker.make(plan.chunks[orders.get()], teller.working)))
+        file = maker.feed(plan.chunks[orders.get()], teller.working)
+        if finishing is not None:  # a chunk in the making and one being finished, never more
+            finishing.join()
+        teller.tell(Fed(file.index))
+        finishing = threading.Thread(target=_finish, args=(file, teller), daemon=True)
+        finishing.start()
+
+
+def _finish(file: ChunkFile, teller: _Teller) -> None:
+    try:
+        teller.tell(Done(file.finish()))
+    except Exception as error:
+        teller.tell(Failed.of(error))
 
 
 class _Teller:
@@ -105,10 +127,12 @@ class _Teller:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream, self._told = stream, 0.0
+        self._one_line = threading.Lock()
 
     def tell(self, event: Event) -> None:
-        self._stream.write(msgspec.json.encode(event) + b"\n")
-        self._stream.flush()
+        with self._one_line:
+            self._stream.write(msgspec.json.encode(event) + b"\n")
+            self._stream.flush()
 
     def working(self, index: int, frames: int, max_nits: float) -> None:
         now = time.monotonic()
