@@ -37,6 +37,9 @@ def test_help_tells_the_exit_codes(command: Command) -> None:
         (["--no-such-option"], "no-such-option"),
         (["--peak", "20"], "peak=20"),
         (["--params", "max-cll=1,1"], "params='max-cll'"),
+        (["--params", "no-such=1", "--encoder", "av"], "params='no-such=1'"),
+        (["--params", "rd=much", "--encoder", "av"], "Invalid value for rd: much"),
+        (["--preset", "slow"], "See vsdslnet encode --help"),
         (["--workers", "0"], "workers=0"),
         (["--codec", "mpeg2"], "mpeg2"),
     ],
@@ -109,3 +112,19 @@ def test_json_lines_tell_the_whole_story(command: Command, small_model: str, tmp
     assert names[-2:] == ["muxing", "done"]
     assert [event["chunk"] for event in events if event["event"] == "chunk"] == [0, 1, 2]
     assert events[-1]["frames"] == len(video_times(output)) == 20
+
+
+@pytest.mark.parametrize(("command_name", "suffix"), [("preview", ".html"), ("lut", ".cube")])
+def test_a_page_or_a_lut_never_takes_a_film_s_place(
+    command_name: str, suffix: str, command: Command, clip: Path, tmp_path: Path
+) -> None:
+    before = clip.read_bytes()
+    assert_one_line(command(command_name, clip, "-o", clip), 2, f"a name ending in {suffix}")
+    assert_one_line(command(command_name, clip, "-o", tmp_path / "no" / f"x{suffix}"), 4, "no such directory")
+    assert clip.read_bytes() == before
+
+
+def test_models_name_their_fast_form(command: Command) -> None:
+    done = command("models")
+    assert done.returncode == 0
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()][:2] == ["dslnet", "dslnet-lut"]
