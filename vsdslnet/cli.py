@@ -50,6 +50,7 @@ app = App(
     help="SDR video to HDR10 with DSLNet.",
     version=vsdslnet.__version__,
     help_epilogue=EXIT_CODES,
+    suppress_keyboard_interrupt=False,  # else it exits in silence, and main() can't say how to go on
 )
 _LOOK, _INPUT, _ENCODER, _RUN = (Group(name) for name in ("Look", "Source colour", "Encoder", "Running"))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -128,3 +130,24 @@ def test_models_name_their_fast_form(command: Command) -> None:
     done = command("models")
     assert done.returncode == 0
     assert [line.partition(":")[0] for line in done.stdout.splitlines()][:2] == ["dslnet", "dslnet-lut"]
+
+
+def test_ctrl_c_says_how_to_go_on_and_leaves_no_worker(small_model: str, tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mkv", frames=400, audio=False)
+    line = [sys.executable, "-m", "vsdslnet.cli", "encode", source, "-o", tmp_path / "out.mkv", "--model", small_model]
+    process = subprocess.Popen(
+        [*map(str, line), "--json-lines"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert any(json.loads(event)["event"] == "working" for event in process.stdout)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said == "vsdslnet: stopped; run the same command again to go on\n"
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    assert not (tmp_path / "out.mkv").exists()

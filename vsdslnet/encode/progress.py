@@ -199,8 +199,8 @@ class PersonReporter:
         """See :class:`Reporter`."""
         self._tally = _Tally(plan, journal)
         self._progress.start()
-        begins = f"{Path(plan.source.path).name}: {plan.frames} frames in {len(plan.chunks)} chunks, {plan.encoder}"
-        self._progress.console.print(begins, highlight=False, markup=False)
+        begins = f"{Path(plan.source.path).name}: frames {plan.frames}, chunks {len(plan.chunks)}, {plan.encoder}"
+        self._progress.console.print(begins, highlight=False, markup=False, soft_wrap=True)
         if journal.finished:
             kept = f"going on: {self._tally.kept} of {plan.frames} frames are finished"
             self._progress.console.print(kept, highlight=False)
