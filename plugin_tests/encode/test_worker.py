@@ -13,7 +13,7 @@ import pytest
 
 from vsdslnet.encode import chunks, job, worker
 from vsdslnet.encode.journal import ChunkResult
-from vsdslnet.encode.worker import Done, Failed, Fed, Ready
+from vsdslnet.encode.worker import Done, Failed, Fed, Ready, worker_environment
 from vsdslnet.errors import JobError
 
 
@@ -94,3 +94,8 @@ def test_that_a_chunk_can_be_had_is_told_before_it_is_done(serve: Any) -> None:
 def test_a_chunk_that_fails_at_its_end_is_told(serve: Any) -> None:
     failed = [event for event in serve(2, failing=1) if isinstance(event, Failed)]
     assert failed == [Failed("JobError", "the disk is gone")]
+
+
+def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise() -> None:
+    assert worker_environment(2, {"A": "b"}) == {"A": "b", "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"}
+    assert worker_environment(2, {"OMP_WAIT_POLICY": "active"})["OMP_WAIT_POLICY"] == "active"

@@ -20,7 +20,7 @@ from vsdslnet.encode.chunks import Progress
 from vsdslnet.encode.job import JobPlan
 from vsdslnet.encode.journal import ChunkResult
 from vsdslnet.encode.plan import Chunk
-from vsdslnet.encode.worker import Done, Event, Failed, Fed, Ready, Working
+from vsdslnet.encode.worker import Done, Event, Failed, Fed, Ready, Working, worker_environment
 from vsdslnet.errors import JobError
 
 __all__ = ["LocalEngine"]
@@ -86,7 +86,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+            env=worker_environment(threads, os.environ),
         )
         threading.Thread(target=self._listen, args=(events,), daemon=True).start()
 

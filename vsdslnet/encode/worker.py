@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -24,7 +25,7 @@ from vsdslnet.errors import DslnetError, JobError
 if TYPE_CHECKING:
     from vsdslnet.encode.chunk_file import ChunkFile
 
-__all__ = ["Done", "Event", "Failed", "Fed", "Ready", "Working", "main"]
+__all__ = ["Done", "Event", "Failed", "Fed", "Ready", "Working", "main", "worker_environment"]
 
 # Progress is told at most this often.
 _TELL_SECONDS = 0.2
@@ -78,6 +79,16 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 
 
 Event = Ready | Working | Fed | Done | Failed
+
+
+def worker_environment(threads: int, given: Mapping[str, str]) -> dict[str, str]:
+    """Environment variables of a process that makes chunks with so many threads, over those given.
+
+    The network's threads wait for each other thousands of times a frame, by default spinning. Where the encoder
+    has taken one's core, the others would spin on the cores that the encoder could use; so they sleep, unless the
+    caller has decided otherwise. On two cores an encode took 3 to 9 % less time a frame for it (three pairs of runs).
+    """
+    return {"OMP_WAIT_POLICY": "passive"} | dict(given) | {"OMP_NUM_THREADS": str(threads)}
 
 
 def main(folder: Path) -> None:
