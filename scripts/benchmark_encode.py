@@ -1,10 +1,11 @@
 """What ``vsdslnet encode`` costs beside the network: its time a frame against the engine's alone.
 
-    python scripts/benchmark_encode.py film.mkv 320x180
+    python scripts/benchmark_encode.py film.mkv 480x270
 
 Both compute the same frames with one worker, turn by turn in one run, each in processes of its own. A frame of
-the encode is one of the chunks after the first (decoding, conversion, network, measuring, encoder, checks): that
-is what a film's length multiplies. Starting (looking for cuts, loading) and finishing are told apart.
+the encode is one between the end of the first chunk and the end of the last (decoding, conversion, network, measuring,
+encoder, checks, journal): that is what a film's length multiplies. Starting (looking for cuts, loading, the first
+chunk) and finishing (the mux) are told apart.
 """
 
 from __future__ import annotations
@@ -32,66 +33,72 @@ from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.inference.engines import create_engine
 
-CHUNK_FRAMES = 8
-
 
 class Cost(NamedTuple):
-    """Of a frame, in seconds."""
+    """In seconds, of a frame or of all."""
 
     wall: float
     cpu: float
 
 
 class ChunkTimes(QuietReporter):
-    """Remembers each chunk's seconds a frame."""
+    """Remembers when each chunk was finished: one is, beside the next one's frames."""
 
     def __init__(self) -> None:
-        self.seconds_a_frame: list[float] = []
+        self.finished_at: list[float] = []
 
     def finished(self, result: ChunkResult) -> None:
         """See Reporter."""
-        self.seconds_a_frame.append(result.seconds / result.frames)
+        self.finished_at.append(time.perf_counter())
 
 
 def main() -> None:
     """Alternate, and print medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("film", type=Path, help="a BT.709 video to take frames from")
-    parser.add_argument("size", nargs="?", default="320x180")
+    parser.add_argument("size", nargs="?", default="480x270")
     parser.add_argument("--model", default="dslnet")
     parser.add_argument("--preset", default="balanced", choices=("draft", "balanced", "archive"))
-    parser.add_argument("--chunks", type=int, default=3, help=f"of {CHUNK_FRAMES} frames; the first is not counted")
+    parser.add_argument("--chunks", type=int, default=3, help="the first is not counted")
+    parser.add_argument("--chunk-frames", type=int, default=24)
+    parser.add_argument("--alone-frames", type=int, default=12, help="that the engine computes alone, in each round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     width, height = map(int, given.size.split("x"))
     if given.alone:
-        print(json.dumps(alone(given.film, given.model, given.threads, (given.chunks - 1) * CHUNK_FRAMES)))
+        print(json.dumps(alone(given.film, given.model, given.threads, given.alone_frames)))
         return
     engine: list[Cost] = []
     whole: list[Cost] = []
     others: list[float] = []
     with tempfile.TemporaryDirectory() as name:
         clip, short = Path(name, "clip.mkv"), Path(name, "short.mkv")
-        write_clip(given.film, clip, width, height, given.chunks * CHUNK_FRAMES)
-        write_clip(given.film, short, width, height, CHUNK_FRAMES)
+        write_clip(given.film, clip, width, height, given.chunks * given.chunk_frames)
+        write_clip(given.film, short, width, height, given.chunk_frames)
         arguments = [str(clip), "--alone", "--model", given.model, "--threads", str(given.threads)]
-        command = [sys.executable, __file__, *arguments, "--chunks", str(given.chunks)]
+        command = [sys.executable, __file__, *arguments, "--alone-frames", str(given.alone_frames)]
+        settings = EncodeSettings(
+            model=given.model,
+            preset=given.preset,
+            chunk_frames=given.chunk_frames,
+            scene_cuts="none",  # chunks of one length, and the same windows as alone
+        )
+        later_frames = (given.chunks - 1) * given.chunk_frames
         for number in range(given.rounds):
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             engine += [Cost(*cost) for cost in json.loads(done.stdout.splitlines()[-1])]
-            _, first_cpu, other = encode(short, Path(name, f"{number}s.mkv"), given.model, given.preset, given.threads)
-            chunks, cpu, _ = encode(clip, Path(name, f"{number}.mkv"), given.model, given.preset, given.threads)
-            others.append(other)
-            cpu_a_frame = (cpu - first_cpu) / CHUNK_FRAMES / (given.chunks - 1)
-            whole += [Cost(seconds, cpu_a_frame) for seconds in chunks[1:]]
+            first, _ = encode(short, Path(name, f"{number}s.mkv"), settings, given.threads)
+            all_chunks, later_seconds = encode(clip, Path(name, f"{number}.mkv"), settings, given.threads)
+            others.append(all_chunks.wall - later_seconds)
+            whole.append(Cost(later_seconds / later_frames, (all_chunks.cpu - first.cpu) / later_frames))
             print(f"round {number + 1} of {given.rounds}: {compared(engine, whole)}", flush=True)
     print(
         f"{given.size}, {given.threads} threads, --preset {given.preset}, s a frame: {compared(engine, whole)};",
         end=" ",
     )
-    print(f"start and finish {median(others):.1f} s")
+    print(f"the first chunk, start and finish {median(others):.1f} s")
 
 
 def compared(engine: list[Cost], whole: list[Cost]) -> str:
@@ -109,14 +116,12 @@ def cpu_seconds() -> float:
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
-def encode(clip: Path, output: Path, model: str, preset: str, threads: int) -> tuple[list[float], float, float]:
-    """Seconds a frame of each chunk, processor seconds in all, and wall seconds outside of chunks."""
+def encode(clip: Path, output: Path, settings: EncodeSettings, threads: int) -> tuple[Cost, float]:
+    """Cost of the whole call, and wall seconds from the end of the first chunk to the end of the last."""
     times, cpu, began = ChunkTimes(), cpu_seconds(), time.perf_counter()
-    # No cuts: chunks of one length, and the same windows as alone.
-    settings = EncodeSettings(model=model, preset=preset, chunk_frames=CHUNK_FRAMES, scene_cuts="none")  # type: ignore[arg-type]
     encode_file(clip, output, settings, engine=LocalEngine(threads=threads), reporter=times)
-    outside = time.perf_counter() - began - CHUNK_FRAMES * sum(times.seconds_a_frame)
-    return times.seconds_a_frame, cpu_seconds() - cpu, outside
+    cost = Cost(time.perf_counter() - began, cpu_seconds() - cpu)
+    return cost, times.finished_at[-1] - times.finished_at[0]
 
 
 def alone(clip: Path, model: str, threads: int, count: int) -> list[Cost]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -48,6 +50,7 @@ app = App(
     help="SDR video to HDR10 with DSLNet.",
     version=vsdslnet.__version__,
     help_epilogue=EXIT_CODES,
+    suppress_keyboard_interrupt=False,  # else it exits in silence, and main() can't say how to go on
 )
 _LOOK, _INPUT, _ENCODER, _RUN = (Group(name) for name in ("Look", "Source colour", "Encoder", "Running"))
 
@@ -55,6 +58,7 @@ _LOOK, _INPUT, _ENCODER, _RUN = (Group(name) for name in ("Look", "Source colour
 @app.command(help_epilogue=EXIT_CODES)
 def encode(
     source: Path,
+    /,
     *,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     model: Annotated[str, Parameter(group=_LOOK)] = "dslnet",
@@ -79,7 +83,7 @@ def encode(
     device_index: Annotated[int, Parameter(group=_RUN)] = 0,
     precision: Annotated[str, Parameter(group=_RUN)] = "auto",
     backend: Annotated[str, Parameter(group=_RUN)] = "auto",
-    tile: Annotated[tuple[int, int] | None, Parameter(group=_RUN)] = None,
+    tile: Annotated[tuple[int, int] | None, Parameter(group=_RUN, negative="")] = None,
     engine: Annotated[Literal["local", "ray"], Parameter(group=_RUN)] = "local",
     address: Annotated[str | None, Parameter(group=_RUN)] = None,
     store: Annotated[str | None, Parameter(group=_RUN)] = None,
@@ -103,7 +107,8 @@ def encode(
     output
         The HDR10 file to make: .mkv, .mp4, .m4v or .mov; by default SOURCE.hdr10.mkv beside the source.
     model
-        Name of an installed model, or the path of a .safetensors file.
+        Name of an installed model, or the path of a .safetensors file; with -lut behind it, as in dslnet-lut, its
+        colours only, as 3D LUTs: near to it, and many times as fast.
     peak
         Brightest highlight, in nits (300 to 10000).
     strength
@@ -234,7 +239,8 @@ class _Look:
     Parameters
     ----------
     model
-        Name of an installed model, or the path of a .safetensors file.
+        Name of an installed model, or the path of a .safetensors file; with -lut behind it, as in dslnet-lut, its
+        colours only, as 3D LUTs: near to it, and many times as fast.
     peak
         Brightest highlight, in nits (300 to 10000).
     strength
@@ -261,8 +267,9 @@ _DEFAULT_LOOK = _Look()
 @app.command(help_epilogue=EXIT_CODES)
 def preview(
     source: Path,
+    /,
     *,
-    output: Annotated[Path, Parameter(alias="-o")],
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
     at: str = "",
     look: _Look = _DEFAULT_LOOK,
 ) -> None:
@@ -273,7 +280,7 @@ def preview(
     source
         The SDR video file.
     output
-        The page to write, .html.
+        The page to write, .html; by default SOURCE.preview.html beside the source.
     at
         Times, [hours:][minutes:]seconds with commas between; by default the longest shots' middles.
     """
@@ -282,15 +289,18 @@ def preview(
         from vsdslnet.encode.preview import parse_times, write_report
     except ImportError as error:
         raise EngineError(f"{error.name} is not installed; pip install matplotlib") from None
-    frames = write_report(source, output, settings, at_seconds=parse_times(at) if at else [])
-    print(f"{output}: frames {', '.join(map(str, frames))}")
+    page = output or source.with_suffix(".preview.html")
+    with _counted("converting frames") as told:
+        frames = write_report(source, page, settings, at_seconds=parse_times(at) if at else [], told=told)
+    print(f"{page}: frames {', '.join(map(str, frames))}")
 
 
 @app.command(help_epilogue=EXIT_CODES)
 def lut(
     source: Path,
+    /,
     *,
-    output: Annotated[Path, Parameter(alias="-o")],
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
     at: str = "0",
     look: _Look = _DEFAULT_LOOK,
 ) -> None:
@@ -301,7 +311,7 @@ def lut(
     source
         The SDR video file.
     output
-        The .cube file to write.
+        The .cube file to write; by default SOURCE.cube beside the source.
     at
         Time of a frame of the scene, [hours:][minutes:]seconds.
     """
@@ -312,11 +322,12 @@ def lut(
     at_seconds, *more = parse_times(at)
     if more:
         raise ArgumentError("at", at, "one time")
-    print(f"{output}: frame {write_lut(source, output, settings, at_seconds=at_seconds)}")
+    cube = output or source.with_suffix(".cube")
+    print(f"{cube}: frame {write_lut(source, cube, settings, at_seconds=at_seconds)}")
 
 
 @app.command(help_epilogue=EXIT_CODES)
-def info(source: Path) -> None:
+def info(source: Path, /) -> None:
     """Say what a source holds, and whether it can be converted.
 
     Parameters
@@ -341,6 +352,7 @@ def models() -> None:
     for name in weights.available_models():
         file = weights.read(weights.find(name))
         print(f"{name}: {file.config.frames} frames, {file.config.features} features, {file.sha256[:16]}")
+        print(f"{name}{weights.LUT_SUFFIX}: the same as 3D LUTs, for previews and for machines that are too slow")
 
 
 @app.command(help_epilogue=EXIT_CODES)
@@ -356,7 +368,8 @@ def bench(*, width: int = 640, height: int = 360, frames: int = 8, model: str = 
     frames
         Timed, after one that is not.
     model
-        Name of an installed model, or the path of a .safetensors file.
+        Name of an installed model, or the path of a .safetensors file; with -lut behind it, as in dslnet-lut, its
+        colours only, as 3D LUTs: near to it, and many times as fast.
     device
         auto, cpu or cuda.
     """
@@ -375,7 +388,8 @@ def demo(folder: Path = Path("demo"), *, model: str = "dslnet", picture: Path | 
     folder
         Where dusk_sdr.mkv, dusk_hdr10.mkv and dusk_before_after.png go.
     model
-        Name of an installed model, or the path of a .safetensors file.
+        Name of an installed model, or the path of a .safetensors file; with -lut behind it, as in dslnet-lut, its
+        colours only, as 3D LUTs: near to it, and many times as fast.
     picture
         The PNG to draw, if not the one in the folder.
     """
@@ -385,6 +399,26 @@ def demo(folder: Path = Path("demo"), *, model: str = "dslnet", picture: Path | 
     sdr = write_sdr_clip(folder / "dusk_sdr.mkv")
     encode(sdr, output=folder / "dusk_hdr10.mkv", model=model, overwrite=True, restart=True)
     print(before_after_png(sdr, picture or folder / "dusk_before_after.png", model=model))
+
+
+@contextmanager
+def _counted(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on the error stream, from the first call with (done, total) on; gone at the end."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = progress.add_task(what, total=None)
+
+    def told(done: int, total: int) -> None:
+        progress.start()
+        progress.update(task, completed=done, total=total)
+
+    try:
+        yield told
+    finally:
+        if progress.live.is_started:  # else there is an error to tell, and rich would print an empty line
+            progress.stop()
 
 
 def _engine(name: str, workers: int | None, threads: int | None, address: str | None, store: str | None) -> ChunkEngine:
@@ -407,7 +441,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        _say(" ".join(str(error).split()))
+        command = " ".join(["vsdslnet", *(error.command_chain or ())])
+        _say(f"{' '.join(str(error).split())} See {command} --help.")
         sys.exit(2)
     except DslnetError as error:
         _say(str(error))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,9 @@ def test_help_tells_the_exit_codes(command: Command) -> None:
         (["--no-such-option"], "no-such-option"),
         (["--peak", "20"], "peak=20"),
         (["--params", "max-cll=1,1"], "params='max-cll'"),
+        (["--params", "no-such=1", "--encoder", "av"], "params='no-such=1'"),
+        (["--params", "rd=much", "--encoder", "av"], "Invalid value for rd: much"),
+        (["--preset", "slow"], "See vsdslnet encode --help"),
         (["--workers", "0"], "workers=0"),
         (["--codec", "mpeg2"], "mpeg2"),
     ],
@@ -109,3 +114,40 @@ def test_json_lines_tell_the_whole_story(command: Command, small_model: str, tmp
     assert names[-2:] == ["muxing", "done"]
     assert [event["chunk"] for event in events if event["event"] == "chunk"] == [0, 1, 2]
     assert events[-1]["frames"] == len(video_times(output)) == 20
+
+
+@pytest.mark.parametrize(("command_name", "suffix"), [("preview", ".html"), ("lut", ".cube")])
+def test_a_page_or_a_lut_never_takes_a_film_s_place(
+    command_name: str, suffix: str, command: Command, clip: Path, tmp_path: Path
+) -> None:
+    before = clip.read_bytes()
+    assert_one_line(command(command_name, clip, "-o", clip), 2, f"a name ending in {suffix}")
+    assert_one_line(command(command_name, clip, "-o", tmp_path / "no" / f"x{suffix}"), 4, "no such directory")
+    assert clip.read_bytes() == before
+
+
+def test_models_name_their_fast_form(command: Command) -> None:
+    done = command("models")
+    assert done.returncode == 0
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()][:2] == ["dslnet", "dslnet-lut"]
+
+
+def test_ctrl_c_says_how_to_go_on_and_leaves_no_worker(small_model: str, tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mkv", frames=400, audio=False)
+    line = [sys.executable, "-m", "vsdslnet.cli", "encode", source, "-o", tmp_path / "out.mkv", "--model", small_model]
+    process = subprocess.Popen(
+        [*map(str, line), "--json-lines"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert any(json.loads(event)["event"] == "working" for event in process.stdout)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said == "vsdslnet: stopped; run the same command again to go on\n"
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    assert not (tmp_path / "out.mkv").exists()

@@ -70,7 +70,10 @@ def test_before_is_the_source_frame(page: Path, clip: Path) -> None:
 
 def test_frames_are_picked_when_no_times_are_given(clip: Path, small_model: str, tmp_path: Path) -> None:
     settings = EncodeSettings(model=small_model, strength=0)
-    frames = write_report(clip, tmp_path / "report.html", settings)
+    told: list[tuple[int, int]] = []
+    frames = write_report(clip, tmp_path / "report.html", settings, told=lambda *counted: told.append(counted))
+    assert told == [(number, len(told) - 1) for number in range(len(told))]
+    assert len(told) > 4
     assert len(frames) == 4
     assert frames == sorted(set(frames))
 

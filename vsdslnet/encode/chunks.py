@@ -1,23 +1,18 @@
-"""Makes one chunk: frames out of the converted clip, through the encoder, into a checked file."""
+"""Makes chunks: frames out of the converted clip into files."""
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import time
-import uuid
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
 import vapoursynth as vs
 
-from vsdslnet.encode import av1, hevc
-from vsdslnet.encode.encoders import Picture, open_encoder
+from vsdslnet.encode.chunk_file import ChunkFile
+from vsdslnet.encode.encoders import Picture
 from vsdslnet.encode.job import JobPlan
-from vsdslnet.encode.journal import ChunkResult, chunk_path, file_sha256, finish_durably
-from vsdslnet.encode.light import frame_light_nits, with_light
+from vsdslnet.encode.journal import ChunkResult
+from vsdslnet.encode.light import with_light
 from vsdslnet.encode.plan import Chunk
 from vsdslnet.encode.source import deliver, open_converted
 from vsdslnet.errors import JobError
@@ -53,67 +48,20 @@ class ChunkMaker:
 
     def make(self, chunk: Chunk, progress: Progress) -> ChunkResult:
         """Make a chunk and give its file the final name; JobError if that can't be done."""
-        started = time.monotonic()
-        final = chunk_path(self._folder, chunk.index, self._plan.suffix)
-        partial = final.with_name(f".{final.name}.{uuid.uuid4().hex}.partial")
-        digest = hashlib.sha256()
-        brightest = highest_average = 0.0
+        return self.feed(chunk, progress).finish()
+
+    def feed(self, chunk: Chunk, progress: Progress) -> ChunkFile:
+        """Convert a chunk's frames into a file that still has to finish; JobError if that can't be done."""
+        file = ChunkFile(self._plan, self._folder, chunk, self._picture)
+        ahead = min(_FRAMES_AHEAD, vs.core.num_threads)
+        clip = self._clip[chunk.first : chunk.end]
         try:
-            encoder = open_encoder(
-                self._plan.encoder,
-                self._plan.identity.settings,
-                picture=self._picture,
-                frames=chunk.frames,
-                path=partial,
-            )
-            try:
-                ahead = min(_FRAMES_AHEAD, vs.core.num_threads)
-                clip = self._clip[chunk.first : chunk.end]
-                for done, frame in enumerate(clip.frames(prefetch=ahead, backlog=ahead, close=True), start=1):
-                    light = frame_light_nits(frame)
-                    brightest, highest_average = max(brightest, light[0]), max(highest_average, light[1])
-                    for plane in range(3):
-                        digest.update(np.ascontiguousarray(np.asarray(frame[plane])).data)
-                    encoder.feed(frame)
-                    progress(chunk.index, done, brightest)
-            except BaseException:
-                encoder.abort()
-                raise
-            encoder.close()
-            self._check(partial, chunk)
-            result = ChunkResult(
-                index=chunk.index,
-                frames=chunk.frames,
-                size_bytes=partial.stat().st_size,
-                sha256=file_sha256(partial),
-                frames_sha256=digest.hexdigest(),
-                max_nits=brightest,
-                max_average_nits=highest_average,
-                seconds=time.monotonic() - started,
-            )
-            finish_durably(partial, final)
-        except OSError as error:
-            raise JobError(f"{self._folder}: can't write ({reason(error)})") from None
-        except vs.Error as error:
-            raise JobError(f"frames {chunk.first}-{chunk.end - 1}: {' '.join(str(error).split())}") from None
-        finally:
-            partial.unlink(missing_ok=True)
-        return result
-
-    def _check(self, path: Path, chunk: Chunk) -> None:
-        """Count what the encoder wrote: a full disk or a dying program may go unnoticed otherwise."""
-        data = path.read_bytes()
-        hevc_stream = self._plan.suffix == "hevc"
-        pictures = len(hevc.access_units(data)) if hevc_stream else len(av1.temporal_units(data))
-        if pictures != chunk.frames:
-            raise JobError(
-                f"{self._folder}: the encoder wrote {pictures} of {chunk.frames} frames; is the disk full? "
-                "What is finished is kept: run this command again"
-            )
-
-
-def reason(error: OSError) -> str:
-    """Why the system refused, in words a person knows."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "no space is left"
-    return error.strerror or str(error)
+            for done, frame in enumerate(clip.frames(prefetch=ahead, backlog=ahead, close=True), start=1):
+                file.add(frame)
+                progress(chunk.index, done, file.max_nits)
+        except BaseException as error:
+            file.abort()
+            if isinstance(error, vs.Error):
+                raise JobError(f"frames {chunk.first}-{chunk.end - 1}: {' '.join(str(error).split())}") from None
+            raise
+        return file

@@ -5,28 +5,30 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
 import av
+import av.logging
 import numpy as np
 import vapoursynth as vs
 
 from vsdslnet.color.h273 import Matrix, Primaries, Transfer
+from vsdslnet.encode.encoder_parameters import preset_and_crf, svt_parameters, x265_parameters
 from vsdslnet.encode.scheduling import ordinary_scheduling
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.errors import ArgumentError, JobError
-from vsdslnet.hdr10 import ContentLight, mastering_display
 
-__all__ = ["ChunkEncoder", "Picture", "choose_encoder", "open_encoder", "x265_parameters"]
-
-# The stream must hold this SEI from the start, so that it can be patched when the programme is measured.
-PLACEHOLDER_LIGHT = ContentLight(max_cll_nits=1000, max_fall_nits=400)
+__all__ = ["ChunkEncoder", "Picture", "check_parameters", "choose_encoder", "open_encoder"]
 
 # AVCOL_RANGE_MPEG of FFmpeg.
 _FFMPEG_LIMITED_RANGE = 1
+# What libx265.c and libsvtav1.c of FFmpeg begin these warnings with.
+_UNKNOWN_PARAMETER = ("Unknown option", "Invalid value", "Error parsing option")
 
 _X265_SWITCHES = frozenset(
     {
@@ -37,8 +39,6 @@ _X265_SWITCHES = frozenset(
         "strong-intra-smoothing", "temporal-mvp", "tskip", "tskip-fast", "weightb", "weightp", "wpp",
     }
 )  # fmt: skip
-_X265_PRESETS = {"draft": ("veryfast", 22.0), "balanced": ("medium", 18.0), "archive": ("slow", 14.0)}
-_SVT_PRESETS = {"draft": ("10", 32.0), "balanced": ("7", 26.0), "archive": ("4", 18.0)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +81,13 @@ def choose_encoder(settings: EncodeSettings) -> str:
     return f"{name} of PyAV {av.__version__}"
 
 
+def check_parameters(encoder: str, settings: EncodeSettings) -> None:
+    """ArgumentError if libx265 does not take the parameters. The others are asked when they get a chunk."""
+    if settings.parameters and encoder.startswith("libx265"):
+        any_picture = Picture(width=128, height=128, frame_rate=Fraction(24), sample_aspect=Fraction(1))
+        _opened_context(settings, any_picture, frames=settings.chunk_frames)
+
+
 def open_encoder(encoder: str, settings: EncodeSettings, *, picture: Picture, frames: int, path: Path) -> ChunkEncoder:
     """Start the chosen encoder on a chunk of this many frames, written to ``path``."""
     if encoder.startswith("x265 program"):
@@ -88,64 +95,12 @@ def open_encoder(encoder: str, settings: EncodeSettings, *, picture: Picture, fr
     return _PyavEncoder(settings, picture=picture, frames=frames, path=path)
 
 
-def x265_parameters(settings: EncodeSettings, *, frames: int) -> dict[str, str]:
-    """x265's parameters for a chunk: HDR10, one closed GOP, a result that does not depend on the machine."""
-    return {
-        "colorprim": "bt2020",
-        "transfer": "smpte2084",
-        "colormatrix": "bt2020nc",
-        "range": "limited",
-        "chromaloc": "2",
-        "master-display": mastering_display(settings.peak_nits).x265_text(),
-        "max-cll": PLACEHOLDER_LIGHT.x265_text(),
-        "hdr10": "1",
-        "hdr10-opt": "1",
-        "repeat-headers": "1",
-        "aud": "0",
-        "open-gop": "0",
-        "keyint": str(max(frames, 2)),
-        "min-keyint": str(max(frames, 2)),
-        "scenecut": "0",
-        # The number of frame threads changes the bits; by default it follows the number of cores.
-        "frame-threads": "2",
-        # x265's analysis for weighted prediction reads memory that nothing wrote (seen in libx265 of PyAV 19
-        # as streams that differ from run to run); without it the same frames give the same bits.
-        "weightp": "0",
-        "info": "0",
-        **settings.parameters,
-    }
-
-
 class _PyavEncoder:
     """libx265 or SVT-AV1 inside PyAV, in this process."""
 
     def __init__(self, settings: EncodeSettings, *, picture: Picture, frames: int, path: Path) -> None:
-        hevc = settings.codec == "hevc"
-        speed, crf = preset_and_crf(settings)
-        context = av.VideoCodecContext.create("libx265" if hevc else "libsvtav1", "w")
-        context.width, context.height = picture.width, picture.height
-        context.pix_fmt = "yuv420p10le"
-        context.framerate = picture.frame_rate
-        context.time_base = 1 / picture.frame_rate
-        context.sample_aspect_ratio = picture.sample_aspect
-        context.color_primaries, context.color_trc = Primaries.BT2020, Transfer.PQ
-        context.colorspace, context.color_range = Matrix.BT2020_NCL, _FFMPEG_LIMITED_RANGE
-        parameters = x265_parameters(settings, frames=frames) if hevc else _svt_parameters(settings)
-        quiet = {"log-level": "none"} if hevc else {}
-        joined = ":".join(f"{name}={value}" for name, value in (parameters | quiet).items())
-        context.options = {
-            "preset": speed,
-            "crf": f"{crf:g}",
-            "x265-params" if hevc else "svtav1-params": joined,
-        }
-        if not hevc:
-            context.gop_size = max(frames, 2)
-        try:
-            with ordinary_scheduling():
-                context.open()
-        except (av.FFmpegError, OSError):
-            raise ArgumentError("params", settings.parameters, "parameters this encoder knows") from None
-        self._context, self._file, self._fed = context, path.open("wb"), 0
+        self._context = _opened_context(settings, picture, frames)
+        self._file, self._fed = path.open("wb"), 0
 
     def feed(self, frame: vs.VideoFrame) -> None:
         """See :class:`ChunkEncoder`."""
@@ -174,6 +129,57 @@ class _PyavEncoder:
             raise JobError(f"the encoder failed ({error.strerror})") from None
         for packet in packets:
             self._file.write(packet)
+
+
+def _opened_context(settings: EncodeSettings, picture: Picture, frames: int) -> av.VideoCodecContext:
+    """ArgumentError if the encoder does not know one of the parameters, or refuses its value."""
+    hevc = settings.codec == "hevc"
+    speed, crf = preset_and_crf(settings)
+    context = av.VideoCodecContext.create("libx265" if hevc else "libsvtav1", "w")
+    context.width, context.height = picture.width, picture.height
+    context.pix_fmt = "yuv420p10le"
+    context.framerate = picture.frame_rate
+    context.time_base = 1 / picture.frame_rate
+    context.sample_aspect_ratio = picture.sample_aspect
+    context.color_primaries, context.color_trc = Primaries.BT2020, Transfer.PQ
+    context.colorspace, context.color_range = Matrix.BT2020_NCL, _FFMPEG_LIMITED_RANGE
+    parameters = x265_parameters(settings, frames=frames) if hevc else svt_parameters(settings)
+    quiet = {"log-level": "none"} if hevc else {}
+    joined = ":".join(f"{name}={value}" for name, value in (parameters | quiet).items())
+    context.options = {
+        "preset": speed,
+        "crf": f"{crf:g}",
+        "x265-params" if hevc else "svtav1-params": joined,
+    }
+    if not hevc:
+        context.gop_size = max(frames, 2)
+    with ordinary_scheduling(), _warnings() as told:
+        try:
+            context.open()
+        except (av.FFmpegError, OSError):
+            raise _wrong_parameters(settings, told) from None
+    # FFmpeg only warns of a parameter that the encoder does not know, and leaves it out.
+    if any(text.startswith(_UNKNOWN_PARAMETER) for _, _, text in told):
+        raise _wrong_parameters(settings, told)
+    return context
+
+
+def _wrong_parameters(settings: EncodeSettings, told: list[tuple[int, str, str]]) -> ArgumentError:
+    given = ":".join(f"{name}={value}" for name, value in settings.parameters.items())
+    reason = told[0][2].strip().rstrip(".") if told else "it refuses them"
+    return ArgumentError("params", given, f"names and values that the encoder knows ({reason})", "correct it")
+
+
+@contextmanager
+def _warnings() -> Iterator[list[tuple[int, str, str]]]:
+    """(level, who, text) of what FFmpeg's libraries warn of on this thread, in this list instead of on stderr."""
+    before = av.logging.get_level()
+    av.logging.set_level(av.logging.WARNING)
+    try:
+        with av.logging.Capture() as told:
+            yield told
+    finally:
+        av.logging.set_level(before)
 
 
 class _X265Program:
@@ -245,23 +251,6 @@ class _X265Program:
         # Its banner comes last when it stops over an option; "[info]" lines are never the reason.
         reasons = [line for line in lines if "[info]" not in line] or lines
         return JobError(f"x265 stopped with {ended}: {reasons[-1].strip()}")
-
-
-def preset_and_crf(settings: EncodeSettings) -> tuple[str, float]:
-    """The encoder's own name for the preset, and the quality asked for or the preset's."""
-    presets = _X265_PRESETS if settings.codec == "hevc" else _SVT_PRESETS
-    speed, crf = presets[settings.preset]
-    return speed, crf if settings.crf is None else settings.crf
-
-
-def _svt_parameters(settings: EncodeSettings) -> dict[str, str]:
-    return {
-        "mastering-display": mastering_display(settings.peak_nits).svtav1_text(),
-        "content-light": PLACEHOLDER_LIGHT.x265_text(),
-        "chroma-sample-position": "topleft",
-        "scd": "0",
-        **settings.parameters,
-    }
 
 
 def _x265_option(name: str, value: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -19,7 +20,7 @@ from vsdslnet.encode.chunks import Progress
 from vsdslnet.encode.job import JobPlan
 from vsdslnet.encode.journal import ChunkResult
 from vsdslnet.encode.plan import Chunk
-from vsdslnet.encode.worker import Done, Event, Failed, Working
+from vsdslnet.encode.worker import Done, Event, Failed, Fed, Ready, Working, worker_environment
 from vsdslnet.errors import JobError
 
 __all__ = ["LocalEngine"]
@@ -53,49 +54,55 @@ class LocalEngine:
                 elif event is None:
                     live.discard(worker)
                     worker.wait()
-                    if worker.chunk is None and not waiting:
+                    if not worker.chunks and not waiting:
                         continue
-                    _count_attempt(attempts, worker)
-                    if worker.chunk is not None:
-                        waiting.appendleft(worker.chunk)
+                    _count_attempts(attempts, worker)
+                    waiting.extendleft(reversed(worker.chunks))
                     live.add(_Worker(folder, events, plan.threads))
                 else:
                     if isinstance(event, Done):
-                        worker.chunk = None
+                        worker.chunks = [chunk for chunk in worker.chunks if chunk.index != event.result.index]
                         yield event.result
-                    worker.order(waiting.popleft() if waiting else None)
+                    if isinstance(event, Ready | Fed) and waiting:
+                        worker.order(waiting.popleft())
+                    elif not worker.chunks:
+                        worker.dismiss()
         finally:
             for worker in live:
                 worker.kill()
 
 
 class _Worker:
-    """A worker process and the thread that listens to it."""
+    """A worker process and the thread that listens to it.
+
+    ``chunks``: in its hands, in order; it makes the last and may still be finishing the one before.
+    """
 
     def __init__(self, folder: Path, events: queue.SimpleQueue[tuple[_Worker, Event | None]], threads: int) -> None:
-        self.chunk: Chunk | None = None
+        self.chunks: list[Chunk] = []
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._process = subprocess.Popen(
             [sys.executable, "-m", "vsdslnet.encode.worker", str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+            env=worker_environment(threads, os.environ),
         )
         threading.Thread(target=self._listen, args=(events,), daemon=True).start()
 
-    def order(self, chunk: Chunk | None) -> None:
-        """Have it make a chunk, or end if there is none."""
+    def order(self, chunk: Chunk) -> None:
+        """Have it make a chunk."""
         assert self._process.stdin is not None
-        self.chunk = chunk
-        try:
-            if chunk is None:
-                self._process.stdin.close()
-            else:
-                self._process.stdin.write(b"%d\n" % chunk.index)
-                self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it is dead, and its listener tells
+        self.chunks.append(chunk)
+        with contextlib.suppress(BrokenPipeError):  # it is dead, and its listener tells
+            self._process.stdin.write(b"%d\n" % chunk.index)
+            self._process.stdin.flush()
+
+    def dismiss(self) -> None:
+        """Have it end."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
 
     def wait(self) -> None:
         """Until it is gone, whose output has ended: no zombie stays."""
@@ -122,10 +129,10 @@ class _Worker:
         events.put((self, None))
 
 
-def _count_attempt(attempts: dict[int, int], worker: _Worker) -> None:
+def _count_attempts(attempts: dict[int, int], worker: _Worker) -> None:
     """JobError when a chunk, or the start (-1), has killed a worker too often."""
-    key = -1 if worker.chunk is None else worker.chunk.index
-    attempts[key] = attempts.get(key, 0) + 1
-    if attempts[key] >= _ATTEMPTS:
-        what = "at its start" if worker.chunk is None else f"in chunk {worker.chunk.index}"
-        raise JobError(f"a worker died {attempts[key]} times {what}, {worker.cause_of_death()}")
+    for index in [chunk.index for chunk in worker.chunks] or [-1]:
+        attempts[index] = attempts.get(index, 0) + 1
+        if attempts[index] >= _ATTEMPTS:
+            what = "at its start" if index < 0 else f"in chunk {index}"
+            raise JobError(f"a worker died {attempts[index]} times {what}, {worker.cause_of_death()}")

@@ -60,6 +60,7 @@ def mux(plan: JobPlan, folder: Path, light: ContentLight, *, suffix: str, target
             if isinstance(error, OSError) and error.errno:
                 raise
             raise JobError(f"{target.name}: can't be muxed ({error.strerror})") from None
+        dropped += _lost_tags(_fresh(source.metadata), target, container_format)
     return dropped
 
 
@@ -99,6 +100,13 @@ def _add_others(output: Any, source: Any, track: int) -> tuple[dict[int, Any], l
             continue
         copy.metadata.update(_fresh(stream.metadata))
     return copies, dropped
+
+
+def _lost_tags(tags: dict[str, str], target: Path, container_format: str) -> list[str]:
+    """Tags of the file as a whole that the container has no place for; MP4's are few."""
+    with av.open(str(target), format=container_format) as written:
+        kept = {name.lower() for name in written.metadata}
+    return [f"tag {name} ({container_format} has no place for it)" for name in tags if name.lower() not in kept]
 
 
 def _lost_aspect(plan: JobPlan, container_format: str) -> list[str]:

@@ -13,7 +13,7 @@ import vapoursynth as vs
 import vsdslnet
 from vsdslnet import weights
 from vsdslnet.color.h273 import Transfer
-from vsdslnet.encode.encoders import choose_encoder
+from vsdslnet.encode.encoders import check_parameters, choose_encoder
 from vsdslnet.encode.folder import holds_job, job_folder, remove_if_idle
 from vsdslnet.encode.job import PLAN_NAME, JobIdentity, JobPlan, read_plan
 from vsdslnet.encode.journal import write_durably
@@ -64,11 +64,13 @@ def prepare(source: Path, folder: Path, settings: EncodeSettings, *, threads: in
     JobError if the folder holds another job's plan.
     """
     info = probe(source)
+    encoder = choose_encoder(settings)
+    check_parameters(encoder, settings)
     identity = JobIdentity(
         source=identify(source),
         settings=settings,
         model_sha256=weights.read(weights.find(settings.model)).sha256,
-        tools=_tools(choose_encoder(settings)),
+        tools=_tools(encoder),
     )
     known = read_plan(folder)
     if known is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +14,13 @@ from torch import Tensor
 from vsdslnet.encode import preview_page as page
 from vsdslnet.encode.journal import write_durably
 from vsdslnet.encode.light import frame_light_nits, with_light
+from vsdslnet.encode.place import check_place
 from vsdslnet.encode.probe import probe
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source import Source, convert, deliver, open_source, scene_cuts
 from vsdslnet.encode.times import frame_at, parse_times, seconds_at
 from vsdslnet.errors import OutputError
+from vsdslnet.plugin.color_tags import guess_tags
 from vsdslnet.views import (
     Picture,
     false_colour_with_legend,
@@ -53,21 +55,34 @@ class _Shot:
 
 
 def write_report(
-    source: Path, output: Path, settings: EncodeSettings, *, at_seconds: Sequence[float] = ()
+    source: Path,
+    output: Path,
+    settings: EncodeSettings,
+    *,
+    at_seconds: Sequence[float] = (),
+    told: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[int]:
     """Write the page and return the frames it shows: those at ``at_seconds``, or some of its own choice.
 
-    MediaError or ClipError if the source can't be converted; OutputError if the page can't be written.
+    ``told`` hears of every converted frame, how many are done and how many there are. MediaError or ClipError if
+    the source can't be converted; OutputError if the page can't be written.
     """
     info = probe(source)
+    check_place(output, suffix=".html")
     opened = open_source(Path(info.path), track=info.track)
     hdr = convert(opened.clip, settings)
     measured = with_light(deliver(hdr, peak_nits=settings.peak_nits))
     cuts = _cuts(opened.clip)
     frames = [frame_at(opened, seconds) for seconds in at_seconds] or _automatic(cuts, len(hdr))
-    shots = [_shot(opened, hdr, measured, frame) for frame in frames]
     points = _light_points(cuts, len(hdr), frames)
-    light = [_light(measured, frame) for frame in points]
+    shots: dict[int, _Shot] = {}
+    light = []
+    for number, frame in enumerate(points):
+        told(number, len(points))
+        if frame in frames:
+            shots[frame] = _shot(opened, hdr, measured, frame)
+        light.append(shots[frame].light_nits if frame in shots else _light(measured, frame))
+    told(len(points), len(points))
     curve = light_over_time(
         [seconds_at(opened, frame) for frame in points],
         [one[0] for one in light],
@@ -78,7 +93,7 @@ def write_report(
         title=source.name,
         settings=f"model {settings.model}, peak {settings.peak_nits:g} nits, strength {settings.strength:g}",
         light=picture_png(curve),
-        sections=[_section(shot) for shot in shots],
+        sections=[_section(shots[frame]) for frame in frames],
     )
     try:
         write_durably(output, text.encode())
@@ -114,7 +129,10 @@ def _shot(source: Source, hdr: vs.VideoNode, measured: vs.VideoNode, number: int
     size = {"width": round(hdr.width * scale), "height": round(hdr.height * scale)}
     with source.clip.get_frame(number) as frame:
         untagged = frame.props.get("_Matrix", 2) == 2
-    guess = {"matrix_in": 1} if untagged and source.clip.format.color_family != vs.RGB else {}
+    family = source.clip.format.color_family
+    # What Convert takes it for.
+    matrix = guess_tags(family, source.clip.width, source.clip.height).matrix
+    guess = {"matrix_in": matrix} if untagged and family != vs.RGB else {}
     return _Shot(
         frame=number,
         seconds=seconds_at(source, number),

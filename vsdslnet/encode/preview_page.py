@@ -70,6 +70,9 @@ figcaption { color: #9aa0a6; }
 .compare { position: relative; overflow: hidden; touch-action: none; }
 .compare img { width: 100%; }
 .before { position: absolute; inset: 0; clip-path: inset(0 calc(100% - var(--at)) 0 0); }
+.name { position: absolute; bottom: 0.5rem; padding: 0 0.5rem; background: #16181bb0; border-radius: 3px; }
+.before .name { left: 0.5rem; }
+.after .name { right: 0.5rem; }
 .line { position: absolute; inset: 0 auto 0 var(--at); width: 2px; background: #fff; }
 input[type=range] { width: 100%; margin: 0.5rem 0; }
 </style>
@@ -101,8 +104,9 @@ for (const section of document.querySelectorAll("section")) {
 _SECTION = Template("""<section id="frame-$frame">
 <h2>Frame $frame, $time: brightest $maximum nits, average $average nits</h2>
 <div class="compare">
-<div class="after"><img src="$after" alt="after, tone-mapped for an SDR screen" draggable="false"></div>
-<div class="before"><img src="$before" alt="before" draggable="false"></div>
+<div class="after"><img src="$after" alt="after, tone-mapped for an SDR screen" draggable="false">
+<span class="name">after, tone-mapped for an SDR screen</span></div>
+<div class="before"><img src="$before" alt="before" draggable="false"><span class="name">before</span></div>
 <div class="line"></div>
 </div>
 <input type="range" min="0" max="100" value="50" aria-label="before and after">

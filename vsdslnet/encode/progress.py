@@ -10,6 +10,7 @@ from typing import Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from vsdslnet.encode.job import JobPlan
 from vsdslnet.encode.journal import ChunkResult, Journal
@@ -17,6 +18,8 @@ from vsdslnet.encode.journal import ChunkResult, Journal
 __all__ = ["JsonReporter", "PersonReporter", "QuietReporter", "Reporter"]
 
 _SCAN_TELL_SECONDS = 1.0
+# "0:00:00" and longer.
+_TIME_COLUMNS = 8
 
 
 class Reporter(Protocol):
@@ -177,7 +180,8 @@ class PersonReporter:
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[state]}"),
-            TimeRemainingColumn(elapsed_when_finished=True),
+            # In a narrow terminal the bar gives way, not the time.
+            TimeRemainingColumn(elapsed_when_finished=True, table_column=Column(min_width=_TIME_COLUMNS, no_wrap=True)),
             console=console or Console(stderr=True),
         )
         self._tally: _Tally | None = None
@@ -195,11 +199,14 @@ class PersonReporter:
         """See :class:`Reporter`."""
         self._tally = _Tally(plan, journal)
         self._progress.start()
+        begins = f"{Path(plan.source.path).name}: frames {plan.frames}, chunks {len(plan.chunks)}, {plan.encoder}"
+        self._progress.console.print(begins, highlight=False, markup=False, soft_wrap=True)
         if journal.finished:
             kept = f"going on: {self._tally.kept} of {plan.frames} frames are finished"
             self._progress.console.print(kept, highlight=False)
-        name = Path(plan.source.path).name
-        self._work = self._progress.add_task(name, total=plan.frames, completed=self._tally.kept, state="")
+        if self._scan is not None:
+            self._progress.update(self._scan, visible=False)
+        self._work = self._progress.add_task("converting", total=plan.frames, completed=self._tally.kept, state="")
 
     def working(self, index: int, frames: int, max_nits: float) -> None:
         """See :class:`Reporter`."""

@@ -21,7 +21,7 @@ from vsdslnet.encode.journal import ChunkResult, chunk_path
 from vsdslnet.encode.plan import Chunk
 from vsdslnet.encode.probe import identify
 from vsdslnet.encode.store import JobStore
-from vsdslnet.encode.worker import Done, Failed
+from vsdslnet.encode.worker import Done, Failed, worker_environment
 from vsdslnet.errors import EngineError, JobError
 
 __all__ = ["RayEngine"]
@@ -135,7 +135,7 @@ class RayEngine:
             **resources,
             max_concurrency=2,  # one makes a chunk, one tells how far it is
             max_restarts=0,
-            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(plan.threads)}},
+            runtime_env={"env_vars": worker_environment(plan.threads, {})},
         )
         return lambda: remote.remote(str(folder), store)
 

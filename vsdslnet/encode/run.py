@@ -9,7 +9,7 @@ from pathlib import Path
 
 import av
 
-from vsdslnet.encode.chunks import reason
+from vsdslnet.encode.chunk_file import reason
 from vsdslnet.encode.engine import ChunkEngine
 from vsdslnet.encode.folder import clear, job_folder, locked, remove_if_idle, sweep
 from vsdslnet.encode.job import JobPlan

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vsdslnet.encode.journal import write_durably
+from vsdslnet.encode.place import check_place
 from vsdslnet.encode.probe import probe
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source import open_source
@@ -25,6 +26,7 @@ def write_lut(source: Path, output: Path, settings: EncodeSettings, *, at_second
     source can't be converted; OutputError if the file can't be written.
     """
     info = probe(source)
+    check_place(output, suffix=".cube")
     opened = open_source(Path(info.path), track=info.track)
     frame = frame_at(opened, at_seconds)
     lattice = frame_lut(

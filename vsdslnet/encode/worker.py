@@ -12,8 +12,9 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
@@ -21,7 +22,10 @@ from vsdslnet import errors
 from vsdslnet.encode.journal import ChunkResult
 from vsdslnet.errors import DslnetError, JobError
 
-__all__ = ["Done", "Event", "Failed", "Ready", "Working", "main"]
+if TYPE_CHECKING:
+    from vsdslnet.encode.chunk_file import ChunkFile
+
+__all__ = ["Done", "Event", "Failed", "Fed", "Ready", "Working", "main", "worker_environment"]
 
 # Progress is told at most this often.
 _TELL_SECONDS = 0.2
@@ -38,6 +42,12 @@ class Working(msgspec.Struct, frozen=True, tag="working"):
     index: int
     frames: int
     max_nits: float
+
+
+class Fed(msgspec.Struct, frozen=True, tag="fed"):
+    """The encoder has all frames of a chunk and finishes it; the next chunk may come."""
+
+    index: int
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
@@ -68,7 +78,17 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
         return error
 
 
-Event = Ready | Working | Done | Failed
+Event = Ready | Working | Fed | Done | Failed
+
+
+def worker_environment(threads: int, given: Mapping[str, str]) -> dict[str, str]:
+    """Environment variables of a process that makes chunks with so many threads, over those given.
+
+    The network's threads wait for each other thousands of times a frame, by default spinning. Where the encoder
+    has taken one's core, the others would spin on the cores that the encoder could use; so they sleep, unless the
+    caller has decided otherwise. On two cores an encode took 3 to 9 % less time a frame for it (three pairs of runs).
+    """
+    return {"OMP_WAIT_POLICY": "passive"} | dict(given) | {"OMP_NUM_THREADS": str(threads)}
 
 
 def main(folder: Path) -> None:
@@ -96,8 +116,21 @@ def _serve(folder: Path, orders: queue.SimpleQueue[int], teller: _Teller) -> Non
         raise JobError(f"{folder}: there is no plan here")
     maker = ChunkMaker(plan, folder)
     teller.tell(Ready())
+    finishing: threading.Thread | None = None
     while True:
-        teller.tell(Done(maker.make(plan.chunks[orders.get()], teller.working)))
+        file = maker.feed(plan.chunks[orders.get()], teller.working)
+        if finishing is not None:  # a chunk in the making and one being finished, never more
+            finishing.join()
+        teller.tell(Fed(file.index))
+        finishing = threading.Thread(target=_finish, args=(file, teller), daemon=True)
+        finishing.start()
+
+
+def _finish(file: ChunkFile, teller: _Teller) -> None:
+    try:
+        teller.tell(Done(file.finish()))
+    except Exception as error:
+        teller.tell(Failed.of(error))
 
 
 class _Teller:
@@ -105,10 +138,12 @@ class _Teller:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream, self._told = stream, 0.0
+        self._one_line = threading.Lock()
 
     def tell(self, event: Event) -> None:
-        self._stream.write(msgspec.json.encode(event) + b"\n")
-        self._stream.flush()
+        with self._one_line:
+            self._stream.write(msgspec.json.encode(event) + b"\n")
+            self._stream.flush()
 
     def working(self, index: int, frames: int, max_nits: float) -> None:
         now = time.monotonic()
