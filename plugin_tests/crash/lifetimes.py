@@ -128,11 +128,14 @@ def frames_held(cores: Cores) -> int:
         vs.core.clear_cache()
         cores.log.clear()
         vs.core.std.BlankClip(length=1).get_frame(0).close()
-        listed = next(int(found[1]) for text in cores.log if (found := re.search(r"num frames: (\d+)", text)))
-        if listed == 1:
-            break
+        listed = [int(found[1]) for text in cores.log if (found := re.search(r"num frames: (\d+)", text))]
+        # The core logs from threads of its own: on a busy machine the list may come late.
+        if listed[-1:] == [1]:
+            return 0
         time.sleep(0.1)
-    return listed - 1
+    if not listed:
+        raise RuntimeError("the core has not listed its frames")
+    return listed[-1] - 1
 
 
 SCENES: dict[str, Scene] = {
