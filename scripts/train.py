@@ -49,7 +49,9 @@ def main() -> None:
             tone_pools=[Pool(path) for path in arguments.tone_pool],
             validation=Pool(arguments.validation) if arguments.validation else None,
         )
-        plot_log(arguments.run / "log.jsonl", arguments.run / "log.png")
+        log = arguments.run / "log.jsonl"
+        if log.is_file():  # a run of the tone stage alone has no steps
+            plot_log(log, arguments.run / "log.png")
     except DslnetError as error:
         raise SystemExit(f"train: {error}") from None
 
