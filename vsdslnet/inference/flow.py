@@ -84,7 +84,12 @@ class Flow:
 
     def run(self, everywhere: Callable[[Callable[[], None]], None]) -> None:
         """Compute every strip of every layer; ``everywhere`` calls what it is given on each thread there is."""
-        everywhere(_Run(self._layers, self.spans, self.rows).work)
+        work = _Run(self._layers, self.spans, self.rows).work
+        if len(self.spans) == 1:
+            # One strip's layers wait for each other.
+            work()
+        else:
+            everywhere(work)
 
 
 class _Run:
