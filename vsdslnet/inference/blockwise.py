@@ -12,10 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["block_weight", "depthwise_in_blocks"]
+__all__ = ["SIDE", "block_weight", "from_blocks", "in_blocks"]
 
-_SIDE = 4
-_PIXELS = _SIDE * _SIDE
+SIDE = 4
+"""Pixels along a block."""
+_PIXELS = SIDE * SIDE
 
 
 def block_weight(weight: Tensor) -> Tensor:
@@ -24,10 +25,10 @@ def block_weight(weight: Tensor) -> Tensor:
     k // 2 has to be a multiple of 4, so that blocks of the output lie over blocks of the input.
     """
     channels, _, kernel, _ = weight.shape
-    blocks = 2 * (kernel // 2 // _SIDE) + 1
+    blocks = 2 * (kernel // 2 // SIDE) + 1
     # Output pixel o of a block sees input pixel i of the block b further on through tap 4 b + i - o.
-    out, block, pixel = (torch.arange(count) for count in (_SIDE, blocks, _SIDE))
-    tap = _SIDE * block[None, None, :] + pixel[None, :, None] - out[:, None, None]
+    out, block, pixel = (torch.arange(count) for count in (SIDE, blocks, SIDE))
+    tap = SIDE * block[None, None, :] + pixel[None, :, None] - out[:, None, None]
     inside = (tap >= 0) & (tap < kernel)
     tap = tap.clamp(0, kernel - 1)
     rows, columns = tap[:, None, :, None, :, None], tap[None, :, None, :, None, :]
@@ -36,19 +37,25 @@ def block_weight(weight: Tensor) -> Tensor:
     return full.reshape(channels * _PIXELS, _PIXELS, blocks, blocks).to(weight.device)
 
 
-def depthwise_in_blocks(x: Tensor, weight: Tensor, bias: Tensor | None, radius: int) -> Tensor:
-    """Rows (1, C, n + 2 radius, W) in channels-last -> (1, C, n, W); the columns are zero padded.
+def in_blocks(x: Tensor, dtype: torch.dtype, *, relu: bool = False) -> Tensor:
+    """Rows (1, C, n, W) in channels-last -> blocks (1, C * 16, ceil(n / 4), ceil(W / 4)), of ``dtype``.
 
-    ``weight`` is :func:`block_weight`'s; ``bias`` (C * 16) holds each channel's value 16 times.
+    Zeros fill blocks up; a ReLU may come before.
     """
     _, channels, height, width = x.shape
-    down, across = -height % _SIDE, -width % _SIDE
+    down, across = -height % SIDE, -width % SIDE
     if down or across:
         x = F.pad(x, (0, across, 0, down)).contiguous(memory_format=torch.channels_last)
-    tall, wide = (height + down) // _SIDE, (width + across) // _SIDE
-    pixels = x.permute(0, 2, 3, 1).reshape(tall, _SIDE, wide, _SIDE, channels)
+    tall, wide = (height + down) // SIDE, (width + across) // SIDE
+    pixels = x.permute(0, 2, 3, 1).reshape(tall, SIDE, wide, SIDE, channels).permute(0, 2, 1, 3, 4)
     # In two steps, blocks together and then pixels innermost: one step would be four times as slow.
-    gathered = pixels.permute(0, 2, 1, 3, 4).reshape(-1, _PIXELS, channels).transpose(1, 2).contiguous()
-    blocks = gathered.view(1, tall, wide, channels * _PIXELS).permute(0, 3, 1, 2)
-    y = F.conv2d(blocks, weight, bias, padding=(0, radius // _SIDE), groups=channels)
-    return F.pixel_shuffle(y, _SIDE)[..., : height - 2 * radius, :width]
+    together = torch.empty(pixels.shape, dtype=dtype, device=x.device).copy_(pixels)
+    if relu:
+        together.relu_()
+    gathered = together.view(-1, _PIXELS, channels).transpose(1, 2).contiguous()
+    return gathered.view(1, tall, wide, channels * _PIXELS).permute(0, 3, 1, 2)
+
+
+def from_blocks(blocks: Tensor, rows: int, columns: int) -> Tensor:
+    """Blocks (1, C * 16, h, w) -> the first ``rows`` and ``columns`` of their pixels, (1, C, rows, columns)."""
+    return F.pixel_shuffle(blocks, SIDE)[..., :rows, :columns]

@@ -39,13 +39,19 @@ class _Task[T]:
         rest()
         self._done.set()
 
-    def result(self) -> T:
-        """Wait for the outcome; what the call raised is raised here."""
+    def error(self) -> BaseException | None:
+        """Wait for the outcome; what the call raised."""
         while not self._done.wait(_LOOK_UP_SECONDS):
             pass
+        return self._outcome if isinstance(self._outcome, BaseException) else None
+
+    def result(self) -> T:
+        """Wait for the outcome; what the call raised is raised here."""
+        error = self.error()
+        if error is not None:
+            raise error
         outcome = self._outcome
-        if isinstance(outcome, BaseException):
-            raise outcome
+        assert isinstance(outcome, tuple)
         return outcome[0]
 
 
@@ -67,6 +73,10 @@ class LastingThreads:
 
     def run[T](self, call: Callable[[], T]) -> T:
         """The call's result, or what it raised; calls at the same time have a thread each."""
+        return self.start(call).result()
+
+    def start[T](self, call: Callable[[], T]) -> _Task[T]:
+        """Let a call run, without waiting for it."""
         task = _Task(call)
         with self._change:
             if self._closed:
@@ -77,7 +87,7 @@ class LastingThreads:
             orders = queue.SimpleQueue()
             threading.Thread(target=self._serve, args=(orders,), name="vsdslnet engine", daemon=True).start()
         orders.put(task)
-        return task.result()
+        return task
 
     def _serve(self, orders: queue.SimpleQueue[_Task[object]]) -> None:
         def rest() -> None:

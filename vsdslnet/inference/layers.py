@@ -1,20 +1,21 @@
-"""DSLNet's layers as row streams, with weights prepared once for one device and precision."""
+"""DSLNet's layers on strips, with weights prepared once for one device and precision."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vsdslnet.inference.blockwise import block_weight, depthwise_in_blocks
+from vsdslnet.inference.blockwise import SIDE, block_weight, from_blocks, in_blocks
+from vsdslnet.inference.flow import Flow, Layer, Span
 from vsdslnet.inference.precision import bf16_is_native
-from vsdslnet.inference.rows import RowOp, Rows, each, padded, remember, strips
 from vsdslnet.network.blocks import LKRB
 
-__all__ = ["RowConv", "RowLKRB", "RowStem", "RowUp", "Target", "activated", "depthwise", "rounded"]
+__all__ = ["Convolution", "RowConv", "RowDepthwise", "RowLKRB", "RowStem", "RowUp", "Target", "rounded"]
+
+Convolution = Callable[[Tensor], Tensor]
 
 
 class Target:
@@ -23,6 +24,7 @@ class Target:
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
         self.device = device
         self.dtype = dtype
+        self.lanes_pay = device.type == "cpu"
         self.blocks_pay = dtype == torch.bfloat16 and device.type == "cpu" and bf16_is_native(device)
 
     def put(self, tensor: Tensor) -> Tensor:
@@ -30,7 +32,7 @@ class Target:
         layout = torch.channels_last if tensor.dim() == 4 else torch.contiguous_format
         return tensor.detach().to(self.device, self.dtype, memory_format=layout)
 
-    def convolution(self, weight: Tensor, bias: Tensor | None, *, groups: int, relu: bool) -> RowOp:
+    def convolution(self, weight: Tensor, bias: Tensor | None, *, groups: int, relu: bool) -> Convolution:
         """A convolution over rows with their context (1, C, n + 2 radius, W) -> (1, C', n, W).
 
         The columns are zero padded; the result is the caller's own.
@@ -66,51 +68,75 @@ def rounded(weight: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 class RowConv:
-    """A convolution that keeps the size, on strips: ``relu`` may follow at once."""
+    """A convolution that keeps the size, on strips: a ReLU (``leak`` 0) or LeakyReLU may follow at once."""
 
     def __init__(
-        self, weight: Tensor, bias: Tensor | None, target: Target, *, groups: int = 1, relu: bool = False
+        self, weight: Tensor, bias: Tensor | None, target: Target, *, groups: int = 1, leak: float | None = None
     ) -> None:
         self.radius = weight.shape[-1] // 2
         self.dtype = target.dtype
-        self.valid = target.convolution(weight, bias, groups=groups, relu=relu)
+        self.leak = leak or None
+        self.convolution = target.convolution(weight, bias, groups=groups, relu=leak == 0)
 
     @classmethod
-    def of(cls, conv: nn.Module, target: Target, *, relu: bool = False) -> RowConv:
+    def of(cls, conv: nn.Module, target: Target, *, leak: float | None = None) -> RowConv:
         """The same convolution as a module's."""
         assert isinstance(conv, nn.Conv2d)
-        return cls(conv.weight, conv.bias, target, groups=conv.groups, relu=relu)
+        return cls(conv.weight, conv.bias, target, groups=conv.groups, leak=leak)
 
-    def __call__(self, rows: Iterable[Tensor]) -> Rows:
-        """Strips of any dtype -> strips of the same rows in the target's."""
-        rows = each(rows, lambda x: x.to(self.dtype))
-        if self.radius == 0:
-            return each(rows, self.valid)
-        return each(padded(rows, self.radius), self.valid)
+    def __call__(self, flow: Flow, x: Layer, *, add: Layer | None = None) -> Layer:
+        """Of strips of any dtype; ``add`` is an fp32 layer to add the result to."""
+
+        def convolved(_: Span, near: Tensor, *skip: Tensor) -> Tensor:
+            y = self.convolution(near.to(self.dtype))
+            if self.leak is not None:
+                y = F.leaky_relu_(y, self.leak)
+            return y.float().add_(skip[0]) if skip else y
+
+        return flow.add(convolved, x.near(self.radius), *([] if add is None else [add]), step=x.step)
 
 
-class RowBlockDepthwise(RowConv):
-    """A large depthwise convolution on strips, computed in blocks of pixels."""
+class RowDepthwise:
+    """A large depthwise convolution on strips, with a ReLU before or after it: in the faster of two ways."""
 
-    def __init__(self, conv: nn.Conv2d, target: Target, *, relu: bool = False) -> None:
+    def __init__(self, conv: nn.Module, target: Target, *, relu_in: bool = False, relu_out: bool = False) -> None:
+        assert isinstance(conv, nn.Conv2d)
         self.radius = conv.kernel_size[0] // 2
         self.dtype = target.dtype
-        weight = target.put(block_weight(rounded(conv.weight.detach(), target.dtype)))
-        bias = None if conv.bias is None else target.put(conv.bias.repeat_interleave(16))
+        self.relu_in, self.relu_out = relu_in, relu_out
+        self.in_blocks = target.blocks_pay and self.radius % SIDE == 0 and self.radius >= SIDE
+        if self.in_blocks:
+            self.weight = target.put(block_weight(rounded(conv.weight.detach(), target.dtype)))
+            self.bias = None if conv.bias is None else target.put(conv.bias.repeat_interleave(SIDE * SIDE))
+        else:
+            self.convolution = target.convolution(conv.weight, conv.bias, groups=conv.groups, relu=relu_out)
 
-        def run(x: Tensor) -> Tensor:
-            y = depthwise_in_blocks(x, weight, bias, self.radius)
-            return y.relu_() if relu else y
+    def __call__(self, flow: Flow, x: Layer) -> Layer:
+        """Strips of any dtype -> strips of the same rows in the target's."""
+        return self._of_blocks(flow, x) if self.in_blocks else self._of_rows(flow, x)
 
-        self.valid = run
+    def _of_rows(self, flow: Flow, x: Layer) -> Layer:
+        def convolved(_: Span, near: Tensor) -> Tensor:
+            near = near.to(self.dtype)
+            if self.relu_in:
+                # With context the strip is the op's own.
+                near = near.relu_() if self.radius else near.relu()
+            return self.convolution(near)
 
+        return flow.add(convolved, x.near(self.radius), step=x.step)
 
-def depthwise(conv: nn.Module, target: Target, *, relu: bool = False) -> RowConv:
-    """The faster of the two ways to compute a depthwise convolution on this target."""
-    assert isinstance(conv, nn.Conv2d)
-    if target.blocks_pay and conv.kernel_size[0] // 2 % 4 == 0 and conv.kernel_size[0] >= 9:
-        return RowBlockDepthwise(conv, target, relu=relu)
-    return RowConv.of(conv, target, relu=relu)
+    def _of_blocks(self, flow: Flow, x: Layer) -> Layer:
+        # Each strip is gathered once, and not again as the context of others.
+        def gathered(_: Span, strip: Tensor) -> Tensor:
+            return in_blocks(strip, self.dtype, relu=self.relu_in)
+
+        def convolved(span: Span, strip: Tensor, near: Tensor) -> Tensor:
+            reach = self.radius // SIDE
+            y = F.conv2d(near, self.weight, self.bias, padding=(0, reach), groups=strip.shape[1])
+            return from_blocks(y.relu_() if self.relu_out else y, strip.shape[-2], strip.shape[-1])
+
+        blocks = flow.add(gathered, x, step=x.step * SIDE)
+        return flow.add(convolved, x, blocks.near(self.radius // SIDE), step=x.step)
 
 
 class RowLKRB:
@@ -122,20 +148,15 @@ class RowLKRB:
     def __init__(self, block: nn.Module, target: Target) -> None:
         assert isinstance(block, LKRB)
         self.text = block.order == "text"
-        self.depthwise = depthwise(block.depthwise, target, relu=True)
-        self.conv = RowConv.of(block.conv, target, relu=self.text)
+        self.depthwise = RowDepthwise(block.depthwise, target, relu_in=not self.text, relu_out=True)
+        self.conv = RowConv.of(block.conv, target, leak=0 if self.text else None)
 
-    def __call__(self, rows: Iterable[Tensor]) -> Rows:
-        """Strips, the caller's own -> fp32 strips of the same rows."""
-        skip: deque[Tensor] = deque()
-        kept = remember(each(rows, Tensor.float), skip)
+    def __call__(self, flow: Flow, x: Layer) -> Layer:
+        """Strips of any dtype -> fp32 strips of the same rows."""
         if self.text:
-            # Not in place: the convolution looks at these very strips.
-            residual = self.depthwise(self.conv(kept))
-            yield from each(residual, lambda strip: skip.popleft() + strip)
-        else:
-            residual = self.conv(self.depthwise(each(kept, lambda x: torch.relu(x.to(self.conv.dtype)))))
-            yield from each(residual, lambda strip: skip.popleft().add_(strip))
+            y = self.depthwise(flow, self.conv(flow, x))
+            return flow.add(lambda _, strip, skip: strip.float() + skip, y, x)
+        return self.conv(flow, self.depthwise(flow, x), add=x)
 
 
 class RowStem:
@@ -146,32 +167,32 @@ class RowStem:
         self.bias = None if conv.bias is None else target.put(conv.bias)
         self.target = target
 
-    def __call__(self, window: Tensor, rows: int) -> Rows:
-        """Frames (2T+1, 3, H, W) -> half-resolution strips of ``rows`` / 2 (``rows`` is even)."""
-        height = window.shape[-2]
-        for top, bottom in strips(height + height % 2, rows):
-            cut = window[..., max(0, top - 1) : bottom, :].flatten(0, 1)[None]
-            cut = cut.to(self.target.dtype, memory_format=torch.channels_last)
-            missing = (0, 0, int(top == 0), bottom - min(bottom, height))
-            yield F.conv2d(F.pad(cut, missing), self.weight, self.bias, stride=2, padding=(0, 1)).relu_()
+    def __call__(self, flow: Flow, window: Tensor) -> Layer:
+        """Frames (2T+1, 3, H, W) -> half-resolution strips."""
+        return flow.add(lambda span: self.strip(window, span), step=2)
+
+    def strip(self, window: Tensor, span: Span) -> Tensor:
+        """The half-resolution rows of a span that begins at an even row."""
+        rows = span.bottom - span.top
+        cut = window[..., max(0, span.top - 1) : span.bottom, :].flatten(0, 1)[None]
+        cut = cut.to(self.target.dtype, memory_format=torch.channels_last)
+        missing = (0, 0, int(span.top == 0), rows % 2)
+        return F.conv2d(F.pad(cut, missing), self.weight, self.bias, stride=2, padding=(0, 1)).relu_()
 
 
 class RowUp:
-    """The 4x4 stride-2 transposed convolution with its ReLU: strips of n rows -> strips of 2n."""
+    """The 4x4 stride-2 transposed convolution with its ReLU: half-resolution strips -> full-resolution strips."""
 
     def __init__(self, conv: nn.ConvTranspose2d, target: Target) -> None:
         self.weight = target.put(conv.weight)
         self.bias = None if conv.bias is None else target.put(conv.bias)
 
-    def __call__(self, rows: Iterable[Tensor]) -> Rows:
-        """Half-resolution strips -> full-resolution strips."""
-        # With a row of context on both sides, output rows 1..2n+2 of 2n+4 are whole; padding cuts to them.
-        return each(
-            padded(rows, 1),
-            lambda x: F.conv_transpose2d(x, self.weight, self.bias, stride=2, padding=(3, 1)).relu_(),
-        )
+    def __call__(self, flow: Flow, x: Layer, *, columns: int) -> Layer:
+        """An odd side's last half-resolution pixel makes two; those beyond the frame are cut off."""
 
+        def enlarged(span: Span, near: Tensor) -> Tensor:
+            # With a row of context on both sides, output rows 1..2n+2 of 2n+4 are whole; padding cuts to them.
+            y = F.conv_transpose2d(near, self.weight, self.bias, stride=2, padding=(3, 1)).relu_()
+            return y[..., : span.bottom - span.top, :columns]
 
-def activated(rows: Iterable[Tensor], slope: float) -> Rows:
-    """LeakyReLU in place; the strips have to be the caller's own."""
-    return each(rows, lambda x: F.leaky_relu_(x, slope))
+        return flow.add(enlarged, x.near(1))

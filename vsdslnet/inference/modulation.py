@@ -11,6 +11,9 @@ from vsdslnet.network.stfm import ModulationBranch, ModulationVectors
 
 __all__ = ["Modulator"]
 
+_CACHED_PX = 2048
+"""Pixels whose features, scales and shifts fit a core's cache together."""
+
 
 class Modulator:
     """One window's modulation: fold once, then call for every strip from the top downwards."""
@@ -29,17 +32,28 @@ class Modulator:
 
     def __call__(self, aligned: Tensor, top: int, left: int) -> Tensor:
         """F_Aligned (1, C, rows, W') whose first pixel is (``top``, ``left``) in the frame -> F_Mod."""
-        _, channels, rows, columns = aligned.shape
+        pixels = aligned.permute(0, 2, 3, 1)[0]
+        rows, columns, _ = pixels.shape
+        out = torch.empty_like(pixels)
+        few = max(1, _CACHED_PX // columns)
+        for first in range(0, rows, few):
+            part = slice(first, first + few)
+            out[part] = self._modulated(pixels[part], top + first, left)
+        return out.permute(2, 0, 1)[None]
+
+    def _modulated(self, pixels: Tensor, top: int, left: int) -> Tensor:
+        """A few rows (rows, W', C) that stay in the cache from the first layer to the last."""
+        rows, columns, channels = pixels.shape
         scale = self._upsampled(self._scale, top, rows, left, columns)
         shift = self._upsampled(self._shift, top, rows, left, columns)
         weight, bias = self._layers[0]
-        y = torch.addmm(bias, aligned.permute(0, 2, 3, 1).reshape(-1, channels), weight)
+        y = torch.addmm(bias, pixels.reshape(-1, channels), weight)
         for weight, bias in self._layers[1:]:
-            y = torch.addcmul(shift, torch.addmm(bias, y.relu_(), weight), scale)
-        return y.view(1, rows, columns, channels).permute(0, 3, 1, 2)
+            y = torch.addmm(bias, y.relu_(), weight).mul_(scale).add_(shift)
+        return y.view(rows, columns, channels)
 
     def _upsampled(self, half: Tensor, top: int, rows: int, left: int, columns: int) -> Tensor:
-        """Half of V_SM over a strip, bilinear as ``interpolate``: (rows * W', C)."""
+        """Half of V_SM over a few rows, bilinear as ``interpolate``: (rows * W', C)."""
         strip = torch.tensordot(self._down[top : top + rows], half, dims=1)
         full = torch.matmul(self._across[left : left + columns], strip)
         return full.to(self._target.dtype).flatten(0, 1)

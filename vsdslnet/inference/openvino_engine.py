@@ -18,8 +18,7 @@ import torch
 from torch import Tensor
 
 from vsdslnet.errors import EngineError
-from vsdslnet.inference.layers import Target
-from vsdslnet.inference.rows import RowOp
+from vsdslnet.inference.layers import Convolution, Target
 from vsdslnet.inference.torch_engine import TorchEngine
 from vsdslnet.network.dslnet import DSLNet
 
@@ -38,12 +37,14 @@ class OpenVinoTarget(Target):
 
     def __init__(self, precision: torch.dtype) -> None:
         super().__init__(torch.device("cpu"), torch.float32)
+        # Its threads are its own, and a compiled model's requests take turns.
+        self.lanes_pay = False
         import openvino  # type: ignore[import-untyped]
 
         self._core = openvino.Core()
         self._hint = _HINTS[precision]
 
-    def convolution(self, weight: Tensor, bias: Tensor | None, *, groups: int, relu: bool) -> RowOp:
+    def convolution(self, weight: Tensor, bias: Tensor | None, *, groups: int, relu: bool) -> Convolution:
         """See :meth:`~vsdslnet.inference.layers.Target.convolution`."""
         outputs, channels, context = weight.shape[0], weight.shape[1] * groups, weight.shape[-1] - 1
         # In bf16 depthwise kernels are no faster, and compiling some of them never ends (2026.4, 17x17).

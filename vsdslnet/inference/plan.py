@@ -9,7 +9,12 @@ __all__ = ["FramePlan", "cpu_rows", "estimate_bytes", "plan_frame"]
 _CPU_STRIP_PX = 1920 * 16
 """Pixels a strip should have on a CPU: more leave the caches (in fp32 32 rows of 1920 took 6 % longer than 16)."""
 _CPU_ROWS = 16, 128
+_CPU_STRIPS = 16
+"""Strips a frame should have, so that every thread finds one to work on, ..."""
+_CPU_LEAST_STRIP_PX = 4096
+"""... unless each of them would take no longer than handing it out."""
 _LEAST_ROWS = 8
+"""Strips are a multiple of it: at half the resolution they are whole blocks of 4x4 pixels."""
 _LEAST_COLUMNS = 64
 _LIVE_STRIPS = 76
 """Strips of one layer's activations alive at once in the whole stream, measured, with their context."""
@@ -17,7 +22,7 @@ _LIVE_STRIPS = 76
 
 @dataclass(frozen=True)
 class FramePlan:
-    """Work on a frame in bands of ``columns``, each from top to bottom in strips of ``rows`` (both even)."""
+    """Work on a frame in bands of ``columns``, each from top to bottom in strips of ``rows`` (a multiple of 8)."""
 
     width: int
     columns: int
@@ -31,15 +36,17 @@ class FramePlan:
     def smaller(self) -> FramePlan | None:
         """About half the memory, or None where there is nothing left to halve."""
         if self.rows > _LEAST_ROWS:
-            return replace(self, rows=max(_LEAST_ROWS, _even(self.rows // 2)))
+            return replace(self, rows=_whole_strips(self.rows // 2))
         columns = _even(min(self.columns, self.width) // 2)
         return replace(self, columns=columns) if columns >= _LEAST_COLUMNS else None
 
 
-def cpu_rows(width: int) -> int:
-    """The strip height that runs fastest on a CPU for frames this wide."""
+def cpu_rows(width: int, height: int) -> int:
+    """The strip height that runs fastest on a CPU for frames of this size."""
     least, most = _CPU_ROWS
-    return min(most, max(least, _CPU_STRIP_PX // width // 4 * 4))
+    many = max(height // _CPU_STRIPS, _CPU_LEAST_STRIP_PX // width)
+    rows = min(most, max(least, _CPU_STRIP_PX // width), many)
+    return max(_LEAST_ROWS, rows // _LEAST_ROWS * _LEAST_ROWS)
 
 
 def plan_frame(
@@ -53,12 +60,13 @@ def plan_frame(
 ) -> FramePlan:
     """Plan a frame in strips of at most ``rows`` so that its activations fit ``budget_bytes``.
 
-    ``bytes_per_pixel`` is one layer's activation (features times bytes a value). ``tile`` (width, height)
-    is taken as it is, made even; without one the strips shrink first, for bands cost a halo each.
+    ``bytes_per_pixel`` is one layer's activation (features times bytes a value). ``tile`` (width, height) is
+    taken as it is, its width made even and its height a multiple of 8; without one the strips shrink first,
+    for bands cost a halo each.
     """
     if tile is not None:
-        return FramePlan(width, _even(tile[0]), _even(tile[1]))
-    plan = FramePlan(width, _even(width), min(rows, _even(height)))
+        return FramePlan(width, _even(tile[0]), _whole_strips(tile[1]))
+    plan = FramePlan(width, _even(width), min(_whole_strips(rows), _whole_strips(height)))
     while estimate_bytes(plan, bytes_per_pixel) > budget_bytes:
         smaller = plan.smaller()
         if smaller is None:
@@ -74,3 +82,7 @@ def estimate_bytes(plan: FramePlan, bytes_per_pixel: int) -> int:
 
 def _even(side: int) -> int:
     return max(2, side + side % 2)
+
+
+def _whole_strips(rows: int) -> int:
+    return max(_LEAST_ROWS, -(-rows // _LEAST_ROWS) * _LEAST_ROWS)

@@ -52,11 +52,11 @@ class FrameSampler:
         taps, device = _TAPS * _TAPS, offsets.device
         ys = torch.arange(top, top + rows, dtype=torch.float32, device=device).view(1, rows, 1)
         xs = torch.arange(left, left + columns, dtype=torch.float32, device=device).view(1, 1, columns)
-        still_x = (2 * (xs + self._tap_x) + 1) / width - 1
-        still_y = (2 * (ys + self._tap_y) + 1) / height - 1
-        moved = offsets.permute(0, 2, 3, 1).reshape(rows, columns, self.frames, taps, 2)
-        moved = moved.float().clamp(-MAX_OFFSET_PX, MAX_OFFSET_PX).permute(2, 3, 0, 1, 4)
-        grid = torch.empty(self.frames, taps, rows, columns, 2, device=device)
-        torch.add(still_x, moved[..., 1], alpha=2 / width, out=grid[..., 0])
-        torch.add(still_y, moved[..., 0], alpha=2 / height, out=grid[..., 1])
-        return grid.view(self.frames, taps * rows, columns, 2)
+        # One pass turns pixels of 90 numbers into 90 planes; all that follows runs along rows, and so does
+        # grid_sample, which takes its coordinates from planes as well as in pairs.
+        planes = offsets.permute(0, 2, 3, 1).reshape(rows * columns, -1).t().contiguous().float()
+        planes = planes.clamp_(-MAX_OFFSET_PX, MAX_OFFSET_PX).view(self.frames, taps, 2, rows, columns)
+        grid = torch.empty(self.frames, 2, taps, rows, columns, device=device)
+        torch.add((2 * (xs + self._tap_x) + 1) / width - 1, planes[:, :, 1], alpha=2 / width, out=grid[:, 0])
+        torch.add((2 * (ys + self._tap_y) + 1) / height - 1, planes[:, :, 0], alpha=2 / height, out=grid[:, 1])
+        return grid.view(self.frames, 2, taps * rows, columns).permute(0, 2, 3, 1)

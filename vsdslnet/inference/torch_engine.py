@@ -62,7 +62,7 @@ class TorchEngine:
         return plan_frame(
             width=width,
             height=height,
-            rows=cpu_rows(width) if self._target.device.type == "cpu" else height + height % 2,
+            rows=cpu_rows(width, height) if self._target.device.type == "cpu" else height,
             budget_bytes=self._budget_bytes(),
             bytes_per_pixel=bytes_per_pixel,
             tile=self._tile,

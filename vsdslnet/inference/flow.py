@@ -1,0 +1,186 @@
+"""A frame as a graph of strips: every layer's every strip is a task, computed once all it reads is there.
+
+Every strip of every layer covers the same rows of the frame, so shapes repeat. A layer that looks ``radius`` rows
+up and down reads neighbouring strips as well; beyond the frame it sees the zeros that its padding would put there.
+Nothing is computed twice, no seam can appear, and memory follows the frame's width and the strip's height only.
+
+A task is a pure function of what it reads, so the order of tasks leaves no trace in the picture. Any number of
+threads works on one graph, each on a task of its own: operations that two threads share make each of them wait for
+the other at every step, and all of them stand still when some other program has one of the cores.
+
+A strip is (1, C, rows, W) in channels-last memory, so a cut along the rows is a view without gaps.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Flow", "Layer", "Near", "Op", "Span"]
+
+
+class Span(NamedTuple):
+    """Rows ``top`` to ``bottom`` of a frame."""
+
+    top: int
+    bottom: int
+
+
+Op = Callable[..., Tensor]
+"""From a strip's :class:`Span` and what the layer reads to the strip.
+
+Strips read as they are belong to others as well: nobody may write into them. Those with context are the op's own.
+"""
+
+
+class Near(NamedTuple):
+    """A layer's strip with ``radius`` rows (of that layer) above and below it."""
+
+    layer: Layer
+    radius: int
+
+
+class Layer:
+    """A layer whose rows stand for ``step`` rows of the frame each; made by :meth:`Flow.add`."""
+
+    def __init__(self, depth: int, step: int, op: Op, reads: tuple[Near, ...]) -> None:
+        self.depth, self.step, self.op, self.reads = depth, step, op, reads
+        self.readers: list[tuple[Layer, int]] = []
+        """Layers that read this one, each with the number of strips it looks up and down."""
+
+    def near(self, radius: int) -> Near:
+        """This layer with its context, as something to read."""
+        return Near(self, radius)
+
+
+class _Task(NamedTuple):
+    """Ordered by urgency: the deepest layer first, so that strips are used up before new ones are begun."""
+
+    shallowness: int
+    strip: int
+
+
+class Flow:
+    """A graph for frames of ``height`` in strips of ``rows``; add layers from the first to the last, then run it."""
+
+    def __init__(self, height: int, rows: int) -> None:
+        self.height, self.rows = height, rows
+        self.spans = [Span(top, min(top + rows, height)) for top in range(0, height, rows)]
+        self._layers: list[Layer] = []
+
+    def add(self, op: Op, *reads: Layer | Near, step: int = 1) -> Layer:
+        """Another layer; ``rows`` has to be a multiple of every layer's ``step``."""
+        near = tuple(Near(read, 0) if isinstance(read, Layer) else read for read in reads)
+        layer = Layer(len(self._layers), step, op, near)
+        for source, radius in near:
+            source.readers.append((layer, -(-radius * source.step // self.rows)))
+        self._layers.append(layer)
+        return layer
+
+    def run(self, everywhere: Callable[[Callable[[], None]], None]) -> None:
+        """Compute every strip of every layer; ``everywhere`` calls what it is given on each thread there is."""
+        work = _Run(self._layers, self.spans, self.rows).work
+        if len(self.spans) == 1:
+            # One strip's layers wait for each other.
+            work()
+        else:
+            everywhere(work)
+
+
+class _Run:
+    """One pass over a graph: what is ready, what is waited for, and the strips that are still to be read."""
+
+    def __init__(self, layers: list[Layer], spans: list[Span], rows: int) -> None:
+        self._layers, self._spans, self._rows = layers, spans, rows
+        self._last = len(spans) - 1
+        self._strips: dict[tuple[Layer, int], Tensor] = {}
+        self._change = threading.Condition()
+        self._missing = {
+            (layer, strip): sum(len(self._read(near, strip)) for near in layer.reads)
+            for layer in layers
+            for strip in range(len(spans))
+        }
+        self._unread = dict.fromkeys(self._missing, 0)
+        for layer in layers:
+            for strip in range(len(spans)):
+                for near in layer.reads:
+                    for read in self._read(near, strip):
+                        self._unread[near.layer, read] += 1
+        self._ready = [_Task(-layer.depth, strip) for (layer, strip), missing in self._missing.items() if not missing]
+        heapq.heapify(self._ready)
+        self._open = len(self._missing)
+        self._failed = False
+
+    def work(self) -> None:
+        """Do tasks until there are none left; what an op raises is raised, and ends the run everywhere."""
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._ready or not self._open or self._failed)
+                if self._failed or not self._open:
+                    return
+                task = heapq.heappop(self._ready)
+            layer = self._layers[-task.shallowness]
+            try:
+                done = layer.op(self._spans[task.strip], *(self._assembled(near, task.strip) for near in layer.reads))
+            except BaseException:
+                with self._change:
+                    self._failed = True
+                    self._change.notify_all()
+                raise
+            with self._change:
+                self._finish(layer, task.strip, done)
+            # The thread is going to wait with this name, and must not hold a strip meanwhile.
+            del done
+
+    def _finish(self, layer: Layer, strip: int, done: Tensor) -> None:
+        """Keep a strip as long as it is read, let go of those it was the last to read, and see what is ready now."""
+        self._open -= 1
+        for near in layer.reads:
+            for read in self._read(near, strip):
+                self._unread[near.layer, read] -= 1
+                if not self._unread[near.layer, read]:
+                    del self._strips[near.layer, read]
+        if self._unread[layer, strip]:
+            self._strips[layer, strip] = done
+        for reader, reach in layer.readers:
+            for other in range(max(0, strip - reach), min(self._last, strip + reach) + 1):
+                self._missing[reader, other] -= 1
+                if not self._missing[reader, other]:
+                    heapq.heappush(self._ready, _Task(-reader.depth, other))
+        self._change.notify_all()
+
+    def _read(self, near: Near, strip: int) -> range:
+        """The strips that a layer reads for one of its own."""
+        reach = -(-near.radius * near.layer.step // self._rows)
+        return range(max(0, strip - reach), min(self._last, strip + reach) + 1)
+
+    def _assembled(self, near: Near, strip: int) -> Tensor:
+        """A strip with its context, zeros outside the frame."""
+        middle = self._strips[near.layer, strip]
+        if not near.radius:
+            return middle
+        parts = [middle]
+        read = self._read(near, strip)
+        above = below = near.radius
+        for other in range(strip - 1, read.start - 1, -1):
+            part = self._strips[near.layer, other]
+            parts.insert(0, part[..., max(0, part.shape[-2] - above) :, :])
+            above -= parts[0].shape[-2]
+        for other in range(strip + 1, read.stop):
+            parts.append(self._strips[near.layer, other][..., :below, :])
+            below -= parts[-1].shape[-2]
+        if above:
+            parts.insert(0, _zeros(middle, above))
+        if below:
+            parts.append(_zeros(middle, below))
+        return torch.cat(parts, dim=-2)
+
+
+def _zeros(like: Tensor, rows: int) -> Tensor:
+    n, c, _, w = like.shape
+    return torch.zeros(n, rows, w, c, dtype=like.dtype, device=like.device).permute(0, 3, 1, 2)

@@ -1,0 +1,58 @@
+"""The threads that work on a frame: as many as PyTorch was given, each computing by itself.
+
+PyTorch's own way, all threads on one operation, waits for the last of them thousands of times a frame. That was
+seen to take eight times as long when another program held one of two cores; and where a process has more threads
+that compute than cores (each thread that calls PyTorch gets a team of its own), they sleep and wake at each step.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import torch
+
+from vsdslnet.inference.lasting_threads import LastingThreads
+
+__all__ = ["here", "in_lanes"]
+
+_MOST_LANES = 4
+"""More have strips of more layers in memory at once; with more cores than that, each lane is several threads."""
+
+# Made before the threads that engines are called on, and so closed after them (see atexit): frames that are under
+# way when the interpreter exits find their lanes open.
+_threads = LastingThreads()
+
+
+def here(work: Callable[[], None]) -> None:
+    """Do the work on the calling thread, with whatever threads its operations have."""
+    work()
+
+
+def in_lanes(work: Callable[[], None]) -> None:
+    """Do the work on every lane at once; returns when all have, and raises what one of them raised."""
+    threads = torch.get_num_threads()
+    lanes = max(count for count in range(1, _MOST_LANES + 1) if threads % count == 0)
+    if lanes == 1:
+        work()
+        return
+    started = threading.Barrier(lanes + 1)
+
+    def lane() -> None:
+        if torch.get_num_threads() != threads // lanes:
+            torch.set_num_threads(threads // lanes)
+        started.wait()
+        with torch.inference_mode():
+            work()
+
+    try:
+        calls = [_threads.start(lane) for _ in range(lanes)]
+    except BaseException:
+        started.abort()
+        raise
+    started.wait()
+    # It is the lanes' number alone, but threads that PyTorch has not seen yet would take it over.
+    torch.set_num_threads(threads)
+    errors = [error for error in (call.error() for call in calls) if error is not None]
+    if errors:
+        raise errors[0]
