@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import weakref
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vsdslnet.inference.flow import Flow, Span
+from vsdslnet.inference.flow import Everywhere, Flow, Span
 from vsdslnet.inference.lanes import here, in_lanes
 
 
@@ -22,11 +23,11 @@ def frame(height: int) -> Tensor:
     return values.permute(0, 3, 1, 2)
 
 
-def on_threads(count: int) -> Callable[[Callable[[], None]], None]:
+def on_threads(count: int) -> Everywhere:
     """As many threads as asked for; they raise nothing."""
 
-    def everywhere(work: Callable[[], None]) -> None:
-        threads = [threading.Thread(target=work) for _ in range(count)]
+    def everywhere(work: Callable[[], None], most: int) -> None:
+        threads = [threading.Thread(target=work) for _ in range(min(count, most))]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -94,7 +95,27 @@ def test_strips_live_no_longer_than_they_are_read() -> None:
 
 
 @pytest.mark.parametrize("everywhere", [here, in_lanes])
-def test_what_an_op_raises_ends_the_run(everywhere: Callable[[Callable[[], None]], None]) -> None:
+def test_nothing_outlives_a_run(everywhere: Everywhere) -> None:
+    window = torch.zeros(1, 1, 800, 4)
+    held = weakref.ref(window)
+
+    def run(window: Tensor) -> None:
+        flow = Flow(800, 8)
+        source = flow.add(lambda span: window[..., slice(*span), :])
+        flow.add(lambda _, near, strip: strip, source.near(3), source)
+        flow.run(everywhere)
+
+    gc.disable()
+    try:
+        run(window)
+        del window
+        assert held() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("everywhere", [here, in_lanes])
+def test_what_an_op_raises_ends_the_run(everywhere: Everywhere) -> None:
     def refuse(span: Span, strip: Tensor) -> Tensor:
         if span.top == 24:
             raise RuntimeError("no memory for row 24")
@@ -112,7 +133,7 @@ def test_lanes_share_the_threads_and_leave_the_callers_number_alone(threads: int
     torch.set_num_threads(threads)
     seen: list[int] = []
     try:
-        in_lanes(lambda: seen.append(torch.get_num_threads()))
+        in_lanes(lambda: seen.append(torch.get_num_threads()), 99)
         assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
@@ -124,10 +145,21 @@ def test_lanes_leave_new_threads_the_number_there_was() -> None:
     torch.set_num_threads(2)
     seen: list[int] = []
     try:
-        in_lanes(lambda: None)
+        in_lanes(lambda: None, 99)
         thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
         thread.start()
         thread.join()
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [2]
+
+
+def test_work_for_one_lane_gets_the_threads_of_one() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(6)
+    seen: list[int] = []
+    try:
+        in_lanes(lambda: seen.append(torch.get_num_threads()), 1)
     finally:
         torch.set_num_threads(before)
     assert seen == [2]

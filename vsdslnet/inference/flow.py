@@ -21,7 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Flow", "Layer", "Near", "Op", "Span"]
+__all__ = ["Everywhere", "Flow", "Layer", "Near", "Op", "Span"]
 
 
 class Span(NamedTuple):
@@ -38,6 +38,10 @@ Strips read as they are belong to others as well: nobody may write into them. Th
 """
 
 
+Everywhere = Callable[[Callable[[], None], int], None]
+"""Calls what it is given on each thread there is, on at most so many; see :mod:`~vsdslnet.inference.lanes`."""
+
+
 class Near(NamedTuple):
     """A layer's strip with ``radius`` rows (of that layer) above and below it."""
 
@@ -49,9 +53,8 @@ class Layer:
     """A layer whose rows stand for ``step`` rows of the frame each; made by :meth:`Flow.add`."""
 
     def __init__(self, depth: int, step: int, op: Op, reads: tuple[Near, ...]) -> None:
+        # What reads a layer is not kept here: in a circle, ops and the frames they hold would outlive the frame.
         self.depth, self.step, self.op, self.reads = depth, step, op, reads
-        self.readers: list[tuple[Layer, int]] = []
-        """Layers that read this one, each with the number of strips it looks up and down."""
 
     def near(self, radius: int) -> Near:
         """This layer with its context, as something to read."""
@@ -77,19 +80,12 @@ class Flow:
         """Another layer; ``rows`` has to be a multiple of every layer's ``step``."""
         near = tuple(Near(read, 0) if isinstance(read, Layer) else read for read in reads)
         layer = Layer(len(self._layers), step, op, near)
-        for source, radius in near:
-            source.readers.append((layer, -(-radius * source.step // self.rows)))
         self._layers.append(layer)
         return layer
 
-    def run(self, everywhere: Callable[[Callable[[], None]], None]) -> None:
-        """Compute every strip of every layer; ``everywhere`` calls what it is given on each thread there is."""
-        work = _Run(self._layers, self.spans, self.rows).work
-        if len(self.spans) == 1:
-            # One strip's layers wait for each other.
-            work()
-        else:
-            everywhere(work)
+    def run(self, everywhere: Everywhere) -> None:
+        """Compute every strip of every layer; more threads than strips would have nothing to do."""
+        everywhere(_Run(self._layers, self.spans, self.rows).work, len(self.spans))
 
 
 class _Run:
@@ -106,9 +102,11 @@ class _Run:
             for strip in range(len(spans))
         }
         self._unread = dict.fromkeys(self._missing, 0)
+        self._readers: dict[Layer, list[tuple[Layer, Near]]] = {layer: [] for layer in layers}
         for layer in layers:
-            for strip in range(len(spans)):
-                for near in layer.reads:
+            for near in layer.reads:
+                self._readers[near.layer].append((layer, near))
+                for strip in range(len(spans)):
                     for read in self._read(near, strip):
                         self._unread[near.layer, read] += 1
         self._ready = [_Task(-layer.depth, strip) for (layer, strip), missing in self._missing.items() if not missing]
@@ -147,8 +145,9 @@ class _Run:
                     del self._strips[near.layer, read]
         if self._unread[layer, strip]:
             self._strips[layer, strip] = done
-        for reader, reach in layer.readers:
-            for other in range(max(0, strip - reach), min(self._last, strip + reach) + 1):
+        for reader, near in self._readers[layer]:
+            # Who looks as far down as up is read by those it reads.
+            for other in self._read(near, strip):
                 self._missing[reader, other] -= 1
                 if not self._missing[reader, other]:
                     heapq.heappush(self._ready, _Task(-reader.depth, other))

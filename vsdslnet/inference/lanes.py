@@ -24,23 +24,29 @@ _MOST_LANES = 4
 _threads = LastingThreads()
 
 
-def here(work: Callable[[], None]) -> None:
+def here(work: Callable[[], None], most: int) -> None:
     """Do the work on the calling thread, with whatever threads its operations have."""
+    del most
     work()
 
 
-def in_lanes(work: Callable[[], None]) -> None:
-    """Do the work on every lane at once; returns when all have, and raises what one of them raised."""
+def in_lanes(work: Callable[[], None], most: int) -> None:
+    """Do the work on every lane at once, but at most so many; returns when all have.
+
+    What one of them raised is raised here.
+    """
     threads = torch.get_num_threads()
     lanes = max(count for count in range(1, _MOST_LANES + 1) if threads % count == 0)
     if lanes == 1:
         work()
         return
+    # Work for one lane gets one lane's threads: small operations only suffer from more.
+    share, lanes = threads // lanes, min(lanes, most)
     started = threading.Barrier(lanes + 1)
 
     def lane() -> None:
-        if torch.get_num_threads() != threads // lanes:
-            torch.set_num_threads(threads // lanes)
+        if torch.get_num_threads() != share:
+            torch.set_num_threads(share)
         started.wait()
         with torch.inference_mode():
             work()

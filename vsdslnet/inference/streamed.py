@@ -8,18 +8,18 @@ its weights take differences of frames, which rounded weights no longer cancel t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from vsdslnet.inference.flow import Flow, Layer, Span
+from vsdslnet.inference.flow import Everywhere, Flow, Layer, Span
 from vsdslnet.inference.lanes import here, in_lanes
 from vsdslnet.inference.layers import RowConv, RowDepthwise, RowLKRB, RowStem, RowUp, Target
 from vsdslnet.inference.modulation import Modulator
 from vsdslnet.inference.sampling import FrameSampler
 from vsdslnet.network.dslnet import Conditions, DSLNet
+from vsdslnet.network.stfm import ModulationVectors
 
 __all__ = ["HALO_COLUMNS", "Band", "StreamedDSLNet"]
 
@@ -43,7 +43,7 @@ class StreamedDSLNet:
     def __init__(self, network: DSLNet, target: Target) -> None:
         self.config = network.config
         self._exact = exact = Target(target.device, torch.float32)
-        self._everywhere: Callable[[Callable[[], None]], None] = in_lanes if target.lanes_pay else here
+        self._everywhere: Everywhere = in_lanes if target.lanes_pay else here
         self._target = target
         self._network = network.to(target.device)
         ldoe = network.dmfa.ldoe
@@ -63,7 +63,7 @@ class StreamedDSLNet:
 
     def conditions(self, window: Tensor, rows: int) -> Conditions:
         """Whole frames (2T+1, 3, H, W) on the device -> their global conditions, in strips of ``rows``."""
-        vectors = self._network.stfm.condition(window[None])
+        vectors = self._vectors(window)
         dynamic = self._network.dmfa.ldoe.dynamic
         if dynamic is None:
             return Conditions(vectors, None)
@@ -79,6 +79,12 @@ class StreamedDSLNet:
         mean = sums.sum(dim=0, dtype=torch.float64) / (((height + 1) // 2) * ((width + 1) // 2))
         # The kernels are a function of the mean alone; a single pixel of that value has it.
         return Conditions(vectors, dynamic(mean.float()[None, :, None, None]))
+
+    def _vectors(self, window: Tensor) -> ModulationVectors:
+        found: list[ModulationVectors] = []
+        # Small pictures: one lane does not stumble over another.
+        self._everywhere(lambda: found.append(self._network.stfm.condition(window[None])), 1)
+        return found[0]
 
     def render(self, window: Tensor, conditions: Conditions, band: Band, out: Tensor) -> None:
         """Render a band of the centre frame into ``out`` (3, H, W), fp32, all on the device.
