@@ -84,3 +84,27 @@ def test_at_exit_calls_under_way_end_and_later_ones_are_refused(run_script: Any)
     finished, refused = result.stdout.splitlines()
     assert finished == "finished"
     assert "shutting down" in refused
+
+
+TOO_LATE = """
+import atexit, faulthandler
+from vsdslnet.errors import EngineError
+from vsdslnet.inference.lasting_threads import LastingThreads
+
+faulthandler.dump_traceback_later(30, exit=True)
+threads = LastingThreads()
+
+def call():
+    try:
+        threads.run(int)
+    except EngineError as error:
+        print(error, flush=True)
+
+atexit.register(call)
+"""
+
+
+def test_a_thread_that_can_not_be_made_any_more_is_not_waited_for(run_script: Any) -> None:
+    result = run_script(TOO_LATE)
+    assert result.returncode == 0, result.stderr
+    assert "no thread for a frame" in result.stdout

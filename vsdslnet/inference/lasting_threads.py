@@ -85,7 +85,15 @@ class LastingThreads:
             orders = self._idle.pop() if self._idle else None
         if orders is None:
             orders = queue.SimpleQueue()
-            threading.Thread(target=self._serve, args=(orders,), name="vsdslnet engine", daemon=True).start()
+            try:
+                threading.Thread(target=self._serve, args=(orders,), name="vsdslnet engine", daemon=True).start()
+            except RuntimeError as error:
+                # An interpreter that exits makes no thread from before its exit handlers on; and it waits in ours
+                # until nothing is under way.
+                with self._change:
+                    self._busy -= 1
+                    self._change.notify_all()
+                raise EngineError(f"no thread for a frame: {error}") from error
         orders.put(task)
         return task
 
