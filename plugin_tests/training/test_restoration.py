@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -15,8 +16,10 @@ from vsdslnet.errors import ArgumentError
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.variants import build_variant
-from vsdslnet.training.batches import Batch, draw_batch
+from vsdslnet.training.batches import draw_batch
 from vsdslnet.training.loop import train
+from vsdslnet.training.made_up import saturated_shapes
+from vsdslnet.training.objective import Objective
 from vsdslnet.training.pool import Pool
 from vsdslnet.training.report import read_log
 from vsdslnet.training.restoration import PointwiseTeacher
@@ -25,7 +28,7 @@ from vsdslnet.training.train_config import LossConfig, OptimiserConfig, TrainCon
 SMALL = DSLNetConfig(features=8, kernel=5, dynamic_kernel=3)
 CONFIG = TrainConfig(
     network=SMALL,
-    loss=LossConfig(l1=0.1, itp=0, restore=1, steady=0, ramp=0),
+    loss=LossConfig(l1=0.1, itp=0, restore=1, shapes=1, steady=0, ramp=0, guard_every=2),
     optimiser=OptimiserConfig(rate=2e-3, warmup_steps=2, condition_rate=0),
     steps=6,
     batch=4,
@@ -53,11 +56,10 @@ def test_the_teacher_says_of_a_flat_frame_what_the_network_says() -> None:
     colors = torch.rand(3, 3)
     flat = colors[:, None, :, None, None].expand(-1, 5, -1, size, size)
     boxes = [(0.0, 0.0, 1.0, 1.0)] * 3
-    batch = Batch(flat, flat, boxes, flat[:, 2], flat[:, 2], torch.zeros(3, 5, 2, size, size))
     with torch.no_grad():
         whole = network(flat)
     middle = (..., size // 2, size // 2)
-    assert torch.allclose(PointwiseTeacher(network)(batch)[middle], whole[middle], atol=2e-5)
+    assert torch.allclose(PointwiseTeacher(network)(flat[:, 2], flat, boxes)[middle], whole[middle], atol=2e-5)
 
 
 def test_noise_in_the_window_does_not_reach_the_target(pool: Pool) -> None:
@@ -65,7 +67,8 @@ def test_noise_in_the_window_does_not_reach_the_target(pool: Pool) -> None:
     noisy = draw_batch(pool, CONFIG, 0)
     quiet = draw_batch(pool, msgspec.structs.replace(CONFIG, noise_share=0.0), 0)
     assert not torch.equal(noisy.window, quiet.window)
-    assert torch.equal(teacher(noisy), teacher(quiet))
+    targets = [teacher(batch.clean, batch.whole, batch.boxes) for batch in (noisy, quiet)]
+    assert torch.equal(*targets)
     # These windows were never spoilt, so the clean frame is the window's own.
     assert torch.equal(quiet.clean, quiet.window[:, 2])
 
@@ -91,6 +94,35 @@ def test_restoring_lowers_the_distance_to_the_clean_picture(pool: Pool, tmp_path
     steps, _ = read_log(tmp_path / "log.jsonl")
     restore = [row["restore"] for row in steps]
     assert sum(restore[-10:]) < 0.85 * sum(restore[:10])
+
+
+def test_made_up_shapes_stand_and_move_as_their_clean_frame_does() -> None:
+    steady = moving = spoilt = 0
+    for seed in range(40):
+        window, clean = saturated_shapes(5, 64, np.random.default_rng(seed))
+        again, _ = saturated_shapes(5, 64, np.random.default_rng(seed))
+        assert torch.equal(window, again)
+        assert window.shape == (5, 3, 64, 64)
+        assert clean.shape == (3, 64, 64)
+        assert min(float(window.min()), float(clean.min())) >= 0
+        assert max(float(window.max()), float(clean.max())) <= 1
+        error = (window[2] - clean).abs()
+        spoilt += bool(error.max() > 0.01)
+        assert error.mean() < 0.08
+        still = bool((window[0] - window[4]).abs().mean() < 0.003)
+        steady, moving = steady + still, moving + (not still)
+    assert min(steady, moving, spoilt) >= 5
+
+
+def test_shapes_of_saturated_light_count_where_the_guards_do(pool: Pool) -> None:
+    network = spatial_network()
+    objective = Objective(network, CONFIG.loss, PointwiseTeacher(network))
+    batch = draw_batch(pool, CONFIG, 0)
+    assert "shapes" not in objective(batch)
+    terms = objective(batch, 5)
+    assert terms["shapes"] > 0
+    assert torch.equal(terms["shapes"], objective(batch, 5)["shapes"])
+    assert not torch.equal(terms["shapes"], objective(batch, 6)["shapes"])
 
 
 def test_a_network_without_points_is_refused(pool: Pool, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from vsdslnet.network.dslnet import DSLNet, analytic_base
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.alignment import motion_distance
 from vsdslnet.training.batches import Batch
+from vsdslnet.training.made_up import saturated_shapes
 from vsdslnet.training.restoration import PointwiseTeacher
 from vsdslnet.training.train_config import LossConfig
 
@@ -62,7 +63,8 @@ class Objective(nn.Module):
         if weights.detail:
             terms["detail"] = weights.detail * detail_distance(output, batch.target)
         if self._teacher is not None:
-            terms["restore"] = weights.restore * (output - self._teacher(batch)).abs().mean()
+            restored = self._teacher(batch.clean, batch.whole, batch.boxes)
+            terms["restore"] = weights.restore * (output - restored).abs().mean()
         if weights.itp:
             terms["itp"] = weights.itp * (share * itp_distance(output, batch.target)).mean()
         if weights.flow and offsets is not None:
@@ -73,6 +75,8 @@ class Objective(nn.Module):
                 terms["steady"] = weights.steady * self._steady(batch, random)
             if weights.ramp:
                 terms["ramp"] = weights.ramp * self._ramps(batch, random)
+            if weights.shapes and self._teacher is not None:
+                terms["shapes"] = weights.shapes * self._shapes(batch, self._teacher, random)
         terms["loss"] = torch.stack(list(terms.values())).sum()
         return terms
 
@@ -88,6 +92,13 @@ class Objective(nn.Module):
         finally:
             handle.remove()
         return output, offsets[0] if offsets else None
+
+    def _shapes(self, batch: Batch, teacher: PointwiseTeacher, random: np.random.Generator) -> Tensor:
+        """L1 to the teacher on made-up shapes, which stand in the place of the batch's first crop."""
+        window, clean = saturated_shapes(batch.window.shape[1], batch.window.shape[-1], random)
+        whole, boxes, device = batch.whole[:1], batch.boxes[:1], batch.window.device
+        output = self.network.render(window[None].to(device), self.network.shared_conditions(whole), boxes)
+        return (output - teacher(clean[None].to(device), whole, boxes)).abs().mean()
 
     def _steady(self, batch: Batch, random: np.random.Generator) -> Tensor:
         """Shift of half the crops, beyond the slack, between two frames while something enters, or beside a flash.

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from vsdslnet.network.dslnet import DSLNet, upsample_crop
-from vsdslnet.training.batches import Batch
 from vsdslnet.training.flat_field import render_points
 
 __all__ = ["PointwiseTeacher"]
@@ -26,11 +25,14 @@ class PointwiseTeacher:
         self._network = copy.deepcopy(network).requires_grad_(False).eval()
 
     @torch.no_grad()
-    def __call__(self, batch: Batch) -> Tensor:
-        """A batch's clean centre frames under their windows' conditions: PQ (B, 3, P, P), fp32."""
-        size = (batch.clean.shape[-2], batch.clean.shape[-1])
-        with torch.autocast(batch.clean.device.type, enabled=False):
-            vectors = self._network.shared_conditions(batch.whole).vectors
-            spatial = upsample_crop(vectors.spatial, size, batch.boxes).flatten(2).transpose(1, 2)
-            points = batch.clean.flatten(2).transpose(1, 2)
-            return render_points(self._network, points, vectors, spatial).view(batch.clean.shape)
+    def __call__(self, clean: Tensor, whole: Tensor, boxes: list[tuple[float, float, float, float]]) -> Tensor:
+        """Clean frames (B, 3, P, P) under the conditions of the windows ``whole`` (B, F, 3, h, w): PQ like them, fp32.
+
+        ``boxes`` are where the frames lie in the windows' frames, as in :class:`~vsdslnet.training.batches.Batch`.
+        """
+        size = (clean.shape[-2], clean.shape[-1])
+        with torch.autocast(clean.device.type, enabled=False):
+            vectors = self._network.shared_conditions(whole).vectors
+            spatial = upsample_crop(vectors.spatial, size, boxes).flatten(2).transpose(1, 2)
+            points = clean.flatten(2).transpose(1, 2)
+            return render_points(self._network, points, vectors, spatial).view(clean.shape)

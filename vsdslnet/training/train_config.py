@@ -31,9 +31,10 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
                      flash lights a neighbour.
     ``ramp``         what the output misses of a slope between ``ramp_slope`` times the base's, on flat
                      fields of neighbouring greys and on ramps inside real frames; and any cast of the fields.
+    ``shapes``       as ``restore``, on made-up shapes of saturated light (:mod:`~vsdslnet.training.made_up`).
     ``fair_floor``   above 0, windows weigh less the more BT.2446-A misses of them
                      (:func:`~vsdslnet.training.objective.window_weights`), in ``l1`` and ``itp``.
-    ``guard_every``  steps between two that compute ``steady`` and ``ramp`` (they cost extra passes).
+    ``guard_every``  steps between two that compute ``steady``, ``ramp`` and ``shapes`` (they cost extra passes).
     """
 
     l1: float = 1.0
@@ -45,6 +46,7 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     steady_slack: float = 0.003
     ramp: float = 0.1
     ramp_slope: tuple[float, float] = (0.3, 2.0)
+    shapes: float = 0.0
     fair_floor: float = 0.0
     guard_every: int = 3
 
