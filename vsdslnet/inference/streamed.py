@@ -1,9 +1,11 @@
 """DSLNet strip by strip: the same network as :class:`~vsdslnet.network.dslnet.DSLNet`, for inference.
 
 First the whole window's conditions (1 % of the work), then the frame strip by strip through every layer.
-In any precision fp32 are ConditionNet, the stem, the sampling, the modulation, what residual blocks add to, the
-head, the analytic base and the sum: little work, and most of the error if it were rounded. The stem above all:
-its weights take differences of frames, which rounded weights no longer cancel to nothing where nothing moves.
+In any precision fp32 are ConditionNet, the stem, the sampling, the residual branch's first convolution, the
+modulation, what residual blocks add to, the head, the analytic base and the sum: little work, and most of the error
+if it were rounded. The stem above all: its weights take differences of frames, which rounded weights no longer
+cancel to nothing where nothing moves. The residual branch is the next: it reads frames that were learnt to be
+compared, and where they are even, rounding them shifts the whole area.
 """
 
 from __future__ import annotations
@@ -54,7 +56,10 @@ class StreamedDSLNet:
         self._offset = None if ldoe.offset is None else RowConv.of(ldoe.offset, target)
         self._sampler = FrameSampler(network.dmfa.deform, exact)
         residual, lkqe = list(network.stfm.residual), list(network.lkqe)
-        self._residual_in = [RowConv.of(residual[place], target, leak=_LEAK) for place in (0, 2)]
+        self._residual_in = [
+            RowConv.of(residual[0], exact, leak=_LEAK),
+            RowConv.of(residual[2], target, leak=_LEAK),
+        ]
         self._residual = [RowLKRB(block, target) for block in residual[4:-1]]
         self._residual_out = RowConv.of(residual[-1], target)
         self._lkqe_in = RowConv.of(lkqe[0], target, leak=0)
