@@ -23,6 +23,7 @@ from vsdslnet.errors import (
     MediaError,
     OutputError,
     WeightsError,
+    one_line,
 )
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def encode(
     try:
         done = encode_file(
             source,
-            output or source.with_suffix(".hdr10.mkv"),
+            output or _beside(source, ".hdr10.mkv"),
             settings,
             engine=_engine(engine, workers, threads, address, store),
             reporter=reporter,
@@ -289,7 +290,7 @@ def preview(
         from vsdslnet.encode.preview import parse_times, write_report
     except ImportError as error:
         raise EngineError(f"{error.name} is not installed; pip install matplotlib") from None
-    page = output or source.with_suffix(".preview.html")
+    page = output or _beside(source, ".preview.html")
     with _counted("converting frames") as told:
         frames = write_report(source, page, settings, at_seconds=parse_times(at) if at else [], told=told)
     print(f"{page}: frames {', '.join(map(str, frames))}")
@@ -322,7 +323,7 @@ def lut(
     at_seconds, *more = parse_times(at)
     if more:
         raise ArgumentError("at", at, "one time")
-    cube = output or source.with_suffix(".cube")
+    cube = output or _beside(source, ".cube")
     print(f"{cube}: frame {write_lut(source, cube, settings, at_seconds=at_seconds)}")
 
 
@@ -395,10 +396,20 @@ def demo(folder: Path = Path("demo"), *, model: str = "dslnet", picture: Path | 
     """
     from vsdslnet.demo import before_after_png, write_sdr_clip
 
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: can't be made ({error.strerror}); name another folder") from None
     sdr = write_sdr_clip(folder / "dusk_sdr.mkv")
     encode(sdr, output=folder / "dusk_hdr10.mkv", model=model, overwrite=True, restart=True)
     print(before_after_png(sdr, picture or folder / "dusk_before_after.png", model=model))
+
+
+def _beside(source: Path, suffix: str) -> Path:
+    """The source's name with another suffix."""
+    if not source.name:  # . and / are directories, and have none to change
+        raise MediaError(f"{source}: is a directory; name a video file in it")
+    return source.with_suffix(suffix)
 
 
 @contextmanager
@@ -426,6 +437,9 @@ def _engine(name: str, workers: int | None, threads: int | None, address: str | 
         raise ArgumentError("workers", workers, "1 to 4096 processes")
     if threads is not None and not 1 <= threads <= 1024:
         raise ArgumentError("threads", threads, "1 to 1024 threads")
+    for option, value in (("address", address), ("store", store)):
+        if value is not None and name != "ray":
+            raise ArgumentError(option, value, "only with --engine ray", "add it, or leave this out")
     if name == "ray":
         from vsdslnet.encode.ray_engine import RayEngine
 
@@ -442,7 +456,7 @@ def main(arguments: list[str] | None = None) -> None:
         app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         command = " ".join(["vsdslnet", *(error.command_chain or ())])
-        _say(f"{' '.join(str(error).split())} See {command} --help.")
+        _say(f"{one_line(error)} See {command} --help.")
         sys.exit(2)
     except DslnetError as error:
         _say(str(error))

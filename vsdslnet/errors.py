@@ -25,6 +25,7 @@ __all__ = [
     "JobError",
     "MediaError",
     "WeightsError",
+    "one_line",
     "shorten",
 ]
 
@@ -75,6 +76,11 @@ class OutputError(MediaError):
 
 class JobError(DslnetError):
     """An encode can't go on; the text says what is kept and how to resume."""
+
+
+def one_line(error: BaseException) -> str:
+    """What another library's error says, without line breaks."""
+    return " ".join(str(error).split())
 
 
 def shorten(value: object, limit: int = 80) -> str:

@@ -8,12 +8,17 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+import vapoursynth as vs
 
 from plugin_tests.encode.conftest import Command
 from plugin_tests.encode.media import make_clip, video_times
 from plugin_tests.encode.test_probe import bad_source
+from vsdslnet.encode.frame_errors import told_of
+from vsdslnet.errors import MediaError
 
 
 def assert_one_line(done: subprocess.CompletedProcess[str], code: int, says: str) -> None:
@@ -44,6 +49,7 @@ def test_help_tells_the_exit_codes(command: Command) -> None:
         (["--preset", "slow"], "See vsdslnet encode --help"),
         (["--workers", "0"], "workers=0"),
         (["--codec", "mpeg2"], "mpeg2"),
+        (["--store", "s3://bucket/jobs"], "store='s3://bucket/jobs' is not allowed: only with --engine ray"),
     ],
 )
 def test_a_wrong_argument_is_code_2(
@@ -88,6 +94,29 @@ def test_a_read_only_or_full_target_is_code_4(
 def test_an_unknown_model_is_code_6(command: Command, clip: Path, tmp_path: Path) -> None:
     done = command("encode", clip, "-o", tmp_path / "out.mkv", "-q", "--model", "no-such-model")
     assert_one_line(done, 6, "no-such-model")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a CUDA device")
+def test_a_device_that_is_not_there_is_code_6(command: Command) -> None:
+    assert_one_line(command("bench", "--device", "cuda", "--width", 32, "--height", 32), 6, "cuda")
+
+
+@pytest.mark.parametrize("name", ["encode", "preview", "lut"])
+def test_a_directory_without_a_name_is_code_3(name: str, command: Command) -> None:
+    assert_one_line(command(name, "."), 3, "is a directory")
+
+
+def test_a_demo_in_the_place_of_a_file_is_code_4(command: Command, clip: Path) -> None:
+    assert_one_line(command("demo", clip), 4, "can't be made")
+
+
+def test_a_frame_that_can_not_be_had_is_the_source_s_error(core: Any) -> None:
+    def refuse(n: int) -> vs.VideoNode:
+        raise RuntimeError(f"frame {n}\nis damaged")
+
+    clip = core.std.BlankClip(length=1)
+    with pytest.raises(MediaError, match=r"film.mkv: .*frame 0 is damaged"), told_of(Path("film.mkv")):
+        clip.std.FrameEval(refuse).get_frame(0)
 
 
 def test_an_error_before_work_is_one_line_with_a_progress_bar_too(command: Command, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from vsdslnet import weights
 from vsdslnet.color.sdr_to_hdr import bt2446a_pq, plain_pq
 from vsdslnet.color.transfer import nits_to_pq, pq_scalar
 from vsdslnet.errors import ArgumentError, EngineError, WeightsError
+from vsdslnet.inference import converter, distil
 from vsdslnet.inference.converter import Converter, get_converter, measure_light_nits
 from vsdslnet.inference.settings import ConvertSettings
 from vsdslnet.network.config import DSLNetConfig
@@ -145,3 +146,21 @@ def test_an_unknown_model_is_a_weights_error_every_time() -> None:
     for _ in range(2):
         with pytest.raises(WeightsError, match="nope"):
             get_converter(ConvertSettings(model="nope"))
+
+
+@pytest.mark.parametrize("as_lut", [False, True])
+def test_engines_run_on_threads_that_stay(as_lut: bool, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = []
+
+    class Watched(_ConstantEngine):
+        def __call__(self, window: Tensor) -> Tensor:
+            names.append(threading.current_thread().name)
+            return super().__call__(window)
+
+    settings = ConvertSettings(model=model)
+    if as_lut:
+        monkeypatch.setattr(distil, "get_engine", lambda _: Watched(0.4))
+        distil.distil(torch.rand(1, 3, 16, 16), settings)
+    else:
+        converter.Converter(Watched(0.4), settings)(torch.rand(1, 3, 16, 16))
+    assert names == ["vsdslnet engine"]

@@ -12,6 +12,7 @@ import vapoursynth as vs
 from torch import Tensor
 
 from vsdslnet.encode import preview_page as page
+from vsdslnet.encode.frame_errors import told_of
 from vsdslnet.encode.journal import write_durably
 from vsdslnet.encode.light import frame_light_nits, with_light
 from vsdslnet.encode.place import check_place
@@ -67,6 +68,23 @@ def write_report(
     ``told`` hears of every converted frame, how many are done and how many there are. MediaError or ClipError if
     the source can't be converted; OutputError if the page can't be written.
     """
+    with told_of(source):
+        frames, text = _report(source, output, settings, at_seconds, told)
+    try:
+        write_durably(output, text.encode())
+    except OSError as error:
+        raise OutputError(f"{output}: can't be written ({error.strerror})") from None
+    return frames
+
+
+def _report(
+    source: Path,
+    output: Path,
+    settings: EncodeSettings,
+    at_seconds: Sequence[float],
+    told: Callable[[int, int], None],
+) -> tuple[list[int], str]:
+    """The frames shown, and the page."""
     info = probe(source)
     check_place(output, suffix=".html")
     opened = open_source(Path(info.path), track=info.track)
@@ -95,11 +113,7 @@ def write_report(
         light=picture_png(curve),
         sections=[_section(shots[frame]) for frame in frames],
     )
-    try:
-        write_durably(output, text.encode())
-    except OSError as error:
-        raise OutputError(f"{output}: can't be written ({error.strerror})") from None
-    return frames
+    return frames, text
 
 
 def _cuts(clip: vs.VideoNode) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vsdslnet.encode.frame_errors import told_of
 from vsdslnet.encode.journal import write_durably
 from vsdslnet.encode.place import check_place
 from vsdslnet.encode.probe import probe
@@ -29,19 +30,16 @@ def write_lut(source: Path, output: Path, settings: EncodeSettings, *, at_second
     check_place(output, suffix=".cube")
     opened = open_source(Path(info.path), track=info.track)
     frame = frame_at(opened, at_seconds)
-    lattice = frame_lut(
-        opened.clip,
-        frame,
-        settings=settings.convert_settings(),
-        overrides=ColorOverrides(
-            matrix_in=settings.matrix_in,
-            transfer_in=settings.transfer_in,
-            primaries_in=settings.primaries_in,
-            range_in=settings.range_in,
-            chromaloc_in=settings.chromaloc_in,
-        ),
-        cuts=SceneCuts.parse(settings.scene_cuts),
+    overrides = ColorOverrides(
+        matrix_in=settings.matrix_in,
+        transfer_in=settings.transfer_in,
+        primaries_in=settings.primaries_in,
+        range_in=settings.range_in,
+        chromaloc_in=settings.chromaloc_in,
     )
+    cuts = SceneCuts.parse(settings.scene_cuts)
+    with told_of(source):
+        lattice = frame_lut(opened.clip, frame, settings=settings.convert_settings(), overrides=overrides, cuts=cuts)
     title = f"{settings.model} frame {frame}, {settings.peak_nits:g} nits"
     try:
         write_durably(output, cube_text(lattice, title=title).encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -17,7 +18,16 @@ from vsdslnet.inference.lasting_threads import LastingThreads
 from vsdslnet.inference.look import apply_look
 from vsdslnet.inference.settings import ConvertSettings, EngineSettings
 
-__all__ = ["Converter", "HdrFrame", "get_converter", "get_engine", "measure_light_nits", "network_picture", "sanitised"]
+__all__ = [
+    "Converter",
+    "HdrFrame",
+    "get_converter",
+    "get_engine",
+    "measure_light_nits",
+    "network_picture",
+    "on_engine_thread",
+    "sanitised",
+]
 
 
 class HdrFrame(NamedTuple):
@@ -49,7 +59,7 @@ class Converter:
         frames = 2 * self.radius_frames + 1
         if window.dim() != 4 or window.shape[0] != frames or window.shape[1] != 3:
             raise ArgumentError("window", tuple(window.shape), f"({frames}, 3, height, width)")
-        return _threads.run(lambda: self._convert(window))
+        return on_engine_thread(lambda: self._convert(window))
 
     @torch.inference_mode()
     def _convert(self, window: Tensor) -> HdrFrame:
@@ -86,6 +96,11 @@ def measure_light_nits(pq: Tensor) -> tuple[float, float]:
 _threads = LastingThreads()
 _engines: dict[EngineSettings, Engine] = {}
 _engines_lock = threading.Lock()
+
+
+def on_engine_thread[T](call: Callable[[], T]) -> T:
+    """The call's result, or what it raised, from a thread that engines may run on (see ``lasting_threads``)."""
+    return _threads.run(call)
 
 
 def get_engine(settings: EngineSettings) -> Engine:
