@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from plugin_tests.training.pools import write_pool
 from vsdslnet.errors import ArgumentError
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.training.alignment import endpoint_error_px, start_alignment
-from vsdslnet.training.batches import draw_batch
+from vsdslnet.training.alignment import motion_distance, start_alignment
+from vsdslnet.training.batches import Batch, draw_batch
 from vsdslnet.training.calibration import calibrate
 from vsdslnet.training.flat_field import render_points, spatial_at, vectors_of_frames
 from vsdslnet.training.points import Points
@@ -116,6 +116,15 @@ def test_only_the_middle_tap_is_trained(points: Points) -> None:
     assert gradient[..., 1, 1].abs().sum() > 0
     gradient[..., 1, 1] = 0
     assert gradient.abs().sum() == 0
+
+
+def endpoint_error_px(network: DSLNet, batch: Batch) -> Tensor:
+    """Mean distance in px between a frame's mean offset and its known motion."""
+    ldoe = network.dmfa.ldoe
+    frames = batch.window.flatten(1, 2)
+    encoded = ldoe.encode(frames)
+    offsets = ldoe.offsets(encoded, ldoe.kernels(encoded), (frames.shape[-2], frames.shape[-1]))
+    return motion_distance(offsets, batch.flow)
 
 
 def test_the_start_of_ldoe_sees_a_motion_it_was_not_solved_on(tmp_path: Path) -> None:

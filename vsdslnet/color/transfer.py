@@ -18,7 +18,6 @@ __all__ = [
     "nits_to_pq",
     "pq_scalar",
     "pq_to_nits",
-    "scene_to_hlg",
     "srgb_to_linear",
 ]
 
@@ -75,10 +74,3 @@ def hlg_to_scene(signal: Tensor) -> Tensor:
     """HLG signal 0..1 -> scene light 0..1 (inverse OETF, BT.2100 table 5)."""
     signal = signal.clamp(min=0)
     return torch.where(signal <= 0.5, signal.square() / 3, (((signal - _HLG_C) / _HLG_A).exp() + _HLG_B) / 12)
-
-
-def scene_to_hlg(light: Tensor) -> Tensor:
-    """Scene light 0..1 -> HLG signal (OETF, BT.2100 table 5); negative -> 0."""
-    light = light.clamp(min=0)
-    log_part = _HLG_A * (12 * light - _HLG_B).clamp(min=1e-6).log() + _HLG_C
-    return torch.where(light <= 1 / 12, (3 * light).clamp(min=1e-12).sqrt() * (light > 0), log_part)

@@ -157,8 +157,13 @@ static VSFunction *python_convert(VSCore *core, char *error, size_t size) {
     if (!done) {
         char text[TEXT_BYTES];
         take_exception(&py, text, sizeof text);
-        snprintf(error, size, "dslnet.Convert: %s: %s; install vsdslnet in the Python that runs this script",
-                 module ? "vsdslnet did not start" : "vsdslnet can't be imported", text);
+        if (module)
+            snprintf(error, size, "dslnet.Convert: vsdslnet did not start: %s", text);
+        else
+            snprintf(error, size,
+                     "dslnet.Convert: vsdslnet can't be imported: %s; "
+                     "install vsdslnet in the Python that runs this script",
+                     text);
     }
     py.decref(done);
     py.decref(module);

@@ -24,7 +24,7 @@ from vsdslnet.network.dmfa import LDOE, DynamicKernel
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.training.batches import Batch
 
-__all__ = ["endpoint_error_px", "motion_distance", "start_alignment"]
+__all__ = ["motion_distance", "start_alignment"]
 
 _STEM_GAIN = 8.0
 _DIFFERENCE_SHARES = (0.5, 0.2)
@@ -211,15 +211,6 @@ def _features(ldoe: LDOE, frames: Tensor) -> Tensor:
     y = encoded if ldoe.dynamic is None or kernels is None else ldoe.dynamic.apply_kernel(encoded, kernels)
     up: Tensor = torch.relu(ldoe.up(torch.relu(ldoe.depthwise_out(y))))
     return up[..., : frames.shape[-2], : frames.shape[-1]]
-
-
-def endpoint_error_px(network: DSLNet, batch: Batch) -> Tensor:
-    """Mean distance in px between a frame's mean offset and its known motion."""
-    ldoe = network.dmfa.ldoe
-    frames = batch.window.flatten(1, 2)
-    encoded = ldoe.encode(frames)
-    offsets = ldoe.offsets(encoded, ldoe.kernels(encoded), (frames.shape[-2], frames.shape[-1]))
-    return motion_distance(offsets, batch.flow)
 
 
 def motion_distance(offsets: Tensor, flow: Tensor) -> Tensor:

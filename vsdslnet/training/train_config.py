@@ -95,7 +95,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """One training run, whole.
 
     ``batch``             windows a step over all processes.
-    ``patch_px``          side of the square crops (even).
+    ``patch_px``          side of the square crops, a multiple of 4 from 16 on.
     ``alignment_batches`` batches of known motion that LDOE's start is solved from; 0 starts it at random.
     ``noise_share``       share of the windows that get more noise, of ``noise_code`` 8-bit codes, new in every frame.
     ``shrink``            factor on the finished network's corrections: what a pool can't tell is safer with the base.
