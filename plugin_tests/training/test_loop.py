@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from plugin_tests.training.pools import write_pool
 from vsdslnet import weights
@@ -59,6 +61,11 @@ def test_a_stopped_run_goes_on_with_the_same_losses_and_weights(pool: Pool, tmp_
         log.write(json.dumps({"step": 5, "loss": 99.0}) + '\n{"step": 6, "lo')
     parts = train(CONFIG, pool, tmp_path / "parts")
     assert _losses(tmp_path / "parts") == _losses(tmp_path / "whole")
+    samples = sorted((tmp_path / "whole" / "samples").iterdir())
+    assert [path.name for path in samples] == ["step-000003.png", "step-000006.png"]
+    sheets = [np.asarray(Image.open(path)) for path in samples]
+    assert sheets[0].shape == sheets[1].shape
+    assert (sheets[0] != sheets[1]).any()  # it has learnt
     for name, value in whole.state_dict().items():
         assert torch.equal(value, parts.state_dict()[name]), name
 

@@ -27,6 +27,7 @@ from vsdslnet.training.objective import Objective
 from vsdslnet.training.points import Points
 from vsdslnet.training.pool import Pool
 from vsdslnet.training.restoration import PointwiseTeacher
+from vsdslnet.training.samples import write_samples
 from vsdslnet.training.tone import train_tone
 from vsdslnet.training.train_config import OptimiserConfig, TrainConfig
 from vsdslnet.training.validation import validate
@@ -51,7 +52,8 @@ def train(
 ) -> Trainable:
     """Train, or go on training, in the folder ``run``; returns the averaged (EMA) network.
 
-    Writes ``checkpoint.pt``, ``log.jsonl`` (one line a step or validation) and ``ema.safetensors``.
+    Writes ``checkpoint.pt``, ``log.jsonl`` (one line a step or validation), ``ema.safetensors``, and with every
+    validation ``samples/step-NNNNNN.png``: a window of each group beside its SDR version, base and target.
     ``network`` is where a new run starts from (default: a fresh one, seeded); ``tone_pools`` are more
     pools for the tone stage. ``stop_after`` ends at that step with a checkpoint, as a kill would without one.
 
@@ -116,6 +118,7 @@ def train(
         if validation is not None and (step % config.validate_every == 0 or step == config.steps):
             if accelerator.is_main_process:
                 log.write({"step": step, "validation": validate(average, validation, config.validation_windows)})
+                write_samples(average, validation, run / "samples" / f"step-{step:06d}.png")
             accelerator.wait_for_everyone()
     was_finished = state is not None and state["step"] == config.steps
     if step == config.steps and not was_finished and isinstance(average, DSLNet):
