@@ -256,6 +256,7 @@ def test_two_encodes_of_one_output_are_not_let_run_at_once(
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(JobError, match="another encode"):
             encode(clip, tmp_path / "out.mkv", settings)
+    assert folder.exists()  # the first has no more than this while it looks through its source
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")

@@ -14,7 +14,7 @@ import vsdslnet
 from vsdslnet import weights
 from vsdslnet.color.h273 import Transfer
 from vsdslnet.encode.encoders import check_parameters, choose_encoder
-from vsdslnet.encode.folder import holds_job, job_folder, remove_if_idle
+from vsdslnet.encode.folder import holds_job, job_folder
 from vsdslnet.encode.job import PLAN_NAME, JobIdentity, JobPlan, read_plan
 from vsdslnet.encode.journal import write_durably
 from vsdslnet.encode.plan import plan_chunks
@@ -23,7 +23,7 @@ from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source import open_source, scene_cuts
 from vsdslnet.errors import ArgumentError, JobError, MediaError, OutputError
 
-__all__ = ["check_output", "prepare"]
+__all__ = ["check_output", "check_room", "prepare"]
 
 CONTAINERS = (".mkv", ".mp4", ".m4v", ".mov")
 # Less than this, or than the source's size if that is smaller, is not worth starting with.
@@ -34,7 +34,7 @@ Scanned = Callable[[int, int], None]
 
 
 def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
-    """Refuse, in one line, a place where the file can't or shouldn't be written (OutputError)."""
+    """Refuse, in one line, a name that the file can't or shouldn't have (ArgumentError, OutputError)."""
     if output.suffix.lower() not in CONTAINERS:
         raise ArgumentError("output", str(output), "a name ending in " + ", ".join(CONTAINERS))
     if output.is_dir():
@@ -45,17 +45,18 @@ def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{output}: is the source itself; name another file")
     if output.exists() and not overwrite and not holds_job(job_folder(output)):
         raise OutputError(f"{output}: is there already; name another file or use --overwrite")
+
+
+def check_room(source: Path, folder: Path) -> None:
+    """Refuse a job's folder, held, in which nothing can be written or which has no space left (OutputError)."""
     try:
-        job_folder(output).mkdir(exist_ok=True)
-        write_durably(job_folder(output) / "writable", b"")
-        (job_folder(output) / "writable").unlink()
-        free_bytes = shutil.disk_usage(output.parent).free
+        write_durably(folder / "writable", b"")
+        (folder / "writable").unlink()
+        free_bytes = shutil.disk_usage(folder).free
     except OSError as error:
-        remove_if_idle(job_folder(output))
-        raise OutputError(f"{output.parent}: can't be written to ({error.strerror})") from None
+        raise OutputError(f"{folder.parent}: can't be written to ({error.strerror})") from None
     if source.is_file() and free_bytes < min(_LEAST_FREE_BYTES, source.stat().st_size):
-        remove_if_idle(job_folder(output))
-        raise OutputError(f"{output.parent}: no space is left ({free_bytes >> 10} KiB free); make room")
+        raise OutputError(f"{folder.parent}: no space is left ({free_bytes >> 10} KiB free); make room")
 
 
 def prepare(source: Path, folder: Path, settings: EncodeSettings, *, threads: int, scanned: Scanned) -> JobPlan:

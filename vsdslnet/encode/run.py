@@ -11,11 +11,11 @@ import av
 
 from vsdslnet.encode.chunk_file import reason
 from vsdslnet.encode.engine import ChunkEngine
-from vsdslnet.encode.folder import clear, job_folder, locked, remove_if_idle, sweep
+from vsdslnet.encode.folder import clear, job_folder, locked, sweep
 from vsdslnet.encode.job import JobPlan
 from vsdslnet.encode.journal import Journal, finish_durably
 from vsdslnet.encode.mux import mux
-from vsdslnet.encode.prepare import check_output, prepare
+from vsdslnet.encode.prepare import check_output, check_room, prepare
 from vsdslnet.encode.probe import open_media
 from vsdslnet.encode.progress import Reporter
 from vsdslnet.encode.settings import EncodeSettings
@@ -59,6 +59,7 @@ def encode_file(
     folder = job_folder(output)
     try:
         with locked(folder):
+            check_room(source, folder)
             sweep(folder, everything=restart)
             finished = _work(source, output, settings, engine, reporter)
             if not keep:
@@ -68,8 +69,6 @@ def encode_file(
         raise JobError(
             f"{folder}: can't be written ({reason(error)}); what is finished is kept: run this command again"
         ) from None
-    finally:
-        remove_if_idle(folder)
 
 
 def _work(
