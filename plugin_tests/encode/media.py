@@ -36,6 +36,19 @@ class InProcessEngine:
             yield maker.make(chunk, progress)
 
 
+def make_bare_clip(path: Path, *, codec: str, format: str, frames: int = 20) -> Path:
+    """24 frames a second with two B frames in a row, in a container that has no presentation times."""
+    with av.open(str(path), "w", format=format) as output:
+        video = output.add_stream(codec, rate=24)
+        video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
+        video.options = {"bf": "2"}
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(picture(number, width=96, height=64), format="rgb24")
+            output.mux(video.encode(frame.reformat(format="yuv420p")))
+        output.mux(video.encode(None))
+    return path
+
+
 def picture(number: int, *, width: int, height: int) -> np.ndarray[Any, Any]:
     """A frame of a moving, colourful picture, with another shot every 30 frames: (height, width, 3) uint8."""
     shot = number // 30

@@ -19,6 +19,7 @@ from plugin_tests.conformance.hdr10_files import light_of_header, media_info, wr
 from plugin_tests.encode.media import (
     InProcessEngine,
     decoded_video,
+    make_bare_clip,
     make_clip,
     packets,
     video_times,
@@ -126,6 +127,21 @@ def test_rotation_passes_through(suffix: str, settings: EncodeSettings, tmp_path
     with av.open(str(output)) as container:
         frame = next(container.decode(video=0))
         assert (frame.rotation, frame.width, frame.height) == (-90, 96, 64)
+
+
+@pytest.mark.parametrize(("codec", "container"), [("mpeg4", "avi"), ("libx264", "h264")])
+def test_frames_without_times_of_their_own_are_shown_at_the_frame_rate(
+    codec: str, container: str, settings: EncodeSettings, tmp_path: Path
+) -> None:
+    source = make_bare_clip(tmp_path / f"bare.{container}", codec=codec, format=container)
+    output = tmp_path / "out.mkv"
+    done, _ = encode(source, output, settings)
+    times = video_times(output)
+    assert done.frames == len(times) == 20
+    assert np.diff(times) == pytest.approx(1 / 24, abs=0.0011)
+    assert 0 <= times[0] < 0.05
+    with av.open(str(output)) as container_read:
+        assert container_read.streams.video[0].average_rate == pytest.approx(24, rel=0.01)
 
 
 def test_light_is_what_numpy_finds_in_the_delivered_frames(

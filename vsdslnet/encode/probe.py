@@ -91,7 +91,10 @@ def probe(path: Path) -> SourceInfo:
             raise MediaError(f"{path}: is HDR already (PQ or HLG); there is nothing to convert")
         if any(frame.interlaced_frame for frame in frames):
             raise MediaError(f"{path}: is interlaced; deinterlace it first (for example with QTGMC or bwdif)")
-        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+        rates = stream.average_rate, stream.guessed_rate
+        if container.format.flags & av.format.Flags.no_timestamps.value:
+            rates = rates[::-1]  # an elementary stream's average is made up; what it says of itself is the guess
+        rate = rates[0] or rates[1] or Fraction(25)
         aspect = stream.sample_aspect_ratio or Fraction(1)
         return SourceInfo(
             path=str(path.resolve()),

@@ -19,6 +19,7 @@ from vsdslnet.plugin.peak import within_peak
 __all__ = ["Source", "convert", "deliver", "open_converted", "open_source", "scene_cuts"]
 
 _INVALID_TIMESTAMP = -(2**63)
+_UNKNOWN_FRAME_RATE = Fraction(25)  # FFmpeg's own guess
 # Cuts are looked for in a picture of about this height: noise is averaged away, and it is fast.
 _DETECTION_HEIGHT = 270
 
@@ -40,7 +41,9 @@ def open_source(path: Path, *, track: int, index: Path | None = None) -> Source:
     with _stderr_silenced():
         opened: Any = _video_source(path, track, index, exporttimestamps=1)
     time_base = Fraction(opened["timebasenum"], opened["timebaseden"])
-    return Source(opened["clip"], _rising([int(at) for at in opened["timestamps"]]), time_base)
+    clip = opened["clip"]
+    one_frame = 1 / (clip.fps or _UNKNOWN_FRAME_RATE) / time_base
+    return Source(clip, _rising([int(at) for at in opened["timestamps"]], one_frame), time_base)
 
 
 def open_converted(path: Path, settings: EncodeSettings, *, track: int, index: Path | None) -> vs.VideoNode:
@@ -130,12 +133,21 @@ def _stderr_silenced() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _rising(timestamps: list[int]) -> list[int]:
-    """Timestamps that rise strictly: damaged files repeat or lose some."""
+def _rising(timestamps: list[int], one_frame: Fraction) -> list[int]:
+    """Timestamps that rise strictly: damaged files repeat some, AVI lacks the ends', elementary streams all.
+
+    ``one_frame``, in ticks, is what lies between a frame without a timestamp and its neighbours.
+    """
+    valid = [number for number, at in enumerate(timestamps) if at != _INVALID_TIMESTAMP]
+    anchor = valid[0] if valid else 0
+    start = timestamps[anchor] if valid else 0
     risen: list[int] = []
-    for at in timestamps:
-        floor = risen[-1] + 1 if risen else at
-        risen.append(floor if at == _INVALID_TIMESTAMP else max(at, floor))
+    for number, at in enumerate(timestamps):
+        if at != _INVALID_TIMESTAMP:
+            anchor, start = number, at
+        # Counted from the nearest timestamp, not from frame to frame: a frame may be no whole number of ticks.
+        expected = start + round((number - anchor) * one_frame)
+        risen.append(max(expected, risen[-1] + 1) if risen else expected)
     return risen
 
 
