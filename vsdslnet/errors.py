@@ -25,6 +25,7 @@ __all__ = [
     "JobError",
     "MediaError",
     "WeightsError",
+    "one_line",
     "shorten",
 ]
 
@@ -75,6 +76,11 @@ class OutputError(MediaError):
 
 class JobError(DslnetError):
     """An encode can't go on; the text says what is kept and how to resume."""
+
+
+def one_line(error: object) -> str:
+    """What an error of somebody else says, on one line, as ours are told."""
+    return " ".join(str(error).split())
 
 
 def shorten(value: object, limit: int = 80) -> str:

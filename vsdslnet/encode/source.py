@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import vapoursynth as vs
 
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.errors import ClipError, MediaError
+from vsdslnet.errors import ClipError, MediaError, one_line
 from vsdslnet.plugin.peak import within_peak
 
 __all__ = ["Source", "convert", "deliver", "open_converted", "open_source", "scene_cuts"]
@@ -78,7 +78,7 @@ def convert(clip: vs.VideoNode, settings: EncodeSettings) -> vs.VideoNode:
     except AttributeError:
         raise ClipError("core.dslnet is not loaded: the plugin is not installed; run pip install .") from None
     except vs.Error as error:
-        raise ClipError(_one_line(error)) from None
+        raise ClipError(one_line(error)) from None
 
 
 def deliver(clip: vs.VideoNode, *, peak_nits: float) -> vs.VideoNode:
@@ -116,7 +116,7 @@ def _video_source(path: Path, track: int, index: Path | None, **more: int) -> An
     try:
         return vs.core.bs.VideoSource(str(path), track=track, apply_rotation=0, showprogress=0, **cache, **more)
     except vs.Error as error:
-        raise MediaError(f"{path}: can't be decoded ({_one_line(error)})") from None
+        raise MediaError(f"{path}: can't be decoded ({one_line(error)})") from None
 
 
 @contextmanager
@@ -149,7 +149,3 @@ def _rising(timestamps: list[int], one_frame: Fraction) -> list[int]:
         expected = start + round((number - anchor) * one_frame)
         risen.append(max(expected, risen[-1] + 1) if risen else expected)
     return risen
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
