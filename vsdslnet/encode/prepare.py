@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,18 +9,18 @@ from pathlib import Path
 import msgspec
 import vapoursynth as vs
 
-import vsdslnet
-from vsdslnet import weights
 from vsdslnet.color.h273 import Transfer
 from vsdslnet.encode.encoders import check_parameters, choose_encoder
 from vsdslnet.encode.folder import holds_job, job_folder
+from vsdslnet.encode.identity import job_identity
 from vsdslnet.encode.job import PLAN_NAME, JobIdentity, JobPlan, read_plan
 from vsdslnet.encode.journal import write_durably
+from vsdslnet.encode.place import check_name
 from vsdslnet.encode.plan import plan_chunks
-from vsdslnet.encode.probe import SourceInfo, identify, probe
+from vsdslnet.encode.probe import SourceInfo, probe
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source import open_source, scene_cuts
-from vsdslnet.errors import ArgumentError, JobError, MediaError, OutputError
+from vsdslnet.errors import JobError, MediaError, OutputError, one_line
 
 __all__ = ["check_output", "check_room", "prepare"]
 
@@ -35,12 +34,7 @@ Scanned = Callable[[int, int], None]
 
 def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
     """Refuse, in one line, a name that the file can't or shouldn't have (ArgumentError, OutputError)."""
-    if output.suffix.lower() not in CONTAINERS:
-        raise ArgumentError("output", str(output), "a name ending in " + ", ".join(CONTAINERS))
-    if output.is_dir():
-        raise OutputError(f"{output}: is a directory; name a file in it")
-    if not output.parent.is_dir():
-        raise OutputError(f"{output.parent}: there is no such directory; make it first")
+    check_name(output, suffixes=CONTAINERS)
     if output.exists() and source.exists() and output.samefile(source):
         raise OutputError(f"{output}: is the source itself; name another file")
     if output.exists() and not overwrite and not holds_job(job_folder(output)):
@@ -67,12 +61,7 @@ def prepare(source: Path, folder: Path, settings: EncodeSettings, *, threads: in
     info = probe(source)
     encoder = choose_encoder(settings)
     check_parameters(encoder, settings)
-    identity = JobIdentity(
-        source=identify(source),
-        settings=settings,
-        model_sha256=weights.read(weights.find(settings.model)).sha256,
-        tools=_tools(encoder),
-    )
+    identity = job_identity(source, settings)
     known = read_plan(folder)
     if known is not None:
         difference = known.identity.difference(identity)
@@ -99,7 +88,7 @@ def _plan(info: SourceInfo, identity: JobIdentity, folder: Path, threads: int, s
                 raise MediaError(f"{path}: is HDR already (frame {number}); there is nothing to convert")
             scanned(number + 1, frames)
     except vs.Error as error:
-        raise MediaError(f"{path}: can't be decoded ({' '.join(str(error).split())})") from None
+        raise MediaError(f"{path}: can't be decoded ({one_line(error)})") from None
     return JobPlan(
         identity=identity,
         source=info,
@@ -109,8 +98,3 @@ def _plan(info: SourceInfo, identity: JobIdentity, folder: Path, threads: int, s
         timestamps=source.timestamps,
         chunks=plan_chunks(frames=frames, cuts=cuts, max_frames=identity.settings.chunk_frames),
     )
-
-
-def _tools(encoder: str) -> str:
-    """Whose work the bits are; not which machine's, as chunks of one job may come from several."""
-    return f"vsdslnet {vsdslnet.__version__}, {encoder}, {platform.machine()}"

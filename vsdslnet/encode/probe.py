@@ -17,6 +17,7 @@ __all__ = ["SourceIdentity", "SourceInfo", "identify", "open_media", "probe"]
 
 # Enough frames to meet one with its own field flags; the planning pass looks at every frame.
 _FRAMES_LOOKED_AT = 4
+_NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS of FFmpeg
 _SAMPLES, _SAMPLE_BYTES = 64, 65_536
 
 
@@ -92,7 +93,7 @@ def probe(path: Path) -> SourceInfo:
         if any(frame.interlaced_frame for frame in frames):
             raise MediaError(f"{path}: is interlaced; deinterlace it first (for example with QTGMC or bwdif)")
         rates = stream.average_rate, stream.guessed_rate
-        if container.format.flags & av.format.Flags.no_timestamps.value:
+        if container.format.flags & _NO_TIMESTAMPS:
             rates = rates[::-1]  # an elementary stream's average is made up; what it says of itself is the guess
         rate = rates[0] or rates[1] or Fraction(25)
         aspect = stream.sample_aspect_ratio or Fraction(1)
