@@ -11,9 +11,11 @@ import av
 import numpy as np
 
 from vsdslnet.encode.chunks import ChunkMaker, Progress
+from vsdslnet.encode.engine import check_here
 from vsdslnet.encode.job import JobPlan
 from vsdslnet.encode.journal import ChunkResult
 from vsdslnet.encode.plan import Chunk
+from vsdslnet.encode.settings import EncodeSettings
 
 TICKS = 24_000
 
@@ -26,6 +28,9 @@ class InProcessEngine:
     def __init__(self, *, limit: int | None = None) -> None:
         self.made: list[int] = []
         self._limit = limit
+
+    def check(self, settings: EncodeSettings) -> None:
+        check_here(settings)
 
     def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
         maker = ChunkMaker(plan, folder)

@@ -89,6 +89,9 @@ class _WithoutSource:
 
     threads = 1
 
+    def check(self, settings: EncodeSettings) -> None:
+        """Nothing is wrong with them."""
+
     def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
         Path(plan.source.path).unlink()
         return LocalEngine().run(plan, folder, chunks, progress)

@@ -89,6 +89,14 @@ def test_a_node_without_the_model_says_so(plan: JobPlan, tmp_path: Path) -> None
     assert "missing.safetensors': there is no such file" in event.text
 
 
+def test_a_node_that_cannot_run_the_network_as_asked_says_so(plan: JobPlan, tmp_path: Path) -> None:
+    settings = msgspec.structs.replace(plan.identity.settings, precision="fp16", device="cpu")
+    event = _written(plan, tmp_path, settings=settings).make(0)
+    assert isinstance(event, Failed)
+    assert event.kind == "EngineError"
+    assert "fp16" in event.text
+
+
 def test_a_program_that_is_not_there_is_named(
     settings: EncodeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,12 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from vsdslnet import weights
 from vsdslnet.encode.chunks import Progress
 from vsdslnet.encode.job import JobPlan
 from vsdslnet.encode.journal import ChunkResult
 from vsdslnet.encode.plan import Chunk
+from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.errors import EngineError
 
-__all__ = ["ChunkEngine"]
+__all__ = ["ChunkEngine", "check_here"]
 
 
 class ChunkEngine(Protocol):
@@ -22,9 +25,31 @@ class ChunkEngine(Protocol):
 
     threads: int
 
+    def check(self, settings: EncodeSettings) -> None:
+        """EngineError if it can be known before any work that the network can't run as asked for."""
+        ...
+
     def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
         """Results in the order they are finished. JobError, MediaError, ... if it can't go on.
 
         Closing the iterator stops everything that still runs.
         """
         ...
+
+
+def check_here(settings: EncodeSettings) -> None:
+    """EngineError if this machine can't run the network as asked for.
+
+    Else its first frame would be the one to say so, after a whole film was looked through.
+    """
+    # Here, as they load torch, which takes seconds.
+    from vsdslnet.inference.engines import choose_device
+    from vsdslnet.inference.openvino_engine import openvino_is_installed
+    from vsdslnet.inference.precision import choose_precision
+
+    device = choose_device(settings.device, settings.device_index)
+    choose_precision(settings.precision, device, weights.read(weights.find(settings.model)).metadata)
+    if settings.backend == "openvino" and device.type != "cpu":
+        raise EngineError("backend='openvino' runs on the CPU; add device='cpu', or use backend='torch'")
+    if settings.backend == "openvino" and not openvino_is_installed():
+        raise EngineError("backend='openvino': it is not installed; pip install openvino, or use 'torch'")

@@ -17,9 +17,11 @@ from pathlib import Path
 import msgspec
 
 from vsdslnet.encode.chunks import Progress
+from vsdslnet.encode.engine import check_here
 from vsdslnet.encode.job import JobPlan
 from vsdslnet.encode.journal import ChunkResult
 from vsdslnet.encode.plan import Chunk
+from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.worker import Done, Event, Failed, Fed, Ready, Working, worker_environment
 from vsdslnet.errors import JobError, shorten
 
@@ -35,6 +37,10 @@ class LocalEngine:
     def __init__(self, *, workers: int = 1, threads: int | None = None) -> None:
         self._workers = workers
         self.threads = threads or max(1, (os.cpu_count() or 1) // workers)
+
+    def check(self, settings: EncodeSettings) -> None:
+        """See :class:`~vsdslnet.encode.engine.ChunkEngine`."""
+        check_here(settings)
 
     def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
         """See :class:`~vsdslnet.encode.engine.ChunkEngine`."""

@@ -19,7 +19,7 @@ from vsdslnet.encode.place import check_name
 from vsdslnet.encode.plan import plan_chunks
 from vsdslnet.encode.probe import SourceInfo, probe
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source import open_source, scene_cuts
+from vsdslnet.encode.source import color_overrides, open_source, scene_cuts
 from vsdslnet.errors import JobError, MediaError, OutputError, one_line
 
 __all__ = ["check_output", "check_room", "prepare"]
@@ -58,7 +58,9 @@ def prepare(source: Path, folder: Path, settings: EncodeSettings, *, threads: in
 
     JobError if the folder holds another job's plan.
     """
-    info = probe(source)
+    overrides = color_overrides(settings)
+    info = probe(source, transfer_in=settings.transfer_in)
+    overrides.check_family(vs.RGB if info.is_rgb else vs.YUV)
     encoder = choose_encoder(settings)
     check_parameters(encoder, settings)
     identity = job_identity(source, settings)
@@ -78,13 +80,14 @@ def _plan(info: SourceInfo, identity: JobIdentity, folder: Path, threads: int, s
     source = open_source(path, track=info.track, index=folder / "source")
     frames = len(source.clip)
     cuts = []
+    believes_transfer = identity.settings.transfer_in is None
     try:
         for number, frame in enumerate(scene_cuts(source.clip).frames(close=True)):
             if frame.props.get("_SceneChangePrev"):
                 cuts.append(number)
             if frame.props.get("_FieldBased", 0):
                 raise MediaError(f"{path}: frame {number} is interlaced; deinterlace the file first")
-            if frame.props.get("_Transfer") in (Transfer.PQ, Transfer.HLG):
+            if believes_transfer and frame.props.get("_Transfer") in (Transfer.PQ, Transfer.HLG):
                 raise MediaError(f"{path}: is HDR already (frame {number}); there is nothing to convert")
             scanned(number + 1, frames)
     except vs.Error as error:

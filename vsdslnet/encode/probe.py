@@ -37,6 +37,7 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     ``sample_aspect``      sample aspect ratio, (1, 1) if unknown.
     ``display_matrix``     the nine numbers of a rotation or flip as MP4 stores them; empty if upright.
     ``start_seconds``      presentation time at which the file starts.
+    ``is_rgb``             R'G'B' samples, which have no matrix.
     """
 
     path: str
@@ -48,6 +49,7 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     display_matrix: tuple[int, ...]
     duration_seconds: float | None
     start_seconds: float
+    is_rgb: bool = False
 
 
 def open_media(path: Path) -> av.container.InputContainer:
@@ -72,8 +74,11 @@ def main_video(container: av.container.InputContainer, path: Path) -> av.VideoSt
     raise MediaError(f"{path}: has no video; name a file with a video stream")
 
 
-def probe(path: Path) -> SourceInfo:
-    """Open, decode a few frames, and say what is there; MediaError for anything that can't be converted."""
+def probe(path: Path, *, transfer_in: int | None = None) -> SourceInfo:
+    """Open, decode a few frames, and say what is there; MediaError for anything that can't be converted.
+
+    ``transfer_in``, where it is given, is what the user knows better than an HDR tag.
+    """
     with open_media(path) as container:
         stream = main_video(container, path)
         context = stream.codec_context
@@ -88,8 +93,11 @@ def probe(path: Path) -> SourceInfo:
         if not frames:
             raise MediaError(f"{path}: no video frame can be decoded; check that the file plays")
         transfers = {context.color_trc, *(frame.color_trc for frame in frames)}
-        if transfers & {Transfer.PQ, Transfer.HLG}:
-            raise MediaError(f"{path}: is HDR already (PQ or HLG); there is nothing to convert")
+        if transfer_in is None and transfers & {Transfer.PQ, Transfer.HLG}:
+            raise MediaError(
+                f"{path}: is HDR already (PQ or HLG); there is nothing to convert, unless the tag is wrong: "
+                "then say --transfer-in 1"
+            )
         if any(frame.interlaced_frame for frame in frames):
             raise MediaError(f"{path}: is interlaced; deinterlace it first (for example with QTGMC or bwdif)")
         rates = stream.average_rate, stream.guessed_rate
@@ -107,6 +115,7 @@ def probe(path: Path) -> SourceInfo:
             display_matrix=_display_matrix(frames[0]),
             duration_seconds=None if container.duration is None else container.duration / av.time_base,
             start_seconds=(container.start_time or 0) / av.time_base,
+            is_rgb=frames[0].format.is_rgb or frames[0].format.has_palette,
         )
 
 

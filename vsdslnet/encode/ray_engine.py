@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from vsdslnet.encode.chunks import ChunkMaker, Progress
+from vsdslnet.encode.engine import check_here
 from vsdslnet.encode.identity import check_node
 from vsdslnet.encode.job import JobPlan, read_plan
 from vsdslnet.encode.journal import ChunkResult, chunk_path
 from vsdslnet.encode.plan import Chunk
 from vsdslnet.encode.probe import identify
+from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.store import JobStore, store_name
 from vsdslnet.encode.worker import Done, Failed, worker_environment
 from vsdslnet.errors import EngineError, JobError, one_line
@@ -64,6 +66,9 @@ class RayEngine:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
             except (ConnectionError, ValueError, RuntimeError) as error:
                 raise EngineError(f"address={address!r}: no Ray cluster answers there ({one_line(error)})") from None
+
+    def check(self, settings: EncodeSettings) -> None:
+        """See :class:`~vsdslnet.encode.engine.ChunkEngine`; nodes may have what this machine lacks, so they tell."""
 
     def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
         """See :class:`~vsdslnet.encode.engine.ChunkEngine`."""
@@ -182,7 +187,10 @@ class _ChunkActor:
         """Make a chunk; errors travel as what a worker would tell."""
         try:
             if self._maker is None or self._plan is None:
-                self._plan, self._maker = self._open()
+                self._plan = self._open()
+                check_node(self._plan)
+                check_here(self._plan.identity.settings)
+                self._maker = ChunkMaker(self._plan, self._folder)
             result = self._maker.make(self._plan.chunks[index], self._note)
             if self._store is not None:
                 self._store.put_chunk(chunk_path(self._folder, index, self._plan.suffix))
@@ -196,23 +204,17 @@ class _ChunkActor:
         """Chunk, frames done and brightest pixel, or None before the first frame."""
         return self._state
 
-    def _open(self) -> tuple[JobPlan, ChunkMaker]:
+    def _open(self) -> JobPlan:
         if self._store is not None:
             self._scratch = tempfile.TemporaryDirectory(prefix="vsdslnet-")
             self._folder = Path(self._scratch.name)
-            plan = self._store.fetch_job(self._folder)
-            check_node(plan)
-            return plan, ChunkMaker(plan, self._folder)
-        return self._open_shared()
-
-    def _open_shared(self) -> tuple[JobPlan, ChunkMaker]:
+            return self._store.fetch_job(self._folder)
         plan = read_plan(self._folder)
         if plan is None:
             raise JobError(f"{self._folder}: is not seen by every node; put source and output on a shared path")
         if identify(Path(plan.source.path)) != plan.identity.source:
             raise JobError(f"{plan.source.path}: is another file on a node; put the source on a shared path")
-        check_node(plan)
-        return plan, ChunkMaker(plan, self._folder)
+        return plan
 
     def _note(self, index: int, frames: int, max_nits: float) -> None:
         self._state = index, frames, max_nits

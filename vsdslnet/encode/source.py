@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,9 +15,10 @@ import vapoursynth as vs
 
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.errors import ClipError, MediaError, one_line
+from vsdslnet.plugin.color_tags import ColorOverrides
 from vsdslnet.plugin.peak import within_peak
 
-__all__ = ["Source", "convert", "deliver", "open_converted", "open_source", "scene_cuts"]
+__all__ = ["Source", "color_overrides", "convert", "deliver", "open_converted", "open_source", "scene_cuts"]
 
 _INVALID_TIMESTAMP = -(2**63)
 _UNKNOWN_FRAME_RATE = Fraction(25)  # FFmpeg's own guess
@@ -53,14 +55,7 @@ def open_converted(path: Path, settings: EncodeSettings, *, track: int, index: P
 
 def convert(clip: vs.VideoNode, settings: EncodeSettings) -> vs.VideoNode:
     """``core.dslnet.Convert`` with these settings; ClipError if it refuses the clip."""
-    arguments = {
-        "matrix_in": settings.matrix_in,
-        "transfer_in": settings.transfer_in,
-        "primaries_in": settings.primaries_in,
-        "chromaloc_in": settings.chromaloc_in,
-        "range_in": settings.range_in,
-        "tile": None if settings.tile is None else list(settings.tile),
-    }
+    arguments = asdict(color_overrides(settings)) | {"tile": None if settings.tile is None else list(settings.tile)}
     try:
         return vs.core.dslnet.Convert(
             clip,
@@ -79,6 +74,17 @@ def convert(clip: vs.VideoNode, settings: EncodeSettings) -> vs.VideoNode:
         raise ClipError("core.dslnet is not loaded: the plugin is not installed; run pip install .") from None
     except vs.Error as error:
         raise ClipError(one_line(error)) from None
+
+
+def color_overrides(settings: EncodeSettings) -> ColorOverrides:
+    """What the user knows better than the source's tags; ArgumentError for codes that are none."""
+    return ColorOverrides(
+        matrix_in=settings.matrix_in,
+        transfer_in=settings.transfer_in,
+        primaries_in=settings.primaries_in,
+        range_in=settings.range_in,
+        chromaloc_in=settings.chromaloc_in,
+    )
 
 
 def deliver(clip: vs.VideoNode, *, peak_nits: float) -> vs.VideoNode:
