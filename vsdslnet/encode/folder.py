@@ -48,6 +48,8 @@ def locked(folder: Path) -> Iterator[None]:
             yield
         finally:
             # Still ours: the folder of another, whose source is only being looked through, would seem idle too.
+            if os.name != "posix":
+                file.close()  # Windows removes no open file, and so none of another job's
             _remove_if_idle(folder)
 
 
