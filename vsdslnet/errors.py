@@ -78,7 +78,7 @@ class JobError(DslnetError):
     """An encode can't go on; the text says what is kept and how to resume."""
 
 
-def one_line(error: BaseException) -> str:
+def one_line(error: object) -> str:
     """What another library's error says, without line breaks."""
     return " ".join(str(error).split())
 

@@ -7,7 +7,6 @@ VapourSynth want.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 __all__ = ["DISPLAY_P3_D65", "ContentLight", "MasteringDisplay", "mastering_display"]
@@ -63,17 +62,6 @@ class MasteringDisplay:
             "MasteringDisplayMaxLuminance": self.max_nits,
         }
 
-    @classmethod
-    def from_frame_properties(cls, properties: Mapping[str, object]) -> MasteringDisplay:
-        """Read it off a frame; KeyError if a property is missing."""
-        x, y = (_floats(properties[f"MasteringDisplayPrimaries{axis}"]) for axis in "XY")
-        white = tuple(_floats(properties[f"MasteringDisplayWhitePoint{axis}"])[0] for axis in "XY")
-        return cls(
-            chromaticities=((x[0], y[0]), (x[1], y[1]), (x[2], y[2]), (white[0], white[1])),
-            min_nits=_floats(properties["MasteringDisplayMinLuminance"])[0],
-            max_nits=_floats(properties["MasteringDisplayMaxLuminance"])[0],
-        )
-
 
 @dataclass(frozen=True, kw_only=True)
 class ContentLight:
@@ -104,8 +92,3 @@ def mastering_display(peak_nits: float) -> MasteringDisplay:
 
 def _xy_steps(xy: tuple[float, float]) -> tuple[int, int]:
     return round(xy[0] * _XY_STEPS), round(xy[1] * _XY_STEPS)
-
-
-def _floats(value: object) -> list[float]:
-    values = value if isinstance(value, Iterable) else [value]
-    return [float(each) for each in values]  # type: ignore[arg-type]

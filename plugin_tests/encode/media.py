@@ -11,9 +11,11 @@ import av
 import numpy as np
 
 from vsdslnet.encode.chunks import ChunkMaker, Progress
+from vsdslnet.encode.engine import check_here
 from vsdslnet.encode.job import JobPlan
 from vsdslnet.encode.journal import ChunkResult
 from vsdslnet.encode.plan import Chunk
+from vsdslnet.encode.settings import EncodeSettings
 
 TICKS = 24_000
 
@@ -27,6 +29,9 @@ class InProcessEngine:
         self.made: list[int] = []
         self._limit = limit
 
+    def check(self, settings: EncodeSettings) -> None:
+        check_here(settings)
+
     def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
         maker = ChunkMaker(plan, folder)
         for chunk in chunks:
@@ -34,6 +39,19 @@ class InProcessEngine:
                 raise KeyboardInterrupt
             self.made.append(chunk.index)
             yield maker.make(chunk, progress)
+
+
+def make_bare_clip(path: Path, *, codec: str, format: str, frames: int = 20) -> Path:
+    """24 frames a second with two B frames in a row, in a container that has no presentation times."""
+    with av.open(str(path), "w", format=format) as output:
+        video = output.add_stream(codec, rate=24)
+        video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
+        video.options = {"bf": "2"}
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(picture(number, width=96, height=64), format="rgb24")
+            output.mux(video.encode(frame.reformat(format="yuv420p")))
+        output.mux(video.encode(None))
+    return path
 
 
 def picture(number: int, *, width: int, height: int) -> np.ndarray[Any, Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -69,10 +71,26 @@ def test_a_chunk_that_kills_every_worker_stops_the_job_in_one_line(
     assert workers() == []
 
 
+@pytest.mark.timeout(60)
+def test_a_worker_that_talks_nonsense_stops_the_job_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho nonsense\nexec sleep 600\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    plan = cast(JobPlan, SimpleNamespace(threads=1))
+    with pytest.raises(JobError, match=r"died 3 times at its start, as it said what is no event: b'nonsense\\n'"):
+        list(LocalEngine(threads=1).run(plan, tmp_path, [Chunk(0, 0, 8)], lambda index, frames, max_nits: None))
+
+
 class _WithoutSource:
     """The local engine, with the source gone before it starts."""
 
     threads = 1
+
+    def check(self, settings: EncodeSettings) -> None:
+        """Nothing is wrong with them."""
 
     def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
         Path(plan.source.path).unlink()

@@ -35,7 +35,9 @@ def page(clip: Path, small_model: str, tmp_path_factory: pytest.TempPathFactory)
 
 def test_the_page_needs_nothing_but_itself(page: Path) -> None:
     text = page.read_text()
-    assert all(source.startswith("data:image/png;base64,") for source in re.findall(r'src="([^"]*)', text))
+    sources = re.findall(r'src="([^"]*)', text)
+    assert sources
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]*", "", text)
     assert not re.search(r"\$[a-z]", re.sub(r"base64,[A-Za-z0-9+/=]*", "", text))
 

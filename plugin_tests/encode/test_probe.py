@@ -75,6 +75,18 @@ def test_geometry_rate_and_rotation_are_read(tmp_path: Path) -> None:
     assert info.display_matrix == (0, 65_536, 0, -65_536, 0, 0, 0, 0, 1 << 30)
 
 
+@pytest.mark.parametrize(("pixel_format", "is_rgb"), [("bgr0", True), ("yuv420p", False), ("gray", False)])
+def test_rgb_is_told_from_what_has_a_matrix(pixel_format: str, is_rgb: bool, tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as output:
+        video = output.add_stream("ffv1", rate=24)
+        video.width, video.height, video.pix_fmt = 64, 64, pixel_format
+        grey = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 128, np.uint8), format="rgb24")
+        output.mux(video.encode(grey.reformat(format=pixel_format)))
+        output.mux(video.encode(None))
+    assert probe(path).is_rgb is is_rgb
+
+
 def test_identity_changes_with_contents_and_with_time(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(bytes(1000))

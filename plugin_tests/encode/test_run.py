@@ -19,17 +19,21 @@ from plugin_tests.conformance.hdr10_files import light_of_header, media_info, wr
 from plugin_tests.encode.media import (
     InProcessEngine,
     decoded_video,
+    make_bare_clip,
     make_clip,
     packets,
     video_times,
 )
 from plugin_tests.encode.test_light import light_by_numpy
+from vsdslnet.encode.job import JobPlan
 from vsdslnet.encode.journal import Journal
+from vsdslnet.encode.mux import mux
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import Finished, encode_file
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source import deliver, open_converted
-from vsdslnet.errors import JobError, MediaError, OutputError
+from vsdslnet.errors import ArgumentError, EngineError, JobError, MediaError, OutputError
+from vsdslnet.hdr10 import ContentLight
 
 
 def encode(
@@ -126,6 +130,21 @@ def test_rotation_passes_through(suffix: str, settings: EncodeSettings, tmp_path
     with av.open(str(output)) as container:
         frame = next(container.decode(video=0))
         assert (frame.rotation, frame.width, frame.height) == (-90, 96, 64)
+
+
+@pytest.mark.parametrize(("codec", "container"), [("mpeg4", "avi"), ("libx264", "h264")])
+def test_frames_without_times_of_their_own_are_shown_at_the_frame_rate(
+    codec: str, container: str, settings: EncodeSettings, tmp_path: Path
+) -> None:
+    source = make_bare_clip(tmp_path / f"bare.{container}", codec=codec, format=container)
+    output = tmp_path / "out.mkv"
+    done, _ = encode(source, output, settings)
+    times = video_times(output)
+    assert done.frames == len(times) == 20
+    assert np.diff(times) == pytest.approx(1 / 24, abs=0.0011)
+    assert 0 <= times[0] < 0.05
+    with av.open(str(output)) as container_read:
+        assert container_read.streams.video[0].average_rate == pytest.approx(24, rel=0.01)
 
 
 def test_light_is_what_numpy_finds_in_the_delivered_frames(
@@ -247,6 +266,56 @@ def test_a_bad_source_leaves_nothing_behind(settings: EncodeSettings, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("changes", "kind", "says"),
+    [
+        ({"precision": "fp16", "device": "cpu"}, EngineError, "fp16"),
+        ({"device": "cuda", "device_index": 63}, EngineError, "CUDA"),
+        ({"backend": "openvino", "device": "cpu"}, EngineError, "not installed"),
+        ({"matrix_in": 99}, ArgumentError, "matrix_in=99"),
+        ({"matrix_in": 0}, ArgumentError, "matrix_in=0"),
+        ({"transfer_in": 16}, ArgumentError, "transfer_in=16"),
+    ],
+)
+def test_what_cannot_be_converted_as_asked_is_refused_before_anything_is_begun(
+    changes: dict[str, Any],
+    kind: type[Exception],
+    says: str,
+    clip: Path,
+    settings: EncodeSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vsdslnet.inference.openvino_engine.openvino_is_installed", lambda: False)
+    with pytest.raises(kind, match=says):
+        encode(clip, tmp_path / "out.mkv", msgspec.structs.replace(settings, **changes))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_hdr_tag_is_overruled(settings: EncodeSettings, tmp_path: Path) -> None:
+    right = make_clip(tmp_path / "right.mkv", frames=10, audio=False, colour=(1, 1, 1))
+    wrong = make_clip(tmp_path / "wrong.mkv", frames=10, audio=False, colour=(1, 16, 1))
+    encode(right, tmp_path / "right.hdr.mkv", settings)
+    with pytest.raises(MediaError, match=r"is HDR already.*--transfer-in 1"):
+        encode(wrong, tmp_path / "wrong.hdr.mkv", settings)
+    encode(wrong, tmp_path / "wrong.hdr.mkv", msgspec.structs.replace(settings, transfer_in=1))
+    assert decoded_video(tmp_path / "wrong.hdr.mkv") == decoded_video(tmp_path / "right.hdr.mkv")
+
+
+def test_a_file_without_the_measured_light_is_not_given_out(
+    clip: Path, settings: EncodeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = ContentLight(max_cll_nits=1, max_fall_nits=1)
+
+    def mux_another_light(plan: JobPlan, folder: Path, light: ContentLight, **options: Any) -> list[str]:
+        return mux(plan, folder, other, **options)
+
+    monkeypatch.setattr("vsdslnet.encode.run.mux", mux_another_light)
+    with pytest.raises(JobError, match="lacks the measured light"):
+        encode(clip, tmp_path / "out.mkv", settings)
+    assert not (tmp_path / "out.mkv").exists()
+
+
 def test_two_encodes_of_one_output_are_not_let_run_at_once(
     clip: Path, settings: EncodeSettings, tmp_path: Path
 ) -> None:
@@ -256,6 +325,7 @@ def test_two_encodes_of_one_output_are_not_let_run_at_once(
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(JobError, match="another encode"):
             encode(clip, tmp_path / "out.mkv", settings)
+    assert folder.exists()  # the first has no more than this while it looks through its source
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")

@@ -16,7 +16,7 @@ from vsdslnet.encode.job import JobPlan
 from vsdslnet.encode.journal import ChunkResult, chunk_path, file_sha256
 from vsdslnet.encode.prepare import prepare
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.store import JobStore
+from vsdslnet.encode.store import JobStore, store_name
 from vsdslnet.errors import EngineError, JobError
 
 
@@ -103,6 +103,55 @@ def test_a_damaged_chunk_is_not_taken(plan: JobPlan, tmp_path: Path) -> None:
     with pytest.raises(JobError, match="chunk 0 is damaged"):
         store.take_chunk(msgspec.structs.replace(result, sha256="0"), tmp_path / "job", suffix=plan.suffix)
     assert not list((tmp_path / "job").glob("*chunk*"))
+
+
+def test_jobs_of_one_store_have_folders_of_their_own(plan: JobPlan, tmp_path: Path) -> None:
+    folder = tmp_path / "out.mkv.vsdslnet"
+    brighter = msgspec.structs.replace(plan.identity.settings, peak_nits=600.0)
+    other = msgspec.structs.replace(plan, identity=msgspec.structs.replace(plan.identity, settings=brighter))
+    names = {
+        store_name(plan, folder),
+        store_name(other, folder),
+        store_name(plan, tmp_path / "elsewhere" / folder.name),
+    }
+    assert len(names) == 3
+    assert store_name(plan, folder) == store_name(plan, folder)  # a job that goes on finds its source there
+
+
+def test_a_store_that_forbids_deleting_keeps_the_chunk_and_the_job(
+    plan: JobPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = JobStore(f"memory://{uuid.uuid4().hex}", job="film")
+    store.offer(plan)
+    path, result = made_chunk(tmp_path, plan)
+    store.put_chunk(path)
+
+    def forbidden(*arguments: object, **options: object) -> None:
+        raise PermissionError(13, "Access Denied")
+
+    monkeypatch.setattr(store._files, "rm_file", forbidden)
+    monkeypatch.setattr(store._files, "rm", forbidden)
+    store.take_chunk(result, tmp_path / "job", suffix=plan.suffix)
+    store.clear()
+    assert file_sha256(chunk_path(tmp_path / "job", 0, plan.suffix)) == result.sha256
+
+
+def test_a_store_that_fails_on_a_node_is_one_line(
+    plan: JobPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = JobStore(f"memory://{uuid.uuid4().hex}", job="film")
+    with pytest.raises(JobError, match=r"^store='memory.*plan and source can't be read on a node"):
+        store.fetch_job(tmp_path)
+    path, _ = made_chunk(tmp_path, plan)
+
+    def forbidden(*arguments: object, **options: object) -> None:
+        raise PermissionError(13, "Access\nDenied")
+
+    monkeypatch.setattr(store._files, "put_file", forbidden)
+    with pytest.raises(JobError, match=r"^store='memory.*chunk-000000.hevc can't be written on a node") as caught:
+        store.put_chunk(path)
+    assert "\n" not in str(caught.value)
+    assert path.exists()
 
 
 def test_an_unknown_or_unreachable_store_is_one_line(plan: JobPlan, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from vsdslnet.encode.journal import ChunkResult
 from vsdslnet.encode.light import with_light
 from vsdslnet.encode.plan import Chunk
 from vsdslnet.encode.source import deliver, open_converted
-from vsdslnet.errors import JobError
+from vsdslnet.errors import JobError, one_line
 
 __all__ = ["ChunkMaker", "Progress"]
 
@@ -62,6 +62,6 @@ class ChunkMaker:
         except BaseException as error:
             file.abort()
             if isinstance(error, vs.Error):
-                raise JobError(f"frames {chunk.first}-{chunk.end - 1}: {' '.join(str(error).split())}") from None
+                raise JobError(f"frames {chunk.first}-{chunk.end - 1}: {one_line(error)}") from None
             raise
         return file

@@ -202,14 +202,18 @@ class _X265Program:
         for name, value in options.items():
             command += _x265_option(name, value)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        # A session of its own: Ctrl-C is for us; the end of its input ends it.
-        self._process = subprocess.Popen(
-            [*command, "-"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=self._errors,
-            start_new_session=True,
-        )
+        try:
+            # A session of its own: Ctrl-C is for us; the end of its input ends it.
+            self._process = subprocess.Popen(
+                [*command, "-"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            self._errors.close()
+            raise JobError("there is no x265 program on the PATH; install it, or use the encoder 'av'") from None
         size, fps = f"W{picture.width} H{picture.height}", f"F{rate.numerator}:{rate.denominator}"
         self._send(f"YUV4MPEG2 {size} {fps} Ip C420p10\n".encode())
 

@@ -10,8 +10,9 @@ from vsdslnet.encode.chunks import Progress
 from vsdslnet.encode.job import JobPlan
 from vsdslnet.encode.journal import ChunkResult
 from vsdslnet.encode.plan import Chunk
+from vsdslnet.encode.settings import EncodeSettings
 
-__all__ = ["ChunkEngine"]
+__all__ = ["ChunkEngine", "check_here"]
 
 
 class ChunkEngine(Protocol):
@@ -22,9 +23,24 @@ class ChunkEngine(Protocol):
 
     threads: int
 
+    def check(self, settings: EncodeSettings) -> None:
+        """EngineError if it can be known before any work that the network can't run as asked for."""
+        ...
+
     def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
         """Results in the order they are finished. JobError, MediaError, ... if it can't go on.
 
         Closing the iterator stops everything that still runs.
         """
         ...
+
+
+def check_here(settings: EncodeSettings) -> None:
+    """EngineError if this machine can't run the network as asked for.
+
+    Else its first frame would be the one to say so, after a whole film was looked through.
+    """
+    # Here, as it loads torch, which takes seconds.
+    from vsdslnet.inference.engines import check_engine
+
+    check_engine(settings.convert_settings().engine)

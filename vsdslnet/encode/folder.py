@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vsdslnet.encode.job import PLAN_NAME
-from vsdslnet.errors import JobError
+from vsdslnet.errors import JobError, OutputError
 
-__all__ = ["clear", "holds_job", "job_folder", "locked", "remove_if_idle", "sweep"]
+__all__ = ["clear", "holds_job", "job_folder", "locked", "sweep"]
 
 _LOCK_NAME = "lock"
 _JOURNAL_NAME = "journal.jsonl"
@@ -24,8 +25,18 @@ def job_folder(output: Path) -> Path:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for one job; JobError if another process does. The system lets go when we die."""
-    with (folder / _LOCK_NAME).open("wb") as file:
+    """Hold the folder, made where there is none, for one job; leave none behind in which no job was begun.
+
+    JobError if another process holds it, OutputError if it can't be made. The system lets go when we die.
+    """
+    try:
+        folder.mkdir(exist_ok=True)
+        file = (folder / _LOCK_NAME).open("wb")
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # refused unless it is empty
+        raise OutputError(f"{folder.parent}: can't be written to ({error.strerror})") from None
+    with file:
         if os.name == "posix":
             import fcntl
 
@@ -33,7 +44,13 @@ def locked(folder: Path) -> Iterator[None]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise JobError(f"{folder}: another encode is at work here; wait for it or end it") from None
-        yield
+        try:
+            yield
+        finally:
+            # Still ours: the folder of another, whose source is only being looked through, would seem idle too.
+            if os.name != "posix":
+                file.close()  # Windows removes no open file, and so none of another job's
+            _remove_if_idle(folder)
 
 
 def sweep(folder: Path, *, everything: bool) -> None:
@@ -57,7 +74,7 @@ def clear(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def remove_if_idle(folder: Path) -> None:
-    """Remove a folder in which no job was begun."""
+def _remove_if_idle(folder: Path) -> None:
+    """Remove a folder in which nothing was kept."""
     if folder.is_dir() and {path.name for path in folder.iterdir()} <= {_LOCK_NAME}:
         shutil.rmtree(folder, ignore_errors=True)

@@ -17,11 +17,13 @@ from pathlib import Path
 import msgspec
 
 from vsdslnet.encode.chunks import Progress
+from vsdslnet.encode.engine import check_here
 from vsdslnet.encode.job import JobPlan
 from vsdslnet.encode.journal import ChunkResult
 from vsdslnet.encode.plan import Chunk
+from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.worker import Done, Event, Failed, Fed, Ready, Working, worker_environment
-from vsdslnet.errors import JobError
+from vsdslnet.errors import JobError, shorten
 
 __all__ = ["LocalEngine"]
 
@@ -35,6 +37,10 @@ class LocalEngine:
     def __init__(self, *, workers: int = 1, threads: int | None = None) -> None:
         self._workers = workers
         self.threads = threads or max(1, (os.cpu_count() or 1) // workers)
+
+    def check(self, settings: EncodeSettings) -> None:
+        """See :class:`~vsdslnet.encode.engine.ChunkEngine`."""
+        check_here(settings)
 
     def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
         """See :class:`~vsdslnet.encode.engine.ChunkEngine`."""
@@ -80,6 +86,7 @@ class _Worker:
 
     def __init__(self, folder: Path, events: queue.SimpleQueue[tuple[_Worker, Event | None]], threads: int) -> None:
         self.chunks: list[Chunk] = []
+        self._heard, self._talked_nonsense = b"", False
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._process = subprocess.Popen(
             [sys.executable, "-m", "vsdslnet.encode.worker", str(folder)],
@@ -116,6 +123,8 @@ class _Worker:
     def cause_of_death(self) -> str:
         """How it ended, with the last line it left."""
         code = self._process.wait()
+        if self._talked_nonsense:
+            return f"as it said what is no event: {shorten(self._heard)}"
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         ended = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
@@ -124,9 +133,15 @@ class _Worker:
 
     def _listen(self, events: queue.SimpleQueue[tuple[_Worker, Event | None]]) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            events.put((self, msgspec.json.decode(line, type=Event)))
-        events.put((self, None))
+        try:
+            for line in self._process.stdout:
+                self._heard = line
+                events.put((self, msgspec.json.decode(line, type=Event)))
+        except msgspec.MsgspecError:
+            self._talked_nonsense = True
+            self._process.kill()  # it would wait for orders for ever
+        finally:
+            events.put((self, None))
 
 
 def _count_attempts(attempts: dict[int, int], worker: _Worker) -> None:

@@ -1,4 +1,4 @@
-"""Where a page or a LUT may be written; asked before any work, as that can take minutes."""
+"""Where a file may be written; asked before any work, as that can take minutes or days."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ from pathlib import Path
 
 from vsdslnet.errors import ArgumentError, OutputError
 
-__all__ = ["check_place"]
+__all__ = ["check_name", "check_place"]
 
 
 def check_place(output: Path, *, suffix: str) -> None:
-    """Refuse a name without the suffix (ArgumentError), which a film would have, or a place that is none (OutputError).
+    """Refuse a page's or a LUT's name, as :func:`check_name` does, or its folder (OutputError).
 
     A file of that name is replaced.
     """
-    if output.suffix.lower() != suffix:
-        raise ArgumentError("output", str(output), f"a name ending in {suffix}")
+    check_name(output, suffixes=(suffix,))
+    if not os.access(output.parent, os.W_OK):
+        raise OutputError(f"{output.parent}: can't be written to; name another place")
+
+
+def check_name(output: Path, *, suffixes: tuple[str, ...]) -> None:
+    """Refuse a name without one of the suffixes (ArgumentError), or one that no file can have (OutputError)."""
+    if output.suffix.lower() not in suffixes:
+        raise ArgumentError("output", str(output), "a name ending in " + ", ".join(suffixes))
     if output.is_dir():
         raise OutputError(f"{output}: is a directory; name a file in it")
     if not output.parent.is_dir():
         raise OutputError(f"{output.parent}: there is no such directory; make it first")
-    if not os.access(output.parent, os.W_OK):
-        raise OutputError(f"{output.parent}: can't be written to; name another place")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,20 +9,20 @@ from pathlib import Path
 import msgspec
 import vapoursynth as vs
 
-import vsdslnet
-from vsdslnet import weights
 from vsdslnet.color.h273 import Transfer
 from vsdslnet.encode.encoders import check_parameters, choose_encoder
-from vsdslnet.encode.folder import holds_job, job_folder, remove_if_idle
+from vsdslnet.encode.folder import holds_job, job_folder
+from vsdslnet.encode.identity import job_identity
 from vsdslnet.encode.job import PLAN_NAME, JobIdentity, JobPlan, read_plan
 from vsdslnet.encode.journal import write_durably
+from vsdslnet.encode.place import check_name
 from vsdslnet.encode.plan import plan_chunks
-from vsdslnet.encode.probe import SourceInfo, identify, probe
+from vsdslnet.encode.probe import SourceInfo, probe
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source import open_source, scene_cuts
-from vsdslnet.errors import ArgumentError, JobError, MediaError, OutputError
+from vsdslnet.encode.source import color_overrides, open_source, scene_cuts
+from vsdslnet.errors import JobError, MediaError, OutputError, one_line
 
-__all__ = ["check_output", "prepare"]
+__all__ = ["check_output", "check_room", "prepare"]
 
 CONTAINERS = (".mkv", ".mp4", ".m4v", ".mov")
 # Less than this, or than the source's size if that is smaller, is not worth starting with.
@@ -34,28 +33,24 @@ Scanned = Callable[[int, int], None]
 
 
 def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
-    """Refuse, in one line, a place where the file can't or shouldn't be written (OutputError)."""
-    if output.suffix.lower() not in CONTAINERS:
-        raise ArgumentError("output", str(output), "a name ending in " + ", ".join(CONTAINERS))
-    if output.is_dir():
-        raise OutputError(f"{output}: is a directory; name a file in it")
-    if not output.parent.is_dir():
-        raise OutputError(f"{output.parent}: there is no such directory; make it first")
+    """Refuse, in one line, a name that the file can't or shouldn't have (ArgumentError, OutputError)."""
+    check_name(output, suffixes=CONTAINERS)
     if output.exists() and source.exists() and output.samefile(source):
         raise OutputError(f"{output}: is the source itself; name another file")
     if output.exists() and not overwrite and not holds_job(job_folder(output)):
         raise OutputError(f"{output}: is there already; name another file or use --overwrite")
+
+
+def check_room(source: Path, folder: Path) -> None:
+    """Refuse a job's folder, held, in which nothing can be written or which has no space left (OutputError)."""
     try:
-        job_folder(output).mkdir(exist_ok=True)
-        write_durably(job_folder(output) / "writable", b"")
-        (job_folder(output) / "writable").unlink()
-        free_bytes = shutil.disk_usage(output.parent).free
+        write_durably(folder / "writable", b"")
+        (folder / "writable").unlink()
+        free_bytes = shutil.disk_usage(folder).free
     except OSError as error:
-        remove_if_idle(job_folder(output))
-        raise OutputError(f"{output.parent}: can't be written to ({error.strerror})") from None
+        raise OutputError(f"{folder.parent}: can't be written to ({error.strerror})") from None
     if source.is_file() and free_bytes < min(_LEAST_FREE_BYTES, source.stat().st_size):
-        remove_if_idle(job_folder(output))
-        raise OutputError(f"{output.parent}: no space is left ({free_bytes >> 10} KiB free); make room")
+        raise OutputError(f"{folder.parent}: no space is left ({free_bytes >> 10} KiB free); make room")
 
 
 def prepare(source: Path, folder: Path, settings: EncodeSettings, *, threads: int, scanned: Scanned) -> JobPlan:
@@ -63,15 +58,12 @@ def prepare(source: Path, folder: Path, settings: EncodeSettings, *, threads: in
 
     JobError if the folder holds another job's plan.
     """
-    info = probe(source)
+    overrides = color_overrides(settings)
+    info = probe(source, transfer_in=settings.transfer_in)
+    overrides.check_family(vs.RGB if info.is_rgb else vs.YUV)
     encoder = choose_encoder(settings)
     check_parameters(encoder, settings)
-    identity = JobIdentity(
-        source=identify(source),
-        settings=settings,
-        model_sha256=weights.read(weights.find(settings.model)).sha256,
-        tools=_tools(encoder),
-    )
+    identity = job_identity(source, settings)
     known = read_plan(folder)
     if known is not None:
         difference = known.identity.difference(identity)
@@ -88,17 +80,18 @@ def _plan(info: SourceInfo, identity: JobIdentity, folder: Path, threads: int, s
     source = open_source(path, track=info.track, index=folder / "source")
     frames = len(source.clip)
     cuts = []
+    believes_transfer = identity.settings.transfer_in is None
     try:
         for number, frame in enumerate(scene_cuts(source.clip).frames(close=True)):
             if frame.props.get("_SceneChangePrev"):
                 cuts.append(number)
             if frame.props.get("_FieldBased", 0):
                 raise MediaError(f"{path}: frame {number} is interlaced; deinterlace the file first")
-            if frame.props.get("_Transfer") in (Transfer.PQ, Transfer.HLG):
+            if believes_transfer and frame.props.get("_Transfer") in (Transfer.PQ, Transfer.HLG):
                 raise MediaError(f"{path}: is HDR already (frame {number}); there is nothing to convert")
             scanned(number + 1, frames)
     except vs.Error as error:
-        raise MediaError(f"{path}: can't be decoded ({' '.join(str(error).split())})") from None
+        raise MediaError(f"{path}: can't be decoded ({one_line(error)})") from None
     return JobPlan(
         identity=identity,
         source=info,
@@ -108,8 +101,3 @@ def _plan(info: SourceInfo, identity: JobIdentity, folder: Path, threads: int, s
         timestamps=source.timestamps,
         chunks=plan_chunks(frames=frames, cuts=cuts, max_frames=identity.settings.chunk_frames),
     )
-
-
-def _tools(encoder: str) -> str:
-    """Whose work the bits are; not which machine's, as chunks of one job may come from several."""
-    return f"vsdslnet {vsdslnet.__version__}, {encoder}, {platform.machine()}"

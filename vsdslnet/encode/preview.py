@@ -85,7 +85,7 @@ def _report(
     told: Callable[[int, int], None],
 ) -> tuple[list[int], str]:
     """The frames shown, and the page."""
-    info = probe(source)
+    info = probe(source, transfer_in=settings.transfer_in)
     check_place(output, suffix=".html")
     opened = open_source(Path(info.path), track=info.track)
     hdr = convert(opened.clip, settings)

@@ -17,6 +17,7 @@ __all__ = ["SourceIdentity", "SourceInfo", "identify", "open_media", "probe"]
 
 # Enough frames to meet one with its own field flags; the planning pass looks at every frame.
 _FRAMES_LOOKED_AT = 4
+_NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS of FFmpeg
 _SAMPLES, _SAMPLE_BYTES = 64, 65_536
 
 
@@ -36,6 +37,7 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     ``sample_aspect``      sample aspect ratio, (1, 1) if unknown.
     ``display_matrix``     the nine numbers of a rotation or flip as MP4 stores them; empty if upright.
     ``start_seconds``      presentation time at which the file starts.
+    ``is_rgb``             R'G'B' samples, which have no matrix.
     """
 
     path: str
@@ -47,6 +49,7 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     display_matrix: tuple[int, ...]
     duration_seconds: float | None
     start_seconds: float
+    is_rgb: bool = False
 
 
 def open_media(path: Path) -> av.container.InputContainer:
@@ -71,8 +74,11 @@ def main_video(container: av.container.InputContainer, path: Path) -> av.VideoSt
     raise MediaError(f"{path}: has no video; name a file with a video stream")
 
 
-def probe(path: Path) -> SourceInfo:
-    """Open, decode a few frames, and say what is there; MediaError for anything that can't be converted."""
+def probe(path: Path, *, transfer_in: int | None = None) -> SourceInfo:
+    """Open, decode a few frames, and say what is there; MediaError for anything that can't be converted.
+
+    ``transfer_in``, where it is given, is what the user knows better than an HDR tag.
+    """
     with open_media(path) as container:
         stream = main_video(container, path)
         context = stream.codec_context
@@ -87,11 +93,17 @@ def probe(path: Path) -> SourceInfo:
         if not frames:
             raise MediaError(f"{path}: no video frame can be decoded; check that the file plays")
         transfers = {context.color_trc, *(frame.color_trc for frame in frames)}
-        if transfers & {Transfer.PQ, Transfer.HLG}:
-            raise MediaError(f"{path}: is HDR already (PQ or HLG); there is nothing to convert")
+        if transfer_in is None and transfers & {Transfer.PQ, Transfer.HLG}:
+            raise MediaError(
+                f"{path}: is HDR already (PQ or HLG); there is nothing to convert, unless the tag is wrong: "
+                "then say --transfer-in 1"
+            )
         if any(frame.interlaced_frame for frame in frames):
             raise MediaError(f"{path}: is interlaced; deinterlace it first (for example with QTGMC or bwdif)")
-        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+        rates = stream.average_rate, stream.guessed_rate
+        if container.format.flags & _NO_TIMESTAMPS:
+            rates = rates[::-1]  # an elementary stream's average is made up; what it says of itself is the guess
+        rate = rates[0] or rates[1] or Fraction(25)
         aspect = stream.sample_aspect_ratio or Fraction(1)
         return SourceInfo(
             path=str(path.resolve()),
@@ -103,6 +115,7 @@ def probe(path: Path) -> SourceInfo:
             display_matrix=_display_matrix(frames[0]),
             duration_seconds=None if container.duration is None else container.duration / av.time_base,
             start_seconds=(container.start_time or 0) / av.time_base,
+            is_rgb=frames[0].format.is_rgb or frames[0].format.has_palette,
         )
 
 

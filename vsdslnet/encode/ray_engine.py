@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from vsdslnet.encode.chunks import ChunkMaker, Progress
+from vsdslnet.encode.engine import check_here
+from vsdslnet.encode.identity import check_node
 from vsdslnet.encode.job import JobPlan, read_plan
 from vsdslnet.encode.journal import ChunkResult, chunk_path
 from vsdslnet.encode.plan import Chunk
 from vsdslnet.encode.probe import identify
-from vsdslnet.encode.store import JobStore
+from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.encode.store import JobStore, store_name
 from vsdslnet.encode.worker import Done, Failed, worker_environment
-from vsdslnet.errors import EngineError, JobError
+from vsdslnet.errors import EngineError, JobError, one_line
 
 __all__ = ["RayEngine"]
 
@@ -62,8 +65,10 @@ class RayEngine:
             try:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
             except (ConnectionError, ValueError, RuntimeError) as error:
-                text = " ".join(str(error).split())
-                raise EngineError(f"address={address!r}: no Ray cluster answers there ({text})") from None
+                raise EngineError(f"address={address!r}: no Ray cluster answers there ({one_line(error)})") from None
+
+    def check(self, settings: EncodeSettings) -> None:
+        """See :class:`~vsdslnet.encode.engine.ChunkEngine`; nodes may have what this machine lacks, so they tell."""
 
     def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
         """See :class:`~vsdslnet.encode.engine.ChunkEngine`."""
@@ -126,7 +131,7 @@ class RayEngine:
     def _store(self, plan: JobPlan, folder: Path) -> JobStore | None:
         if self._store_url is None:
             return None
-        return JobStore(self._store_url, job=f"{folder.name}-{plan.identity.source.sample_sha256[:16]}")
+        return JobStore(self._store_url, job=store_name(plan, folder))
 
     def _actor_factory(self, plan: JobPlan, folder: Path, store: JobStore | None) -> Any:
         gpus = plan.identity.settings.device != "cpu" and self._ray.cluster_resources().get("GPU", 0) >= 1
@@ -182,33 +187,34 @@ class _ChunkActor:
         """Make a chunk; errors travel as what a worker would tell."""
         try:
             if self._maker is None or self._plan is None:
-                self._plan, self._maker = self._open()
+                self._plan = self._open()
+                check_node(self._plan)
+                check_here(self._plan.identity.settings)
+                self._maker = ChunkMaker(self._plan, self._folder)
             result = self._maker.make(self._plan.chunks[index], self._note)
             if self._store is not None:
                 self._store.put_chunk(chunk_path(self._folder, index, self._plan.suffix))
             return Done(result)
         except Exception as error:
             return Failed.of(error)
+        finally:
+            self._state = None  # else the chunk would be told of, and counted, again until the next one's first frame
 
     def state(self) -> tuple[int, int, float] | None:
         """Chunk, frames done and brightest pixel, or None before the first frame."""
         return self._state
 
-    def _open(self) -> tuple[JobPlan, ChunkMaker]:
+    def _open(self) -> JobPlan:
         if self._store is not None:
             self._scratch = tempfile.TemporaryDirectory(prefix="vsdslnet-")
             self._folder = Path(self._scratch.name)
-            plan = self._store.fetch_job(self._folder)
-            return plan, ChunkMaker(plan, self._folder)
-        return self._open_shared()
-
-    def _open_shared(self) -> tuple[JobPlan, ChunkMaker]:
+            return self._store.fetch_job(self._folder)
         plan = read_plan(self._folder)
         if plan is None:
             raise JobError(f"{self._folder}: is not seen by every node; put source and output on a shared path")
         if identify(Path(plan.source.path)) != plan.identity.source:
             raise JobError(f"{plan.source.path}: is another file on a node; put the source on a shared path")
-        return plan, ChunkMaker(plan, self._folder)
+        return plan
 
     def _note(self, index: int, frames: int, max_nits: float) -> None:
         self._state = index, frames, max_nits
@@ -218,4 +224,4 @@ def _count_loss(lost: dict[int, int], chunk: Chunk, error: Exception) -> None:
     """JobError when a chunk was lost too often."""
     lost[chunk.index] = lost.get(chunk.index, 0) + 1
     if lost[chunk.index] >= _ATTEMPTS:
-        raise JobError(f"chunk {chunk.index} was lost {_ATTEMPTS} times: {' '.join(str(error).split())[:200]}")
+        raise JobError(f"chunk {chunk.index} was lost {_ATTEMPTS} times: {one_line(error)[:200]}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +12,11 @@ import av
 
 from vsdslnet.encode.chunk_file import reason
 from vsdslnet.encode.engine import ChunkEngine
-from vsdslnet.encode.folder import clear, job_folder, locked, remove_if_idle, sweep
+from vsdslnet.encode.folder import clear, job_folder, locked, sweep
 from vsdslnet.encode.job import JobPlan
 from vsdslnet.encode.journal import Journal, finish_durably
 from vsdslnet.encode.mux import mux
-from vsdslnet.encode.prepare import check_output, prepare
+from vsdslnet.encode.prepare import check_output, check_room, prepare
 from vsdslnet.encode.probe import open_media
 from vsdslnet.encode.progress import Reporter
 from vsdslnet.encode.settings import EncodeSettings
@@ -50,15 +51,17 @@ def encode_file(
     """Convert ``source`` into ``output``, going on where an earlier call of the same kind was stopped.
 
     Until it is complete, everything lies in ``<output>.vsdslnet/``; ``keep`` leaves that folder. MediaError,
-    ClipError or ArgumentError: nothing was begun. OutputError: the place is wrong. JobError: stopped, and
-    the same call goes on with what is finished.
+    ClipError, EngineError or ArgumentError: nothing was begun. OutputError: the place is wrong. JobError: stopped,
+    and the same call goes on with what is finished.
     """
     source, output = source.expanduser(), output.expanduser().absolute()
     open_media(source).close()  # what is wrong with the source comes first
     check_output(source, output, overwrite=overwrite)
+    engine.check(settings)
     folder = job_folder(output)
     try:
         with locked(folder):
+            check_room(source, folder)
             sweep(folder, everything=restart)
             finished = _work(source, output, settings, engine, reporter)
             if not keep:
@@ -68,8 +71,6 @@ def encode_file(
         raise JobError(
             f"{folder}: can't be written ({reason(error)}); what is finished is kept: run this command again"
         ) from None
-    finally:
-        remove_if_idle(folder)
 
 
 def _work(
@@ -95,7 +96,7 @@ def _work(
     reporter.muxing()
     partial = folder / f".final.{os.getpid()}.partial"
     dropped = mux(plan, folder, light, suffix=output.suffix, target=partial)
-    _check(partial, plan)
+    _check(partial, plan, light)
     journal.record_muxed(partial.stat().st_size)
     finish_durably(partial, output)
     return _finished(output, plan, journal, dropped)
@@ -118,10 +119,14 @@ def _light(journal: Journal) -> ContentLight:
     )
 
 
-def _check(path: Path, plan: JobPlan) -> None:
+def _check(path: Path, plan: JobPlan, light: ContentLight) -> None:
     """Read the finished file once more: all frames, and the light in its header."""
     with av.open(str(path)) as container:
         video = container.streams.video[0]
+        told = video.codec_context.coded_side_data.get("content_light_level", b"")
+        # AVContentLightMetadata of FFmpeg
+        if bytes(told[:8]) != struct.pack("=2I", light.max_cll_nits, light.max_fall_nits):
+            raise JobError("the finished file's header lacks the measured light; run the command again")
         frames = sum(1 for packet in container.demux(video) if packet.size)
         if frames != plan.frames:
             raise JobError(f"the finished file holds {frames} of {plan.frames} frames; run the command again")

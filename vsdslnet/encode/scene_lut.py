@@ -9,11 +9,10 @@ from vsdslnet.encode.journal import write_durably
 from vsdslnet.encode.place import check_place
 from vsdslnet.encode.probe import probe
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source import open_source
+from vsdslnet.encode.source import color_overrides, open_source
 from vsdslnet.encode.times import frame_at
 from vsdslnet.errors import OutputError
 from vsdslnet.inference.cube_file import cube_text
-from vsdslnet.plugin.color_tags import ColorOverrides
 from vsdslnet.plugin.convert import frame_lut
 from vsdslnet.plugin.scene import SceneCuts
 
@@ -26,17 +25,11 @@ def write_lut(source: Path, output: Path, settings: EncodeSettings, *, at_second
     It is the LUT that ``model="NAME-lut"`` applies there, the look included. MediaError or ClipError if the
     source can't be converted; OutputError if the file can't be written.
     """
-    info = probe(source)
+    info = probe(source, transfer_in=settings.transfer_in)
     check_place(output, suffix=".cube")
     opened = open_source(Path(info.path), track=info.track)
     frame = frame_at(opened, at_seconds)
-    overrides = ColorOverrides(
-        matrix_in=settings.matrix_in,
-        transfer_in=settings.transfer_in,
-        primaries_in=settings.primaries_in,
-        range_in=settings.range_in,
-        chromaloc_in=settings.chromaloc_in,
-    )
+    overrides = color_overrides(settings)
     cuts = SceneCuts.parse(settings.scene_cuts)
     with told_of(source):
         lattice = frame_lut(opened.clip, frame, settings=settings.convert_settings(), overrides=overrides, cuts=cuts)

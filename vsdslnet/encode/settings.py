@@ -15,15 +15,27 @@ Codec = Literal["hevc", "av1"]
 EncoderChoice = Literal["auto", "x265", "av"]
 Preset = Literal["draft", "balanced", "archive"]
 
-# x265 settings that make the file HDR10 or a chunk joinable; a user's parameters may not touch them.
-PROTECTED_PARAMETERS = frozenset(
+# What makes the file HDR10 or a chunk joinable; a user's parameters may not touch it. x265's names, without "no-":
+_PROTECTED_X265 = frozenset(
     {
         "annexb", "aud", "b-intra-refresh", "chromaloc", "cll", "colormatrix", "colorprim", "crf", "hdr",
         "hdr10", "input", "input-csp", "input-depth", "input-res", "intra-refresh", "keyint", "level-idc",
         "frames", "fps", "frame-threads", "master-display", "max-cll", "open-gop", "output", "output-depth",
         "preset", "profile", "radl", "range", "repeat-headers", "sar", "seek", "temporal-layers", "transfer",
         "y4m", "info", "pass", "bitrate", "qp", "lossless", "hrd", "slices", "field", "interlace", "vbv-end",
-        "no-repeat-headers", "no-annexb", "no-hdr10", "uhd-bd", "dolby-vision-profile", "single-sei",
+        "uhd-bd", "dolby-vision-profile", "single-sei",
+    }
+)  # fmt: skip
+# and SVT-AV1's:
+_PROTECTED_SVT = frozenset(
+    {
+        "avif", "chroma-sample-position", "color-format", "color-primaries", "color-range", "content-light", "crf",
+        "enable-force-key-frames", "forced-max-frame-height", "forced-max-frame-width", "fps-denom", "fps-num",
+        "frame-resz-denoms", "frame-resz-events", "frame-resz-kf-denoms", "height", "input-depth", "intra-period",
+        "irefresh-type", "keyint", "level", "lossless", "mastering-display", "matrix-coefficients", "mbr", "pass",
+        "preset", "profile", "qp", "rc", "resize-denom", "resize-kf-denom", "resize-mode", "sframe-dist",
+        "sframe-mode", "sframe-posi", "sframe-qp", "sframe-qp-offset", "tbr", "tier", "transfer-characteristics",
+        "width",
     }
 )  # fmt: skip
 
@@ -76,11 +88,9 @@ class EncodeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise ArgumentError("crf", self.crf, f"a number from 0 to {top}", "lower is better and larger")
         if not 8 <= self.chunk_frames <= 2000:
             raise ArgumentError("chunk_frames", self.chunk_frames, "8 to 2000 frames")
-        protected = sorted(PROTECTED_PARAMETERS & self.parameters.keys())
-        if protected:
-            raise ArgumentError(
-                "params", protected[0], "any parameter but those that make the file HDR10", "leave it out"
-            )
+        for name in self.parameters:
+            if _is_protected(name, self.codec):
+                raise ArgumentError("params", name, "any parameter but those that make the file HDR10", "leave it out")
 
     def convert_settings(self) -> ConvertSettings:
         """The part that the converter validates and shares."""
@@ -95,6 +105,13 @@ class EncodeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             backend=self.backend,
             tile=self.tile,
         )
+
+
+def _is_protected(name: str, codec: Codec) -> bool:
+    """Whether a parameter, as the encoder would read its name, is one that the file depends on."""
+    if codec == "av1":
+        return name in _PROTECTED_SVT
+    return name.replace("_", "-").removeprefix("no-") in _PROTECTED_X265
 
 
 def parse_parameters(text: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,12 +14,14 @@ from typing import Any, NamedTuple
 import vapoursynth as vs
 
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.errors import ClipError, MediaError
+from vsdslnet.errors import ClipError, MediaError, one_line
+from vsdslnet.plugin.color_tags import ColorOverrides
 from vsdslnet.plugin.peak import within_peak
 
-__all__ = ["Source", "convert", "deliver", "open_converted", "open_source", "scene_cuts"]
+__all__ = ["Source", "color_overrides", "convert", "deliver", "open_converted", "open_source", "scene_cuts"]
 
 _INVALID_TIMESTAMP = -(2**63)
+_UNKNOWN_FRAME_RATE = Fraction(25)  # FFmpeg's own guess
 # Cuts are looked for in a picture of about this height: noise is averaged away, and it is fast.
 _DETECTION_HEIGHT = 270
 
@@ -40,7 +43,9 @@ def open_source(path: Path, *, track: int, index: Path | None = None) -> Source:
     with _stderr_silenced():
         opened: Any = _video_source(path, track, index, exporttimestamps=1)
     time_base = Fraction(opened["timebasenum"], opened["timebaseden"])
-    return Source(opened["clip"], _rising([int(at) for at in opened["timestamps"]]), time_base)
+    clip = opened["clip"]
+    one_frame = 1 / (clip.fps or _UNKNOWN_FRAME_RATE) / time_base
+    return Source(clip, _rising([int(at) for at in opened["timestamps"]], one_frame), time_base)
 
 
 def open_converted(path: Path, settings: EncodeSettings, *, track: int, index: Path | None) -> vs.VideoNode:
@@ -50,14 +55,7 @@ def open_converted(path: Path, settings: EncodeSettings, *, track: int, index: P
 
 def convert(clip: vs.VideoNode, settings: EncodeSettings) -> vs.VideoNode:
     """``core.dslnet.Convert`` with these settings; ClipError if it refuses the clip."""
-    arguments = {
-        "matrix_in": settings.matrix_in,
-        "transfer_in": settings.transfer_in,
-        "primaries_in": settings.primaries_in,
-        "chromaloc_in": settings.chromaloc_in,
-        "range_in": settings.range_in,
-        "tile": None if settings.tile is None else list(settings.tile),
-    }
+    arguments = asdict(color_overrides(settings)) | {"tile": None if settings.tile is None else list(settings.tile)}
     try:
         return vs.core.dslnet.Convert(
             clip,
@@ -75,7 +73,18 @@ def convert(clip: vs.VideoNode, settings: EncodeSettings) -> vs.VideoNode:
     except AttributeError:
         raise ClipError("core.dslnet is not loaded: the plugin is not installed; run pip install .") from None
     except vs.Error as error:
-        raise ClipError(_one_line(error)) from None
+        raise ClipError(one_line(error)) from None
+
+
+def color_overrides(settings: EncodeSettings) -> ColorOverrides:
+    """What the user knows better than the source's tags; ArgumentError for codes that are none."""
+    return ColorOverrides(
+        matrix_in=settings.matrix_in,
+        transfer_in=settings.transfer_in,
+        primaries_in=settings.primaries_in,
+        range_in=settings.range_in,
+        chromaloc_in=settings.chromaloc_in,
+    )
 
 
 def deliver(clip: vs.VideoNode, *, peak_nits: float) -> vs.VideoNode:
@@ -113,7 +122,7 @@ def _video_source(path: Path, track: int, index: Path | None, **more: int) -> An
     try:
         return vs.core.bs.VideoSource(str(path), track=track, apply_rotation=0, showprogress=0, **cache, **more)
     except vs.Error as error:
-        raise MediaError(f"{path}: can't be decoded ({_one_line(error)})") from None
+        raise MediaError(f"{path}: can't be decoded ({one_line(error)})") from None
 
 
 @contextmanager
@@ -130,14 +139,19 @@ def _stderr_silenced() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _rising(timestamps: list[int]) -> list[int]:
-    """Timestamps that rise strictly: damaged files repeat or lose some."""
+def _rising(timestamps: list[int], one_frame: Fraction) -> list[int]:
+    """Timestamps that rise strictly: damaged files repeat some, AVI lacks the ends', elementary streams all.
+
+    ``one_frame``, in ticks, is what lies between a frame without a timestamp and its neighbours.
+    """
+    valid = [number for number, at in enumerate(timestamps) if at != _INVALID_TIMESTAMP]
+    anchor = valid[0] if valid else 0
+    start = timestamps[anchor] if valid else 0
     risen: list[int] = []
-    for at in timestamps:
-        floor = risen[-1] + 1 if risen else at
-        risen.append(floor if at == _INVALID_TIMESTAMP else max(at, floor))
+    for number, at in enumerate(timestamps):
+        if at != _INVALID_TIMESTAMP:
+            anchor, start = number, at
+        # Counted from the nearest timestamp, not from frame to frame: a frame may be no whole number of ticks.
+        expected = start + round((number - anchor) * one_frame)
+        risen.append(max(expected, risen[-1] + 1) if risen else expected)
     return risen
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -6,6 +6,8 @@ different places. The source and the plan go in once; each finished chunk comes 
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import uuid
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,17 @@ import msgspec
 
 from vsdslnet.encode.job import JobPlan
 from vsdslnet.encode.journal import ChunkResult, chunk_path, file_sha256, finish_durably
-from vsdslnet.errors import EngineError, JobError
+from vsdslnet.errors import EngineError, JobError, one_line
 
-__all__ = ["JobStore"]
+__all__ = ["JobStore", "store_name"]
 
 _PLAN, _SOURCE = "plan.json", "source"
+
+
+def store_name(plan: JobPlan, folder: Path) -> str:
+    """A job's own folder in a store that many jobs share: films of one name, or one film converted twice, differ."""
+    place = msgspec.json.encode((plan.identity, str(folder.absolute())))
+    return f"{folder.name}-{hashlib.sha256(place).hexdigest()[:16]}"
 
 
 class JobStore:
@@ -44,18 +52,24 @@ class JobStore:
                 self._files.put_file(str(source), there)
             self._files.pipe_file(self._at(_PLAN), msgspec.json.encode(plan))
         except Exception as error:  # each fsspec driver has exceptions of its own
-            raise EngineError(f"store={self._url!r}: can't be written to ({_one_line(error)})") from None
+            raise EngineError(f"store={self._url!r}: can't be written to ({_told(error)})") from None
 
     def fetch_job(self, folder: Path) -> JobPlan:
         """On a node: the plan, its source being a copy in ``folder``."""
-        plan = msgspec.json.decode(self._files.cat_file(self._at(_PLAN)), type=JobPlan)
-        source = folder / (_SOURCE + Path(plan.source.path).suffix)
-        self._files.get_file(self._at(source.name), str(source))
+        try:
+            plan = msgspec.json.decode(self._files.cat_file(self._at(_PLAN)), type=JobPlan)
+            source = folder / (_SOURCE + Path(plan.source.path).suffix)
+            self._files.get_file(self._at(source.name), str(source))
+        except Exception as error:
+            raise JobError(f"store={self._url!r}: plan and source can't be read on a node ({_told(error)})") from None
         return msgspec.structs.replace(plan, source=msgspec.structs.replace(plan.source, path=str(source)))
 
     def put_chunk(self, path: Path) -> None:
         """On a node: hand a finished chunk in, and keep no copy."""
-        self._files.put_file(str(path), self._at(path.name))
+        try:
+            self._files.put_file(str(path), self._at(path.name))
+        except Exception as error:
+            raise JobError(f"store={self._url!r}: {path.name} can't be written on a node ({_told(error)})") from None
         path.unlink()
 
     def take_chunk(self, result: ChunkResult, folder: Path, *, suffix: str) -> None:
@@ -65,20 +79,23 @@ class JobStore:
         try:
             self._files.get_file(self._at(final.name), str(partial))
         except Exception as error:
-            raise JobError(f"store={self._url!r}: chunk {result.index} can't be read ({_one_line(error)})") from None
+            raise JobError(f"store={self._url!r}: chunk {result.index} can't be read ({_told(error)})") from None
         if file_sha256(partial) != result.sha256:
             partial.unlink()
             raise JobError(f"store={self._url!r}: chunk {result.index} is damaged; run the command again")
         finish_durably(partial, final)
-        self._files.rm_file(self._at(final.name))
+        # What can't be deleted costs space there, and nothing here: the chunk is in the job's folder.
+        with contextlib.suppress(Exception):
+            self._files.rm_file(self._at(final.name))
 
     def clear(self) -> None:
-        """Remove all of the job's files there."""
-        self._files.rm(self._root, recursive=True)
+        """Remove the job's files there, as far as that is allowed."""
+        with contextlib.suppress(Exception):
+            self._files.rm(self._root, recursive=True)
 
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}"
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+def _told(error: Exception) -> str:
+    return one_line(f"{type(error).__name__}: {error}")[:200]

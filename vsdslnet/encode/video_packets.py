@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -55,7 +55,7 @@ class VideoPackets:
         if self._hevc:
             unit = hevc.access_units(data)[0]
             nals, _ = hevc.patch_content_light(unit.nals, self._light.payload())
-            return b"".join(b"\0\0\0\1" + nal for nal in nals)
+            return replace(unit, nals=nals).annex_b()
         unit_av1, _ = av1.patch_content_light(av1.temporal_units(data)[0], self._light.payload())
         return _TEMPORAL_DELIMITER + unit_av1
 
@@ -97,7 +97,7 @@ class VideoPackets:
                 patched += count
                 if unit.is_keyframe:
                     self._same_headers(unit.parameter_sets(), chunk)
-                new = hevc.AccessUnit(nals=nals, order=unit.order, is_keyframe=unit.is_keyframe)
+                new = replace(unit, nals=nals)
                 yield _Coded(data=new.length_prefixed(), order=new.order, is_keyframe=new.is_keyframe)
         else:
             for order, unit_av1 in enumerate(av1.temporal_units(data)):

@@ -20,7 +20,7 @@ import msgspec
 
 from vsdslnet import errors
 from vsdslnet.encode.journal import ChunkResult
-from vsdslnet.errors import DslnetError, JobError
+from vsdslnet.errors import DslnetError, JobError, one_line
 
 if TYPE_CHECKING:
     from vsdslnet.encode.chunk_file import ChunkFile
@@ -65,7 +65,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     @classmethod
     def of(cls, error: Exception) -> Failed:
         """What to tell of an error; one that is not ours is named."""
-        text = " ".join(str(error).split())
+        text = one_line(error)
         if isinstance(error, DslnetError):
             return cls(type(error).__name__, text)
         return cls("JobError", f"{type(error).__name__} in a worker: {text}")

@@ -22,7 +22,7 @@ from vsdslnet.inference.layers import Convolution, Target
 from vsdslnet.inference.torch_engine import TorchEngine
 from vsdslnet.network.dslnet import DSLNet
 
-__all__ = ["OpenVinoEngine", "OpenVinoTarget", "openvino_is_installed"]
+__all__ = ["OpenVinoEngine", "OpenVinoTarget", "check_openvino", "openvino_is_installed"]
 
 _HINTS = {torch.float32: "f32", torch.bfloat16: "bf16"}
 
@@ -30,6 +30,16 @@ _HINTS = {torch.float32: "f32", torch.bfloat16: "bf16"}
 def openvino_is_installed() -> bool:
     """Whether ``import openvino`` would work."""
     return importlib.util.find_spec("openvino") is not None
+
+
+def check_openvino(device: torch.device, precision: torch.dtype) -> None:
+    """EngineError if OpenVINO is not here, or not for this device or precision."""
+    if device.type != "cpu":
+        raise EngineError("backend='openvino' runs on the CPU; add device='cpu', or use backend='torch'")
+    if not openvino_is_installed():
+        raise EngineError("backend='openvino': it is not installed; pip install openvino, or use 'torch'")
+    if precision not in _HINTS:
+        raise EngineError("backend='openvino' computes in fp32 or bf16; ask for one of them or 'auto'")
 
 
 class OpenVinoTarget(Target):
@@ -128,9 +138,6 @@ class OpenVinoEngine(TorchEngine):
         precision: torch.dtype = torch.float32,
         tile: tuple[int, int] | None = None,
     ) -> None:
-        if not openvino_is_installed():
-            raise EngineError("backend='openvino': it is not installed; pip install openvino, or use 'torch'")
-        if precision not in _HINTS:
-            raise EngineError("backend='openvino' computes in fp32 or bf16; ask for one of them or 'auto'")
+        check_openvino(torch.device("cpu"), precision)
         super().__init__(network, target=OpenVinoTarget(precision), tile=tile)
         self.description = f"openvino cpu {str(precision).removeprefix('torch.')}"
