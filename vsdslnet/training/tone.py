@@ -30,7 +30,7 @@ from vsdslnet.training.objective import (
     with_intruder,
 )
 from vsdslnet.training.points import PointBatch, Points
-from vsdslnet.training.train_config import TrainConfig
+from vsdslnet.training.train_config import ToneConfig, TrainConfig
 
 __all__ = ["train_tone"]
 
@@ -57,7 +57,7 @@ def train_tone(
         start = np.random.default_rng((config.seed, _STREAM))
         calibrate(network, points.take(start.integers(len(points), size=_CALIBRATION_WINDOWS), start, tone.points))
     average = copy.deepcopy(network).requires_grad_(False)
-    parameters = [p for name, p in network.named_parameters() if not name.startswith("dmfa.ldoe")]
+    parameters = [p for name, p in network.named_parameters() if _learns(name, tone)]
     optimiser = torch.optim.AdamW(
         parameters, lr=tone.rate, betas=config.optimiser.betas, weight_decay=tone.weight_decay
     )
@@ -80,6 +80,12 @@ def train_tone(
         if report is not None:
             report(step + 1, {name: float(value.detach()) for name, value in terms.items()})
     network.load_state_dict(average.state_dict())
+
+
+def _learns(name: str, tone: ToneConfig) -> bool:
+    if tone.conditions_only:
+        return name.startswith(("stfm.condition", "stfm.modulation"))
+    return not name.startswith("dmfa.ldoe")
 
 
 def _terms(

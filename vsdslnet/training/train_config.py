@@ -73,6 +73,7 @@ class ToneConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """The stage before the steps, on scattered points (:mod:`vsdslnet.training.tone`); 0 ``steps`` for none.
 
     ``calibrate`` starts the network from data; without it the stage goes on from the weights it is given.
+    ``conditions_only`` trains ConditionNet and the modulation branch alone: after a restoration, that stays as it is.
     ``look_shares`` says how often windows of each SDR look are drawn ("phone" is that of real pairs); empty: as often
     as the pools hold them. ``windows`` pictures a step, ``points`` of each. ``ramp`` (fades included) and
     ``steady`` weigh the guards, computed every ``guard_every`` steps.
@@ -80,6 +81,7 @@ class ToneConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     steps: int = 0
     calibrate: bool = True
+    conditions_only: bool = False
     look_shares: dict[str, float] = msgspec.field(default_factory=dict)
     windows: int = 64
     points: int = 64
