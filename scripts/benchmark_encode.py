@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -148,13 +149,12 @@ def write_clip(film: Path, clip: Path, width: int, height: int, frames: int) -> 
     with av.open(str(film)) as source, av.open(str(clip), "w") as target:
         stream = target.add_stream("libx264", rate=24, options={"crf": "12"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for number, frame in enumerate(source.decode(video=0)):
-            if number == frames:
-                break
+        number = -1
+        for number, frame in enumerate(islice(source.decode(video=0), frames)):
             small = frame.reformat(width, height, "yuv420p")
             small.pts, small.time_base = number, Fraction(1, 24)
             target.mux(stream.encode(small))
-        else:
+        if number + 1 < frames:
             raise SystemExit(f"{film}: has fewer than {frames} frames")
         target.mux(stream.encode(None))
 

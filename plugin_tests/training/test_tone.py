@@ -103,6 +103,19 @@ def test_the_stage_learns_and_repeats_itself(points: Points) -> None:
     assert torch.equal(runs[0][1], runs[1][1])
 
 
+def test_settling_moves_the_conditions_and_nothing_else(points: Points) -> None:
+    torch.manual_seed(4)
+    network = DSLNet(SMALL)
+    calibrate(network, points.take(np.arange(4), np.random.default_rng(4), 16))
+    nn.init.normal_(network.head.weight, std=0.05)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    tone = ToneConfig(steps=3, windows=4, points=16, calibrate=False, conditions_only=True)
+    train_tone(network, points, TrainConfig(network=SMALL, tone=tone))
+    moved = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
+    assert {name.split(".")[1] for name in moved} == {"condition", "modulation"}
+    assert all(name.startswith("stfm.") for name in moved)
+
+
 def test_only_the_middle_tap_is_trained(points: Points) -> None:
     torch.manual_seed(2)
     network = DSLNet(SMALL)
