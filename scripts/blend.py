@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """Average two networks of one descent, weight by weight: ``python scripts/blend.py A B --share-of-b 0.15 --out OUT``.
 
-What a later run learnt at the cost of calm (how far a picture follows what enters at its other side) is found
-between it and the run it came from; a tenth of the way back costs a tenth of what was learnt, and far more of the
-unrest.
+Between a run and the one it came from lies a network that has learnt less, and is calmer (a picture follows less
+what enters at its other side). What it costs has to be measured: scripts/reliability.py temporal, scripts/evaluate.py.
 """
 
 from __future__ import annotations

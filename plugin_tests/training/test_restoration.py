@@ -125,6 +125,14 @@ def test_shapes_of_saturated_light_count_where_the_guards_do(pool: Pool) -> None
     assert not torch.equal(terms["shapes"], objective(batch, 6)["shapes"])
 
 
+def test_shapes_alone_have_a_teacher_too(pool: Pool, tmp_path: Path) -> None:
+    loss = msgspec.structs.replace(CONFIG.loss, restore=0.0)
+    train(msgspec.structs.replace(CONFIG, loss=loss, steps=1), pool, tmp_path, network=spatial_network())
+    [row], _ = read_log(tmp_path / "log.jsonl")
+    assert row["shapes"] > 0
+    assert "restore" not in row
+
+
 def test_a_network_without_points_is_refused(pool: Pool, tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="restore"):
         train(CONFIG, pool, tmp_path, network=build_variant("csrnet", SMALL))

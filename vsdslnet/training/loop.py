@@ -74,7 +74,8 @@ def train(
     run.mkdir(parents=True, exist_ok=True)
     if isinstance(network, DSLNet) and not (run / "checkpoint.pt").is_file():
         _start(network, [pool, *tone_pools], config, run, accelerator)
-    teacher = _teacher(network, config, run, accelerator) if config.loss.restore else None
+    taught = config.loss.restore or config.loss.shapes
+    teacher = _teacher(network, config, run, accelerator) if taught else None
     network = network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).requires_grad_(False)
     if accelerator.device.type == "cpu":
@@ -158,7 +159,8 @@ def _teacher(network: Trainable, config: TrainConfig, run: Path, accelerator: Ac
     """The network as it is before a run's first step, kept in its folder."""
     if not isinstance(network, DSLNet):
         cure = "the tables' other networks have no such points"
-        raise ArgumentError("loss.restore", config.loss.restore, "0, or a DSLNet to train", cure)
+        got = (config.loss.restore, config.loss.shapes)
+        raise ArgumentError("loss.restore, loss.shapes", got, "0, or a DSLNet to train", cure)
     path = run / "teacher.safetensors"
     if accelerator.is_main_process and not path.is_file():
         weights.save(network, path, notes={"training": "the network before the steps"})

@@ -62,7 +62,7 @@ class Objective(nn.Module):
         terms = {"l1": weights.l1 * (share * (output - batch.target).abs().mean(dim=(1, 2, 3))).mean()}
         if weights.detail:
             terms["detail"] = weights.detail * detail_distance(output, batch.target)
-        if self._teacher is not None:
+        if weights.restore and self._teacher is not None:
             restored = self._teacher(batch.clean, batch.whole, batch.boxes)
             terms["restore"] = weights.restore * (output - restored).abs().mean()
         if weights.itp:
