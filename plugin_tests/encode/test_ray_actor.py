@@ -9,6 +9,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from plugin_tests.encode.results import made_up_result
 from vsdslnet.encode.chunks import ChunkMaker, Progress
 from vsdslnet.encode.encoders import Picture, open_encoder
 from vsdslnet.encode.job import JobPlan
@@ -32,16 +33,7 @@ class _InstantMaker:
 
     def make(self, chunk: Chunk, progress: Progress) -> ChunkResult:
         progress(chunk.index, chunk.frames, 100.0)
-        return ChunkResult(
-            index=chunk.index,
-            frames=chunk.frames,
-            size_bytes=1,
-            sha256="",
-            frames_sha256="",
-            max_nits=100.0,
-            max_average_nits=10.0,
-            seconds=1.0,
-        )
+        return made_up_result(chunk.index, frames=chunk.frames, max_nits=100.0)
 
 
 def test_a_finished_chunk_is_not_counted_as_being_worked_on(plan: JobPlan, tmp_path: Path) -> None:

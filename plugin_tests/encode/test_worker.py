@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from plugin_tests.encode.results import made_up_result
 from vsdslnet.encode import chunks, job, worker
 from vsdslnet.encode.journal import ChunkResult
 from vsdslnet.encode.worker import Done, Failed, Fed, Ready, worker_environment
@@ -46,16 +47,7 @@ class File:
         if self._fails:
             raise JobError("the disk is gone")
         assert self._fed[min(self.index + 1, len(self._fed) - 1)].wait(30), "the next chunk waits for this one"
-        return ChunkResult(
-            index=self.index,
-            frames=1,
-            size_bytes=1,
-            sha256="",
-            frames_sha256="",
-            max_nits=0,
-            max_average_nits=0,
-            seconds=0,
-        )
+        return made_up_result(self.index)
 
 
 @pytest.fixture
