@@ -9,19 +9,23 @@ threads works on one graph, each on a task of its own: operations that two threa
 the other at every step, and all of them stand still when some other program has one of the cores.
 
 A strip is (1, C, rows, W) in channels-last memory, so a cut along the rows is a view without gaps.
+
+An operation that reads many rows at once can have its context in parts of some columns each, which stay in a
+processor's cache where whole rows do not.
 """
 
 from __future__ import annotations
 
 import heapq
+import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["Everywhere", "Flow", "Layer", "Near", "Op", "Span"]
+__all__ = ["Everywhere", "Flow", "Layer", "Near", "Op", "Part", "Span"]
 
 
 class Span(NamedTuple):
@@ -43,10 +47,22 @@ Everywhere = Callable[[Callable[[], None], int], None]
 
 
 class Near(NamedTuple):
-    """A layer's strip with ``radius`` rows (of that layer) above and below it."""
+    """A layer's strip with ``radius`` rows (of that layer) above and below it.
+
+    With ``columns`` it comes as an iterator of :class:`Part`, about so many columns each.
+    """
 
     layer: Layer
     radius: int
+    columns: int = 0
+
+
+class Part(NamedTuple):
+    """Some columns of a strip with its context, and ``radius`` columns beside them where the frame has them."""
+
+    near: Tensor
+    inside: slice
+    """The columns of ``near`` that are the part's own; those of all parts make the strip's."""
 
 
 class Layer:
@@ -56,9 +72,9 @@ class Layer:
         # What reads a layer is not kept here: in a circle, ops and the frames they hold would outlive the frame.
         self.depth, self.step, self.op, self.reads = depth, step, op, reads
 
-    def near(self, radius: int) -> Near:
-        """This layer with its context, as something to read."""
-        return Near(self, radius)
+    def near(self, radius: int, *, columns: int = 0) -> Near:
+        """This layer with its context, as something to read; see :class:`Near`."""
+        return Near(self, radius, columns)
 
 
 class _Task(NamedTuple):
@@ -158,11 +174,16 @@ class _Run:
         reach = -(-near.radius * near.layer.step // self._rows)
         return range(max(0, strip - reach), min(self._last, strip + reach) + 1)
 
-    def _assembled(self, near: Near, strip: int) -> Tensor:
-        """A strip with its context, zeros outside the frame."""
-        middle = self._strips[near.layer, strip]
+    def _assembled(self, near: Near, strip: int) -> Tensor | Iterator[Part]:
+        """A strip with its context, zeros outside the frame: as it is without context, else a copy."""
         if not near.radius:
-            return middle
+            return self._strips[near.layer, strip]
+        rows = self._rows_near(near, strip)
+        return _parts(rows, near) if near.columns else torch.cat(rows, dim=-2)
+
+    def _rows_near(self, near: Near, strip: int) -> list[Tensor]:
+        """What makes a strip with its context, from top to bottom."""
+        middle = self._strips[near.layer, strip]
         parts = [middle]
         read = self._read(near, strip)
         above = below = near.radius
@@ -177,7 +198,18 @@ class _Run:
             parts.insert(0, _zeros(middle, above))
         if below:
             parts.append(_zeros(middle, below))
-        return torch.cat(parts, dim=-2)
+        return parts
+
+
+def _parts(rows: list[Tensor], near: Near) -> Iterator[Part]:
+    """One part at a time, so that there is never a copy of the whole strip."""
+    width = rows[0].shape[-1]
+    count = max(1, round(width / near.columns))
+    edges = [width * part // count for part in range(count + 1)]
+    for left, right in itertools.pairwise(edges):
+        first = max(0, left - near.radius)
+        around = slice(first, min(width, right + near.radius))
+        yield Part(torch.cat([each[..., around] for each in rows], dim=-2), slice(left - first, right - first))
 
 
 def _zeros(like: Tensor, rows: int) -> Tensor:

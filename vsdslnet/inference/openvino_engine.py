@@ -49,6 +49,8 @@ class OpenVinoTarget(Target):
         super().__init__(torch.device("cpu"), torch.float32)
         # Its threads are its own, and a compiled model's requests take turns.
         self.lanes_pay = False
+        # It compiles kernels for every shape, and parts have three.
+        self.parts_pay = False
         import openvino  # type: ignore[import-untyped]
 
         self._core = openvino.Core()
