@@ -3,15 +3,16 @@
     python scripts/benchmark.py                                # 480x270, 960x540, 1920x1080
     python scripts/benchmark.py --large --clip film.mkv        # 2160p as well, real frames, the pipeline, LUTs
     python scripts/benchmark.py --huge --clip film.mkv         # 4320p on top: an hour on two cores
-    python scripts/benchmark.py --only naive --naive 1920x1080 # the naive network at 1080p, to its end
+    python scripts/benchmark.py --naive 1920x1080 --naive-threads 1   # the naive network at 1080p: minutes
     python scripts/benchmark.py --judge --clip film.mkv        # is bf16 good enough? note it in the weights
 
 Times are the best of --repeat frames (one from 1080p on), after some rows of that width: a film's frames find
 memory that the frame before had. Each line is measured in a process of its own, so that its memory (peak
 resident size above what it was before the first frame) is its own. "Share" is 1.40 MFLOP a pixel over the
 time, against the gemm peak of the same precision. "x naive" is against the plain network, eager, NCHW, fp32,
-at the same size, or the largest it was run at (--naive; minutes at 1080p, and nothing stops it). Errors are
-against the plain fp32 network on the smallest size. Last comes every bound.
+at the same size, or the largest it was run at (--naive, minutes at 1080p). PyTorch's own depthwise convolution
+can be slower on more threads (on two by 6 times, from 960x540 on, where this was written): --naive-threads.
+Errors are against the plain fp32 network on the smallest size. Last comes every bound.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--sizes", help="other sizes, as 480x270,1280x720")
     parser.add_argument("--engines", help="some of them, as torch-fp32,torch-bf16")
     parser.add_argument("--naive", default="480x270", help="sizes to run the naive network at, as 480x270,1920x1080")
+    parser.add_argument("--naive-threads", type=int, help="threads of the naive network, default PyTorch's")
     parser.add_argument("--repeat", type=int, default=2, help="frames a time is the best of")
     parser.add_argument("--judge", action="store_true", help="note in the weights file whether bf16 is good")
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -108,7 +110,9 @@ def naive_rows(arguments: argparse.Namespace, peaks: dict[str, float]) -> dict[t
     """Measure and print the plain network at every size asked for."""
     measured = {}
     for width, height in sizes_of(arguments.naive):
-        one = in_own_process(arguments, backend="naive", precision="fp32", size=(width, height))
+        one = in_own_process(
+            arguments, backend="naive", precision="fp32", size=(width, height), threads=arguments.naive_threads
+        )
         measured[width, height] = Measured(one["seconds"], one["mib"])
         per_pixel = one["seconds"] / (width * height)
         print(
@@ -166,9 +170,15 @@ def pipeline_part(arguments: argparse.Namespace) -> dict[str, float]:
     one = seconds_a_frame(pipeline, frames=PIPELINE_FRAMES)
     alone = (before + in_own_process(arguments, **what)["mean_seconds"]) / 2
     two = seconds_a_frame(pipeline._replace(streams=2), frames=PIPELINE_FRAMES, warm_up=2)
+    # A frame on all threads leaves none for a second one; on a thread each, two frames have to go side by side.
+    single = pipeline._replace(threads=1)
+    one_single, two_single = (
+        seconds_a_frame(single._replace(streams=streams), frames=PIPELINE_FRAMES, warm_up=2) for streams in (1, 2)
+    )
     print(f"\ntorch bf16, {PIPELINE_SIZE[0]}x{PIPELINE_SIZE[1]}: engine alone {1 / alone:.3f} fps,", end=" ")
-    print(f"vspipe {1 / one:.3f} ({alone / one:.0%}), with num_streams=2 {1 / two:.3f} ({one / two:.2f}x)", flush=True)
-    return {"vspipe": alone / one, "two_streams": one / two}
+    print(f"vspipe {1 / one:.3f} ({alone / one:.0%}), with num_streams=2 {1 / two:.3f} ({one / two:.2f}x);", end=" ")
+    print(f"on one thread a frame {1 / one_single:.3f}, with num_streams=2 {1 / two_single:.3f}", flush=True)
+    return {"vspipe": alone / one, "two_streams": one / two, "two_streams_of_a_thread": one_single / two_single}
 
 
 def lut_part(arguments: argparse.Namespace) -> dict[str, float]:
@@ -245,8 +255,11 @@ def measure(
     error: bool = False,
     repeat: int | None = None,
     place: float = 0.5,
+    threads: int | None = None,
 ) -> dict[str, object]:
     """Time, memory and, with ``error``, distance to the plain network of one engine at one size."""
+    if threads is not None:
+        torch.set_num_threads(threads)
     file = weights.read(weights.find(arguments.model))
     network = weights.load_network(file)
     width, height = size

@@ -28,7 +28,7 @@ def bound_lines(
 ) -> list[str]:
     """A Markdown table of every bound. ``peaks`` in FLOP/s a precision; ``engines`` by ("torch bf16", size).
 
-    ``pipeline`` may hold "vspipe", "two_streams", "lut_fps", "lut_seconds" and "lut_de_itp".
+    ``pipeline`` may hold "vspipe", "two_streams", "two_streams_of_a_thread", "lut_fps", "lut_seconds" and "lut_de_itp".
     """
     hd, small, uhd = (1920, 1080), (960, 540), (3840, 2160)
     rows: list[tuple[str, float | None, str, bool]] = []
@@ -53,6 +53,7 @@ def bound_lines(
     row("1080p torch fp32, share of gemm peak", ratio(flop / peaks["fp32"], seconds("torch fp32", hd)), 0.8, least=True)
     row("vspipe against the engine alone", pipeline.get("vspipe"), 0.95, least=True)
     row("num_streams=2, throughput", pipeline.get("two_streams"), 1.1, " x", least=True)
+    row("num_streams=2, one thread a frame", pipeline.get("two_streams_of_a_thread"), 1.1, " x", least=True)
     for name in ("torch fp32", "torch bf16"):
         growth = ratio(seconds(name, uhd), seconds(name, small))
         pixels = uhd[0] * uhd[1] / (small[0] * small[1])

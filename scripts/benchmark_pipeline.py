@@ -28,7 +28,10 @@ core.dslnet.Convert(
 
 
 class Pipeline(NamedTuple):
-    """What to run: ``model`` at ``size`` (width, height) on the frames of ``clip``."""
+    """What to run: ``model`` at ``size`` (width, height) on the frames of ``clip``.
+
+    ``threads`` are those of one frame; 0 for PyTorch's own number.
+    """
 
     clip: Path
     size: tuple[int, int]
@@ -36,6 +39,7 @@ class Pipeline(NamedTuple):
     precision: str = "auto"
     backend: str = "auto"
     streams: int = 1
+    threads: int = 0
 
 
 def seconds_a_frame(pipeline: Pipeline, *, frames: int, warm_up: int = 1) -> float:
@@ -60,8 +64,10 @@ def _seconds(pipeline: Pipeline, frames: int) -> float:
         script.write_text(SCRIPT)
         command = [vspipe(), "-e", str(frames - 1), *given, str(script), "--"]
         # vspipe takes the first python on the PATH for its own.
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"PATH": path})
+        environment = {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])}
+        if pipeline.threads:
+            environment["OMP_NUM_THREADS"] = str(pipeline.threads)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
     told = re.search(r"Output \d+ frames in ([\d.]+) seconds", done.stderr)
     if told is None:
         raise SystemExit(f"vspipe failed: {done.stderr.strip()}")

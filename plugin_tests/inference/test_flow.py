@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import threading
 import weakref
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from vsdslnet.inference.flow import Everywhere, Flow, Span
-from vsdslnet.inference.lanes import here, in_lanes
+from vsdslnet.inference.lanes import frame_under_way, here, in_lanes
 
 
 def frame(height: int) -> Tensor:
@@ -163,3 +164,21 @@ def test_work_for_one_lane_gets_the_threads_of_one() -> None:
     finally:
         torch.set_num_threads(before)
     assert seen == [2]
+
+
+@pytest.mark.parametrize(
+    ("threads", "frames", "each"), [(2, 1, [1, 1]), (2, 2, [1]), (2, 3, [1]), (6, 2, [1] * 3), (16, 2, [2] * 4)]
+)
+def test_frames_under_way_share_the_threads(threads: int, frames: int, each: list[int]) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    seen: list[int] = []
+    try:
+        with contextlib.ExitStack() as stack:
+            for _ in range(frames):
+                stack.enter_context(frame_under_way())
+            in_lanes(lambda: seen.append(torch.get_num_threads()), 99)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert seen == each

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from vsdslnet.errors import EngineError
+from vsdslnet.inference.lanes import frame_under_way
 from vsdslnet.inference.layers import Target
 from vsdslnet.inference.plan import FramePlan, cpu_rows, plan_frame
 from vsdslnet.inference.streamed import Band, StreamedDSLNet
@@ -82,9 +83,10 @@ class TorchEngine:
 
     def _render_here(self, window: Tensor, plan: FramePlan) -> Tensor:
         out = torch.empty(window.shape[1:], dtype=torch.float32, device=window.device)
-        conditions = self._streamed.conditions(window, plan.rows)
-        for left, right in plan.bands:
-            self._streamed.render(window, conditions, Band(left, right, plan.rows), out)
+        with frame_under_way():
+            conditions = self._streamed.conditions(window, plan.rows)
+            for left, right in plan.bands:
+                self._streamed.render(window, conditions, Band(left, right, plan.rows), out)
         return out
 
     def _render_cuda(self, window: Tensor, plan: FramePlan) -> Tensor:
