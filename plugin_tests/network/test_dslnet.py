@@ -256,3 +256,17 @@ def test_state_dict_names_are_the_ones_that_weights_files_carry() -> None:
     expected |= {f"stfm.residual.{i}.{p}" for i in range(4, 8) for p in lkrb}
     expected |= {f"lkqe.0.{p}" for p in both} | {f"lkqe.{i}.{p}" for i in range(2, 6) for p in lkrb}
     assert names == expected
+
+
+def test_modulation_stays_near_the_identity_however_strange_the_frame_is() -> None:
+    torch.manual_seed(5)
+    condition = DSLNet(DSLNetConfig(features=8, kernel=5, dynamic_kernel=3)).stfm.condition
+    identity = torch.tensor([1.0] * 8 + [0.0] * 8)
+    near = condition.vectors(torch.rand(1, 5, 128, 3, 4))
+    far = condition.vectors(1000 * torch.rand(1, 5, 128, 3, 4))
+    for vector, limit in zip(far, (1.15, 0.575, 0.75), strict=True):
+        change = vector - identity.view(1, -1, *[1] * (vector.dim() - 2))
+        assert torch.allclose(change.square().mean(dim=1).sqrt(), torch.tensor(limit), rtol=1e-4)
+    deep = condition.cme_out(condition.cme_in(torch.zeros(1, 128, 1, 1))).flatten(1)
+    assert torch.allclose(condition.vectors(torch.zeros(1, 5, 128, 3, 4)).current, deep, atol=1e-6)
+    assert all(vector.isfinite().all() for vector in near)

@@ -58,3 +58,15 @@ def test_desaturation_is_seen_on_saturation_ramps() -> None:
         return plain_pq(torch.lerp(sdr, sdr.mean(0, keepdim=True), 1.4 * spread))
 
     assert self_checks.saturation_ramps(greying, RADIUS)["chroma_reversals"] > 5
+
+
+def test_a_frame_of_one_colour_that_runs_wild_is_seen() -> None:
+    assert max(self_checks.colored_frames(formula, RADIUS).values()) < 1e-3
+
+    def darkens_red(window: torch.Tensor) -> torch.Tensor:
+        red, green, blue = window[RADIUS].mean(dim=(-2, -1))
+        return formula(window) - 0.3 * (red - torch.maximum(green, blue)).clamp(min=0)
+
+    found = self_checks.colored_frames(darkens_red, RADIUS)
+    assert found["most_stops"] > 1
+    assert found["most_de_itp"] > 50

@@ -17,6 +17,7 @@ from vsdslnet.training.alignment import motion_distance, start_alignment
 from vsdslnet.training.batches import Batch, draw_batch
 from vsdslnet.training.calibration import calibrate
 from vsdslnet.training.flat_field import render_points, spatial_at, vectors_of_frames
+from vsdslnet.training.made_up import colored_light
 from vsdslnet.training.points import Points
 from vsdslnet.training.pool import Pool
 from vsdslnet.training.tone import train_tone
@@ -168,3 +169,28 @@ def test_where_nothing_is_to_be_seen_nothing_moves_at_the_start(tmp_path: Path) 
     middle = kernels[0, :, 3, 3]
     assert middle[constant].abs().max() < 1e-4
     assert torch.equal(middle[~constant], torch.ones(48))
+
+
+def test_points_in_coloured_light_are_those_of_their_frames(points: Points) -> None:
+    for seed in range(8):
+        random = np.random.default_rng(seed)
+        batch = points.take(np.arange(4), random, 32)
+        flat = batch.frames[:, :, :1, :1].expand_as(batch.frames).contiguous()
+        sdr = flat[:, :, 0, :1].transpose(1, 2).expand(-1, 32, -1)
+        lit, lit_sdr = colored_light(flat, sdr, random)
+        assert torch.allclose(lit[:, :, 0, 0], lit_sdr[:, 0], atol=1e-6)
+        assert lit.min() >= 0 and lit.max() <= 1
+        assert not torch.allclose(lit, flat, atol=0.05)
+
+
+def test_coloured_light_learns_to_come_out_near_the_base(points: Points) -> None:
+    torch.manual_seed(6)
+    network = DSLNet(SMALL)
+    calibrate(network, points.take(np.arange(4), np.random.default_rng(6), 16))
+    nn.init.normal_(network.head.weight, std=0.1)
+    tone = ToneConfig(
+        steps=60, windows=8, points=16, rate=3e-3, calibrate=False, ramp=0, steady=0, colors=5.0, guard_every=1
+    )
+    seen: list[float] = []
+    train_tone(network, points, TrainConfig(network=SMALL, tone=tone), lambda _, terms: seen.append(terms["colors"]))
+    assert np.mean(seen[-10:]) < 0.5 * np.mean(seen[:10])

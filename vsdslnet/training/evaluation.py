@@ -199,6 +199,7 @@ def run_self_checks(convert: Method, radius_frames: int, *, quick: bool = False)
         "black": self_checks.black,
         "white": self_checks.white,
         "saturation ramps": self_checks.saturation_ramps,
+        "frames of one hue": self_checks.colored_frames,
         "static noise": temporal_checks.static_noise,
         "entering object": temporal_checks.entering_object,
         "flash": temporal_checks.flash,

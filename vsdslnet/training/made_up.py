@@ -1,7 +1,8 @@
-"""Made-up frames: flat shapes of saturated light, which real scenes hold too few of.
+"""Made-up frames: flat shapes of saturated light and scenes in coloured light, which real scenes hold too few of.
 
 Signs, screens and stage lights have edges between colours that hardly occur in photographs of landscapes; a network
-that never saw them draws rims there.
+that never saw them draws rims there. And a frame that is all red (a title, a darkroom, a curtain) is farther from
+every photograph than any two of these from each other: what conditions say of it has to be learnt, or is anything.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from vsdslnet.training.degrade import add_noise, from_yuv420, to_yuv420
 
-__all__ = ["saturated_shapes"]
+__all__ = ["colored_light", "saturated_shapes"]
 
 Floats = NDArray[np.float32]
 
@@ -45,6 +46,36 @@ def saturated_shapes(frames: int, size: int, random: np.random.Generator) -> tup
         seen.append(from_yuv420(to_yuv420(spoilt)) if subsampled else (spoilt * 255).round())
     window = torch.from_numpy(np.stack(seen).astype(np.float32) / 255).permute(0, 3, 1, 2)
     return window, torch.from_numpy(clean).permute(2, 0, 1)
+
+
+def colored_light(frames: Tensor, sdr: Tensor, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Whole frames (N, 3, h, w) and points of theirs (N, P, 3), R'G'B' 0..1, as if in strongly coloured light.
+
+    A gel before the lens, a saturation that no camera has, one colour in all shades, or, for a part, one flat colour.
+    """
+    lit, points = frames.clone(), sdr.clone()
+    for whole, some in zip(lit, points, strict=True):
+        color = torch.from_numpy(_strong_color(random))
+        matrix = torch.diag(color)
+        if (kind := random.random()) < 0.25:
+            grey = torch.full((3, 3), 1 / 3)
+            matrix = grey + float(random.uniform(1.5, 4)) * (torch.eye(3) - grey)
+        elif kind < 0.5:
+            matrix = color[:, None].expand(3, 3) / 3
+        flat = float(random.choice([0.0, 1.0, random.random()], p=[0.5, 0.35, 0.15]))
+        level = float(random.uniform(0.05, 1)) if random.random() < 0.7 else 1.0
+        for pixels in (whole.movedim(0, -1), some):
+            shaded = (pixels @ matrix.T).clamp(0, 1)
+            pixels.copy_(shaded + flat * (level * color - shaded))
+    return lit, points
+
+
+def _strong_color(random: np.random.Generator) -> Floats:
+    """One or two strong channels, the rest weak."""
+    color = random.uniform(0, 0.35, 3) * (random.random() < 0.7)
+    strong = random.permutation(3)[: int(random.integers(1, 3))]
+    color[strong] = random.uniform(0.5, 1, len(strong)) if random.random() < 0.5 else 1.0
+    return color.astype(np.float32)
 
 
 class _Shape(NamedTuple):

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vsdslnet.color.ictcp import nits_to_ictcp
+from vsdslnet.color.ictcp import delta_e_itp, nits_to_ictcp
+from vsdslnet.color.sdr_to_hdr import bt2446a_pq
 from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.training.metrics import luminance_codes
 from vsdslnet.views.pixels import luminance_nits
@@ -21,6 +22,7 @@ __all__ = [
     "Method",
     "banding",
     "black",
+    "colored_frames",
     "grey_ramp_flat",
     "grey_ramp_picture",
     "saturation_ramps",
@@ -133,6 +135,29 @@ def saturation_ramps(method: Method, radius_frames: int) -> dict[str, float]:
         }
         worst = {name: max(value, found[name]) for name, value in worst.items()}
     return worst
+
+
+def colored_frames(method: Method, radius_frames: int) -> dict[str, float]:
+    """Frames that are all one pure hue, and a scene as through a gel of it: how far from BT.2446-A?
+
+    Nothing in them says how their master looked, so what a method has learnt must not run wild. The largest change
+    of a frame's mean luminance in stops, where the formula gives more than 1 cd/m², and mean dE_ITP of a frame.
+    """
+    scene = textured_scene((_FLAT_PX, 2 * _FLAT_PX))
+    most = {"most_stops": 0.0, "most_de_itp": 0.0}
+    for hue in _HUES.values():
+        pure = torch.tensor(hue, dtype=torch.float32)[:, None, None]
+        for level in (0.25, 0.5, 0.75, 1.0):
+            for frame in (level * pure.expand_as(scene), level * pure * scene):
+                window = still(frame, radius_frames)
+                pq, formula = method(window), bt2446a_pq(window[radius_frames])
+                nits, expected_nits = luminance_nits(pq).mean(), luminance_nits(formula).mean()
+                if expected_nits > 1:
+                    stops = float((nits.clamp(min=1e-4) / expected_nits).log2().abs())
+                    most["most_stops"] = max(most["most_stops"], stops)
+                distance = float(delta_e_itp(pq_to_nits(pq), pq_to_nits(formula)).mean())
+                most["most_de_itp"] = max(most["most_de_itp"], distance)
+    return most
 
 
 def textured_scene(size: tuple[int, int]) -> Tensor:

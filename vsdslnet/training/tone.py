@@ -18,6 +18,7 @@ from vsdslnet.network.dslnet import DSLNet, analytic_base
 from vsdslnet.network.stfm import ModulationVectors
 from vsdslnet.training.calibration import calibrate
 from vsdslnet.training.flat_field import render_points, spatial_at, vectors_of_frames
+from vsdslnet.training.made_up import colored_light
 from vsdslnet.training.objective import (
     FLASH_SHARE,
     GREY_CAST_SLACK,
@@ -42,6 +43,8 @@ _RAMP_POINTS = 48
 _FADE_STEP = 1 / 24
 _FADE_SLOPE = (0.1, 1.7)
 """Between these times the base's fall; both conditions and points fade."""
+_COLOR_SLACK = 0.015
+"""PQ that pictures in coloured light may keep of what their brightness as a whole says: 15 codes of 10 bits."""
 
 
 def train_tone(
@@ -105,6 +108,8 @@ def _terms(
         under_frames = _ramps(network, vectors, spatial[:, :1], config, random)
         fades = _fades(network, batch, random)
         terms["ramp"] = config.tone.ramp * (_greys(network, config, random) + under_frames + fades)
+    if guarded and config.tone.colors:
+        terms["colors"] = config.tone.colors * _colors(network, batch, random)
     if guarded and config.tone.steady:
         terms["steady"] = config.tone.steady * _steady(network, batch, features, config, random)
     return terms
@@ -150,6 +155,16 @@ def _fades(network: DSLNet, batch: PointBatch, random: np.random.Generator) -> T
         codes.append(render_points(network, sdr, vectors, spatial_at(vectors.spatial, batch.positions[:half])))
         base.append(analytic_base(sdr.transpose(1, 2)[..., None], network.config.base))
     return ramp_shortfall(codes[1] - codes[0], base[1] - base[0], _FADE_SLOPE)
+
+
+def _colors(network: DSLNet, batch: PointBatch, random: np.random.Generator) -> Tensor:
+    """How far half of the batch, put into coloured light, comes out from the base, beyond the slack."""
+    half = max(1, len(batch.frames) // 2)
+    frames, sdr = colored_light(batch.frames[:half], batch.sdr[:half], random)
+    vectors = vectors_of_frames(network, network.stfm.condition.blocks(frames))
+    output = render_points(network, sdr, vectors, spatial_at(vectors.spatial, batch.positions[:half]))
+    base = analytic_base(sdr.transpose(1, 2)[..., None], network.config.base)
+    return ((output - base).abs() - _COLOR_SLACK).clamp(min=0).mean()
 
 
 def _steady(

@@ -75,8 +75,8 @@ class ToneConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     ``calibrate`` starts the network from data; without it the stage goes on from the weights it is given.
     ``conditions_only`` trains ConditionNet and the modulation branch alone: after a restoration, that stays as it is.
     ``look_shares`` says how often windows of each SDR look are drawn ("phone" is that of real pairs); empty: as often
-    as the pools hold them. ``windows`` pictures a step, ``points`` of each. ``ramp`` (fades included) and
-    ``steady`` weigh the guards, computed every ``guard_every`` steps.
+    as the pools hold them. ``windows`` pictures a step, ``points`` of each. ``ramp`` (fades included), ``steady`` and
+    ``colors`` (made-up coloured light comes out near the base) weigh the guards, computed every ``guard_every`` steps.
     """
 
     steps: int = 0
@@ -89,6 +89,7 @@ class ToneConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     weight_decay: float = 0.01
     ramp: float = 0.1
     steady: float = 1.0
+    colors: float = 0.3
     guard_every: int = 3
     ema_decay: float = 0.995
 
