@@ -65,7 +65,7 @@ def convert(
     *_in          H.273 codes (``range_in``: 1 full, 0 limited) that overrule the frames' own properties.
     device        auto, cpu, cuda; ``device_index`` counts from 0.
     precision     auto, fp32, bf16, fp16.    backend  auto, torch, openvino.
-    num_streams   frames computed at the same time; LUTs are applied to as many as the core has threads.
+    num_streams   frames computed at the same time, sharing the threads; of LUTs as many as the core has threads.
     tile          [width, height] in pixels; by default chosen by the memory available.
     scene_cuts    props, detect or none: where windows of frames end (see SceneCuts).
     dither_type   as in core.resize; default error_diffusion below 16 bits, else none.
