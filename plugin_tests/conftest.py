@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -93,6 +94,14 @@ def plugin_in_children(shim: Path | None, script_env: dict[str, str], monkeypatc
     monkeypatch.setenv("PYTHONPATH", script_env["PYTHONPATH"])
     if shim is not None:
         monkeypatch.setenv("VAPOURSYNTH_EXTRA_PLUGIN_PATH", str(shim.parent))
+
+
+@pytest.fixture
+def ctrl_c_heard() -> Iterator[None]:
+    """Children hear Ctrl-C, even where tests run as a shell's background job: that ignores it, and children inherit."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

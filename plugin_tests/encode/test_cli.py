@@ -164,6 +164,7 @@ def test_models_name_their_fast_form(command: Command) -> None:
     assert [line.partition(":")[0] for line in done.stdout.splitlines()][:2] == ["dslnet", "dslnet-lut"]
 
 
+@pytest.mark.usefixtures("ctrl_c_heard")
 def test_ctrl_c_says_how_to_go_on_and_leaves_no_worker(small_model: str, tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mkv", frames=400, audio=False)
     line = [sys.executable, "-m", "vsdslnet.cli", "encode", source, "-o", tmp_path / "out.mkv", "--model", small_model]

@@ -82,13 +82,11 @@ def test_a_closed_pipe_ends_vspipe(script: Any, script_env: dict[str, str]) -> N
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+@pytest.mark.usefixtures("ctrl_c_heard")
 @pytest.mark.parametrize("started", [False, True])
 def test_ctrl_c_ends_vspipe(script: Any, script_env: dict[str, str], started: bool) -> None:
     """Before the first frame (torch is being imported) and in the middle; vspipe itself then returns 0."""
-    # A shell that runs tests in the background makes them ignore SIGINT, and children inherit that.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = start(script(100_000, num_streams=2), "-c", "y4m", env=script_env, start_new_session=True)
-    signal.signal(signal.SIGINT, before)
     assert process.stdout is not None
     if started:
         process.stdout.read(100_000)
