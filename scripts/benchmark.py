@@ -3,15 +3,15 @@
     python scripts/benchmark.py                                # 480x270, 960x540, 1920x1080
     python scripts/benchmark.py --large --clip film.mkv        # 2160p as well, real frames, the pipeline, LUTs
     python scripts/benchmark.py --huge --clip film.mkv         # 4320p on top: an hour on two cores
-    python scripts/benchmark.py --naive 1920x1080 --naive-threads 1   # the naive network at 1080p: minutes
+    python scripts/benchmark.py --naive 1920x1080 --naive-threads 1   # the naive network at 1080p, to its end
     python scripts/benchmark.py --judge --clip film.mkv        # is bf16 good enough? note it in the weights
 
 Times are the best of --repeat frames (one from 1080p on), after some rows of that width: a film's frames find
 memory that the frame before had. Each line is measured in a process of its own, so that its memory (peak
 resident size above what it was before the first frame) is its own. "Share" is 1.40 MFLOP a pixel over the
 time, against the gemm peak of the same precision. "x naive" is against the plain network, eager, NCHW, fp32,
-at the same size, or the largest it was run at (--naive, minutes at 1080p). PyTorch's own depthwise convolution
-can be slower on more threads (on two by 6 times, from 960x540 on, where this was written): --naive-threads.
+at the same size, or the largest it was run at (--naive; at 1080p it had not ended after eight minutes). PyTorch's
+own depthwise convolution can be slower on more threads (6 times on two, seen at 960x540): --naive-threads.
 Errors are against the plain fp32 network on the smallest size. Last comes every bound.
 """
 

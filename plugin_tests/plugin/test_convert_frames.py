@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import random
+import sys
 from typing import Any
 
 import numpy as np
@@ -147,7 +148,10 @@ for samples in (used, resident):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="asks glibc 2.33 or newer what is in use")
+@pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallinfo2"),
+    reason="asks glibc 2.33 or newer what is in use",
+)
 @pytest.mark.parametrize(("width", "height", "frames", "strength"), [(320, 180, 1000, 0), (64, 64, 2000, 1)])
 def test_memory_is_flat(run_script: Any, small_model: str, width: int, height: int, frames: int, strength: int) -> None:
     """What is in use stays the same: that is exact. What the process holds may spread first, and then stays."""
@@ -156,4 +160,4 @@ def test_memory_is_flat(run_script: Any, small_model: str, width: int, height: i
     assert result.returncode == 0, result.stderr
     used_kib, resident_kib = map(int, result.stdout.split())
     assert used_kib < 1024, "KiB in use grew after the first 200 frames"
-    assert resident_kib < 49_152, "KiB held grew after the first 200 frames"
+    assert resident_kib < 32_768, "KiB held grew after the first 200 frames"

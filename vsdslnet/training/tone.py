@@ -151,18 +151,22 @@ def _fades(network: DSLNet, batch: PointBatch, random: np.random.Generator) -> T
     codes, base = [], []
     for factor in (level - _FADE_STEP, level):
         sdr, frames = batch.sdr[:half] * factor, batch.frames[:half] * factor
-        vectors = vectors_of_frames(network, network.stfm.condition.blocks(frames))
-        codes.append(render_points(network, sdr, vectors, spatial_at(vectors.spatial, batch.positions[:half])))
+        codes.append(_rendered(network, sdr, frames, batch.positions[:half]))
         base.append(analytic_base(sdr.transpose(1, 2)[..., None], network.config.base))
     return ramp_shortfall(codes[1] - codes[0], base[1] - base[0], _FADE_SLOPE)
+
+
+def _rendered(network: DSLNet, sdr: Tensor, frames: Tensor, positions: Tensor) -> Tensor:
+    """Points of frames other than the batch's own, under the conditions of those."""
+    vectors = vectors_of_frames(network, network.stfm.condition.blocks(frames))
+    return render_points(network, sdr, vectors, spatial_at(vectors.spatial, positions))
 
 
 def _colors(network: DSLNet, batch: PointBatch, random: np.random.Generator) -> Tensor:
     """How far half of the batch, put into coloured light, comes out from the base, beyond the slack."""
     half = max(1, len(batch.frames) // 2)
     frames, sdr = colored_light(batch.frames[:half], batch.sdr[:half], random)
-    vectors = vectors_of_frames(network, network.stfm.condition.blocks(frames))
-    output = render_points(network, sdr, vectors, spatial_at(vectors.spatial, batch.positions[:half]))
+    output = _rendered(network, sdr, frames, batch.positions[:half])
     base = analytic_base(sdr.transpose(1, 2)[..., None], network.config.base)
     return ((output - base).abs() - _COLOR_SLACK).clamp(min=0).mean()
 
