@@ -8,7 +8,7 @@ from torch import Tensor
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
 
-SMALL = DSLNetConfig(radius=1, features=16, kernel=17)
+SMALL = DSLNetConfig(radius=1, features=16, kernel=17, motion_compensated=False)
 
 
 def lively(config: DSLNetConfig = SMALL, seed: int = 0) -> DSLNet:

@@ -19,6 +19,7 @@ from vsdslnet.inference.converter import Converter, get_converter, measure_light
 from vsdslnet.inference.settings import ConvertSettings
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
+from vsdslnet.network.motion import compensated
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_a_window_becomes_the_networks_frame(model: str) -> None:
     window = window_of()
     frame = get_converter(ConvertSettings(model=model, device="cpu", precision="fp32", backend="torch"))(window)
     with torch.no_grad():
-        expected = weights.load_network(weights.read(Path(model)))(window[None])[0]
+        expected = weights.load_network(weights.read(Path(model)))(compensated(window[None]))[0]
     assert (frame.pq - expected.clamp(0, pq_scalar(1000))).abs().max() < 1e-4
     assert not torch.allclose(frame.pq, bt2446a_pq(window[1]), atol=1e-3)
 

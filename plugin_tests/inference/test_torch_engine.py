@@ -14,6 +14,7 @@ from vsdslnet.inference import torch_engine
 from vsdslnet.inference.flow import Flow
 from vsdslnet.inference.layers import Target
 from vsdslnet.inference.torch_engine import TorchEngine
+from vsdslnet.network.motion import compensated
 
 EXACT = 2.5e-5
 SIZES = [(1, 1), (1, 90), (90, 1), (2, 2), (7, 5), (33, 47), (64, 64), (131, 30), (30, 301), (97, 96)]
@@ -156,3 +157,11 @@ def test_other_failures_are_not_taken_for_lack_of_memory(monkeypatch: pytest.Mon
     with pytest.raises(EngineError, match="could not create a primitive"):
         engine(window(20, 20))
     assert not torch_engine._is_out_of_memory(RuntimeError("could not create a primitive"))
+
+
+def test_neighbours_are_moved_onto_the_centre_first() -> None:
+    network, still = lively(msgspec.structs.replace(SMALL, motion_compensated=True)), window(48, 64)
+    frames = torch.stack([still[1].roll(shift, dims=-1) for shift in (-2, 0, 2)])
+    expected = plain(network, compensated(frames[None])[0])
+    assert (expected - plain(network, frames)).abs().max() > 0.01
+    assert (TorchEngine(network)(frames.clone()) - expected).abs().max() <= EXACT

@@ -135,8 +135,9 @@ def test_a_crop_and_its_target_show_the_same_place(pool: Pool) -> None:
 
 
 def test_flow_follows_the_flips(pool: Pool) -> None:
+    as_they_are = msgspec.structs.replace(CONFIG, network=msgspec.structs.replace(SMALL, motion_compensated=False))
     for step in range(8):
-        batch = draw_batch(pool, CONFIG, step)
+        batch = draw_batch(pool, as_they_are, step)
         for window, flow, clean in zip(batch.window, batch.flow, batch.clean, strict=True):
             assert torch.equal(clean, window[2])
             shift = int(flow[3, 0, 8, 8])
@@ -202,3 +203,12 @@ def test_grey_fields_come_in_rising_pairs() -> None:
     fields = grey_fields(8, 4, np.random.default_rng(0))[:, 0, 0, 0]
     assert (fields[1::2] > fields[::2]).all()
     assert fields.max() <= 1
+
+
+def test_neighbours_of_a_batch_lie_on_the_centre_and_flow_is_what_is_left(pool: Pool) -> None:
+    left, before = [], []
+    as_they_are = msgspec.structs.replace(CONFIG, network=msgspec.structs.replace(SMALL, motion_compensated=False))
+    for step in range(6):
+        left.append(draw_batch(pool, CONFIG, step).flow.abs().nanmean())
+        before.append(draw_batch(pool, as_they_are, step).flow.abs().nanmean())
+    assert sum(left) < 0.5 * sum(before)

@@ -18,6 +18,7 @@ class Engine(Protocol):
     def __call__(self, window: Tensor) -> Tensor:
         """SDR R'G'B' 0..1 (2T+1, 3, H, W), fp32, CPU -> PQ BT.2020 (3, H, W), fp32, CPU, not clamped.
 
-        The result depends on nothing but the window. EngineError if it can't run.
+        The result depends on nothing but the window, whose neighbours the engine may move onto its centre in place
+        (:mod:`vsdslnet.network.motion`). EngineError if it can't run.
         """
         ...

@@ -11,6 +11,7 @@ from vsdslnet.inference.layers import Target
 from vsdslnet.inference.plan import FramePlan, cpu_rows, plan_frame
 from vsdslnet.inference.streamed import Band, StreamedDSLNet
 from vsdslnet.network.dslnet import DSLNet
+from vsdslnet.network.motion import compensate_
 
 __all__ = ["TorchEngine"]
 
@@ -38,11 +39,14 @@ class TorchEngine:
         self._streamed = StreamedDSLNet(network, self._target)
         self._tile = tile
         self.radius_frames = network.config.radius
+        self._motion_compensated = network.config.motion_compensated
         self.description = f"torch {self._target.device} {str(self._target.dtype).removeprefix('torch.')}"
 
     def __call__(self, window: Tensor) -> Tensor:
         """See :class:`~vsdslnet.inference.engine.Engine`."""
         plan: FramePlan | None = self.plan(width=window.shape[-1], height=window.shape[-2])
+        if self._motion_compensated and self._target.device.type == "cpu":
+            self._align(window)
         while plan is not None:
             try:
                 return self._render(window, plan)
@@ -76,6 +80,14 @@ class TorchEngine:
         return _CPU_BUDGET_BYTES
 
     @torch.inference_mode()
+    def _align(self, window: Tensor) -> None:
+        # Not in the attempts at a plan, which would move the same frames twice.
+        try:
+            compensate_(window)
+        except (MemoryError, RuntimeError) as error:
+            raise EngineError(f"{self.description}: {error}") from error
+
+    @torch.inference_mode()
     def _render(self, window: Tensor, plan: FramePlan) -> Tensor:
         if self._target.device.type == "cuda":
             return self._render_cuda(window, plan)
@@ -93,6 +105,8 @@ class TorchEngine:
         stream = torch.cuda.Stream(self._target.device)  # type: ignore[no-untyped-call]
         with torch.cuda.stream(stream):
             there = window.pin_memory().to(self._target.device, non_blocking=True)
+            if self._motion_compensated:
+                compensate_(there)
             out = self._render_here(there, plan)
             here = torch.empty(out.shape, dtype=out.dtype, pin_memory=True)
             here.copy_(out, non_blocking=True)

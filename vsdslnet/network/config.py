@@ -32,6 +32,8 @@ class DSLNetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                           do not depend on the frame's size; 0 feeds full-size frames (the letter).
     ``base``              the formula whose result the network corrects; "none" predicts PQ outright.
     ``black_anchor``      SDR code value (0..1) below which the correction fades to 0, so black stays black.
+    ``motion_compensated`` neighbours are brought onto the centre frame before they go in
+                          (:mod:`vsdslnet.network.motion`); without it DMFA is all there is (the letter).
 
     ArgumentError on a value that no network can be built with, or one so large that a weights file
     which asks for it means harm.
@@ -47,6 +49,7 @@ class DSLNetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     condition_pixels: int = 128 * 72
     base: Base = "bt2446a"
     black_anchor: float = 3 / 255
+    motion_compensated: bool = True
 
     def __post_init__(self) -> None:
         _within("radius", self.radius, 0, 16)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vsdslnet.network.motion import compensate_, full_size
 from vsdslnet.training.pool import Pool
 from vsdslnet.training.train_config import TrainConfig
 
@@ -22,7 +23,8 @@ class Batch(NamedTuple):
     ``boxes``      B times x0, y0, x1, y1: where the crop lies in the whole frame, 0..1.
     ``target``     (B, 3, P, P) PQ BT.2020.
     ``clean``      (B, 3, P, P) the centre frame's R'G'B' 0..1 before anything spoilt it.
-    ``flow``       (B, F, 2, P, P) motion in px, x before y, from the centre frame; NaN where unknown.
+    ``flow``       (B, F, 2, P, P) motion in px, x before y, from the centre frame; NaN where unknown. Of compensated
+                   windows it is what is left of it.
     """
 
     window: Tensor
@@ -72,10 +74,10 @@ def _crop(pool: Pool, index: int, config: TrainConfig, draw: np.ndarray[tuple[in
     top = int(draw[0] * ((height - size) // 2 + 1)) * 2
     left = int(draw[1] * ((width - size) // 2 + 1)) * 2
     rows, columns = slice(top, top + size), slice(left, left + size)
-    window = item["sdr"][:, rows, columns].permute(0, 3, 1, 2).float() / 255
+    window = item["sdr"].permute(0, 3, 1, 2).float() / 255
     whole = item["cond"].permute(0, 3, 1, 2).float() / 255
     target, clean = (item[name][rows, columns].permute(2, 0, 1).float() / 65535 for name in ("hdr", "clean"))
-    flow = item["flow"][:, rows, columns].permute(0, 3, 1, 2).float()
+    flow = item["flow"].permute(0, 3, 1, 2).float()
     x0, y0, x1, y1 = item["crop"].tolist()
     x_px, y_px = (x1 - x0) / width, (y1 - y0) / height
     box = (x0 + left * x_px, y0 + top * y_px, x0 + (left + size) * x_px, y0 + (top + size) * y_px)
@@ -86,6 +88,9 @@ def _crop(pool: Pool, index: int, config: TrainConfig, draw: np.ndarray[tuple[in
         window = window[radius : radius + 1].expand_as(window)
         whole = whole[radius : radius + 1].expand_as(whole)
         flow = torch.zeros_like(flow)
+    elif config.network.motion_compensated:
+        flow = flow - full_size(compensate_(window), (height, width))
+    window, flow = window[..., rows, columns], flow[..., rows, columns]
     if draw[3] < 0.5:
         window, whole, target, clean, flow = (t.flip(-1) for t in (window, whole, target, clean, flow))
         flow = flow * flow.new_tensor([-1.0, 1.0]).view(1, 2, 1, 1)
@@ -100,7 +105,7 @@ def _crop(pool: Pool, index: int, config: TrainConfig, draw: np.ndarray[tuple[in
 
 
 def _noisy(window: Tensor, config: TrainConfig, draw: float) -> Tensor:
-    """A window (F, 3, P, P) with noise of its own in every frame, in whole 8-bit codes."""
+    """A window (F, 3, H, W) with noise of its own in every frame, in whole 8-bit codes."""
     low, high = config.noise_code
     random = np.random.default_rng(int(draw * 2**53))
     noise = torch.from_numpy(random.standard_normal(window.shape, dtype=np.float32))

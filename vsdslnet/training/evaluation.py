@@ -15,6 +15,7 @@ from torch import Tensor
 
 from vsdslnet.errors import ArgumentError, MediaError
 from vsdslnet.network.dslnet import DSLNet
+from vsdslnet.network.motion import compensated
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training import self_checks, temporal_checks
 from vsdslnet.training.formulas import FORMULAS
@@ -183,7 +184,8 @@ def _render(network: DSLNet | WindowNetwork, sdr: Tensor, cond: Tensor, crop: Te
     """One window's crop under its whole view's condition, as training sees it."""
     x0, y0, x1, y1 = crop.tolist()
     conditions = network.shared_conditions(cond[None])
-    return clip_pq(network.render(sdr[None], conditions, [(x0, y0, x1, y1)])[0])
+    window = compensated(sdr[None]) if network.config.motion_compensated else sdr[None]
+    return clip_pq(network.render(window, conditions, [(x0, y0, x1, y1)])[0])
 
 
 def _note(groups: dict[str, Group], pair: Pair, results: Mapping[str, Tensor]) -> None:

@@ -12,6 +12,7 @@ from vsdslnet.color.ictcp import nits_to_ictcp
 from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.network.dmfa import DMFA
 from vsdslnet.network.dslnet import DSLNet, analytic_base
+from vsdslnet.network.motion import compensate_
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.alignment import motion_distance
 from vsdslnet.training.batches import Batch
@@ -96,6 +97,8 @@ class Objective(nn.Module):
     def _shapes(self, batch: Batch, teacher: PointwiseTeacher, random: np.random.Generator) -> Tensor:
         """L1 to the teacher on made-up shapes, which stand in the place of the batch's first crop."""
         window, clean = saturated_shapes(batch.window.shape[1], batch.window.shape[-1], random)
+        if self.network.config.motion_compensated:
+            compensate_(window)
         whole, boxes, device = batch.whole[:1], batch.boxes[:1], batch.window.device
         output = self.network.render(window[None].to(device), self.network.shared_conditions(whole), boxes)
         return (output - teacher(clean[None].to(device), whole, boxes)).abs().mean()

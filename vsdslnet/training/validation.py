@@ -7,6 +7,7 @@ from torch import Tensor
 
 from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.network.dslnet import DSLNet
+from vsdslnet.network.motion import compensated
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.metrics import clip_pq, delta_e_mean, exposure_shift_stops, mean_by_name, psnr_db
 from vsdslnet.training.pool import Pool
@@ -38,6 +39,8 @@ def render_window(
         radius = network.config.radius
         window = window[:, radius : radius + 1].expand_as(window)
         whole = whole[:, radius : radius + 1].expand_as(whole)
+    elif network.config.motion_compensated:
+        window = compensated(window)
     conditions = network.shared_conditions(whole)
     x0, y0, x1, y1 = item["crop"].tolist()
     output = network.render(window, conditions, [(x0, y0, x1, y1)])[0].cpu()
