@@ -3,8 +3,8 @@
 
 Builds the pools, then trains in four runs, because what one learns another would undo: a touch-up of the whole network
 behind the restoration costs a part of it, of the conditions alone (settle) nothing. Every command can be called
-alone; ``--list`` prints them and does nothing. Killed at any moment, the same command goes on. About three hours on
-two cores.
+alone; ``--list`` prints them and does nothing. Killed at any moment, the same command goes on. Two hours and a quarter
+on two cores.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--schedule", default="two-cores", help=f"{', '.join(available_schedules())} or a .toml file")
     parser.add_argument("--steps", type=int, help="instead of the schedule's")
     parser.add_argument("--seed", type=int, help="instead of the schedule's")
-    parser.add_argument("--start", help="model name or .safetensors file a new run starts from")
+    parser.add_argument("--start", "--from", help="model name or .safetensors file a new run starts from")
     arguments = parser.parse_args()
     try:
         config = load_schedule(arguments.schedule)

@@ -9,10 +9,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from plugin_tests.training.pools import write_pool
+from vsdslnet import weights
 from vsdslnet.errors import ArgumentError
+from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.training import loop
 from vsdslnet.training.loop import train
 from vsdslnet.training.pool import Pool
@@ -43,8 +46,10 @@ warmup_steps = 1
 def _train_in_two_processes(folder: Path, schedule: Path) -> None:
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     script = str(REPOSITORY / "scripts" / "train.py")
+    # --run and --start by the names that torchrun does not take for its own.
     arguments = ["--pool", str(folder / "pool"), "--schedule", str(schedule), "--out", str(folder / "shared")]
-    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+    arguments += ["--from", str(folder / "start.safetensors")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
     command = [sys.executable, *launcher, script, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
@@ -58,7 +63,11 @@ def test_two_processes_train_as_one_with_the_same_global_batch(tmp_path: Path) -
     pool = write_pool(tmp_path / "pool", windows=6)
     schedule = tmp_path / "tiny.toml"
     schedule.write_text(SCHEDULE)
-    train(load_schedule(str(schedule)), Pool(pool), tmp_path / "alone")
+    config = load_schedule(str(schedule))
+    torch.manual_seed(5)
+    network = DSLNet(config.network)
+    weights.save(network, tmp_path / "start.safetensors")
+    train(config, Pool(pool), tmp_path / "alone", network=network)
     _train_in_two_processes(tmp_path, schedule)
     alone = _losses(tmp_path / "alone")
     assert len(set(alone)) == 4  # it learns, or equality would say nothing
@@ -72,7 +81,7 @@ def test_a_batch_that_does_not_divide_among_the_processes_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "odd.toml").write_text(SCHEDULE.replace("batch = 4", "batch = 3"))
-    monkeypatch.setattr(loop, "Accelerator", lambda: SimpleNamespace(num_processes=2))
+    monkeypatch.setattr(loop, "Accelerator", lambda **_: SimpleNamespace(num_processes=2))
     pool = Pool(write_pool(tmp_path / "pool", windows=2))
     with pytest.raises(ArgumentError, match="multiple of the 2 processes"):
         train(load_schedule(str(tmp_path / "odd.toml")), pool, tmp_path / "run")

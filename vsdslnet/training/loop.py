@@ -60,7 +60,8 @@ def train(
     Under ``accelerate launch`` or ``torchrun`` every process takes its share of ``config.batch``, which
     must divide among them (else ArgumentError); log and files are the first process's.
     """
-    accelerator = Accelerator()
+    # Unasked, accelerate takes torchrun's processes on a machine without a GPU for so many single ones.
+    accelerator = Accelerator(cpu=not torch.accelerator.is_available())
     if config.batch % accelerator.num_processes:
         cure = "unequal shares would weigh windows unequally"
         raise ArgumentError("batch", config.batch, f"a multiple of the {accelerator.num_processes} processes", cure)
