@@ -170,3 +170,17 @@ def test_the_result_does_not_depend_on_threads(threads: None) -> None:
 
 def test_one_frame_alone_has_no_motion() -> None:
     assert not motion_px(torch.rand(1, 3, 40, 40)).any()
+
+
+def test_what_can_not_be_brought_onto_the_centre_is_the_centre() -> None:
+    frames = noisy(pan(1, 0), 3)
+    for k, corner in enumerate(((4, 4), (60, 20), (30, 60), (10, 110), (64, 120))):
+        frames[k, :, corner[0] : corner[0] + 20, corner[1] : corner[1] + 20] = torch.tensor([0.9, 0.2, 0.7]).view(
+            3, 1, 1
+        )
+    aligned = compensated(frames[None])[0]
+    usual = inner(aligned[1, :, 70:, :100] - frames[2, :, 70:, :100], 4).abs().mean()
+    for k, corner in ((0, (4, 4)), (3, (10, 110))):
+        there = (slice(None), slice(corner[0] + 2, corner[0] + 18), slice(corner[1] + 2, corner[1] + 18))
+        assert (aligned[k][there] - frames[2][there]).abs().mean() < usual
+    assert usual > 1 / 255  # the rest is still news of its own

@@ -6,7 +6,9 @@ alignment), a classical estimate goes first and DMFA aligns what is left of the 
 
 1. the camera's motion, affine, by robust direct registration from coarse to fine (Odobez and Bouthemy 1995);
 2. from there the motion of each place (Lucas and Kanade 1981), held to the camera's where there is no texture;
-3. none where the picture matches better as it stands: logos, bars, subtitles.
+3. none where the picture matches better as it stands: logos, bars, subtitles;
+4. and where a neighbour still shows something else than noise explains (what was hidden, what moved too fast), the
+   centre itself: a ghost is worse than noise.
 
 Everything looks at luma without its local mean, so that fades and flicker are no motion. Sums over whole frames are
 rounded: the result does not depend on how many threads added them up. A neighbour that equals the centre stays as it
@@ -46,6 +48,11 @@ _HIGH_PASS_RADIUS_PX = 8
 _MATCH_RADIUS_PX = 4
 _STILL_MARGIN = 0.8
 """A place counts as still where its difference as it stands is below this share of that after motion."""
+_OTHER_NOISE = 2.5
+_LEAST_OTHER = 1.5 / 255
+"""A neighbour's place is believed up to a difference of so many times the usual one plus this, and not from twice that."""
+_MOST_NOISE = 6 / 255
+_NOISE_STEP_PX = 3
 _ROUND = 2.0**-20
 _BAND_ROWS = 256
 _LUMA_DEVIATION = 1.4826
@@ -77,9 +84,11 @@ def compensate_(frames: Tensor) -> Tensor:
     The motion is :func:`motion_px`'s. Frames without any are not touched.
     """
     motion = motion_px(frames)
+    centre = frames[len(frames) // 2]
     for frame, field in zip(frames, motion, strict=True):
         if bool(field.any()):
             frame.copy_(_warped(frame[None], field[None])[0])
+        _hold_to_(frame, centre)
     return motion
 
 
@@ -251,6 +260,15 @@ def _warped(frame: Tensor, field: Tensor) -> Tensor:
         rows = min(_BAND_ROWS, height - first)
         out[..., first : first + rows, :] = _sampled_rows(frame, _field_rows(field, first, rows, height, width), first)
     return out
+
+
+def _hold_to_(frame: Tensor, centre: Tensor) -> None:
+    """Put the centre (3, H, W) in place of a frame where that still shows something else, softly and in place."""
+    # Noise averages away, an object does not; the channel that shows it best tells.
+    other = _box(_box((frame - centre)[None], 1).abs().amax(dim=1, keepdim=True), 1)
+    noise = other[..., ::_NOISE_STEP_PX, ::_NOISE_STEP_PX].median().clamp(max=_MOST_NOISE)
+    least = _OTHER_NOISE * noise + _LEAST_OTHER
+    frame.add_((other[0] / least - 1).clamp(0, 1) * (centre - frame))
 
 
 def _field_rows(field: Tensor, first: int, rows: int, height: int, width: int) -> Tensor:
