@@ -50,7 +50,7 @@ _STILL_MARGIN = 0.8
 """A place counts as still where its difference as it stands is below this share of that after motion."""
 _OTHER_NOISE = 2.5
 _LEAST_OTHER = 1.5 / 255
-"""A neighbour's place is believed up to a difference of so many times the usual one plus this, and not from twice that."""
+"""A neighbour's place is believed up to so many times the usual difference plus this, and not from twice that on."""
 _MOST_NOISE = 6 / 255
 _NOISE_STEP_PX = 3
 _ROUND = 2.0**-20
