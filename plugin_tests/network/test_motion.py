@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from vsdslnet.network import motion as motion_module
 from vsdslnet.network.motion import compensate_, compensated, full_size, motion_px
 
 HEIGHT, WIDTH = 96, 160
@@ -118,9 +119,8 @@ def test_noise_is_averaged_where_the_camera_moves() -> None:
     clean = pan(1.3, 0.6)
     frames = noisy(clean, 10)
     aligned = compensated(frames[None])[0]
-    one, as_is, ours = (
-        inner(f - clean[2]).square().mean() for f in (frames[2], frames.mean(dim=0), aligned.mean(dim=0))
-    )
+    shown = (frames[2], frames.mean(dim=0), aligned.mean(dim=0))
+    one, as_is, ours = (inner(f - clean[2]).square().mean() for f in shown)
     assert ours < one / 3
     assert ours < as_is / 2
 
@@ -175,12 +175,21 @@ def test_one_frame_alone_has_no_motion() -> None:
 def test_what_can_not_be_brought_onto_the_centre_is_the_centre() -> None:
     frames = noisy(pan(1, 0), 3)
     for k, corner in enumerate(((4, 4), (60, 20), (30, 60), (10, 110), (64, 120))):
-        frames[k, :, corner[0] : corner[0] + 20, corner[1] : corner[1] + 20] = torch.tensor([0.9, 0.2, 0.7]).view(
-            3, 1, 1
-        )
+        patch = (slice(corner[0], corner[0] + 20), slice(corner[1], corner[1] + 20))
+        frames[k, :, *patch] = torch.tensor([0.9, 0.2, 0.7]).view(3, 1, 1)
     aligned = compensated(frames[None])[0]
     usual = inner(aligned[1, :, 70:, :100] - frames[2, :, 70:, :100], 4).abs().mean()
     for k, corner in ((0, (4, 4)), (3, (10, 110))):
         there = (slice(None), slice(corner[0] + 2, corner[0] + 18), slice(corner[1] + 2, corner[1] + 18))
         assert (aligned[k][there] - frames[2][there]).abs().mean() < usual
     assert usual > 1 / 255  # the rest is still news of its own
+
+
+def test_bands_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = noisy(pan(2.2, -1.1), 6)
+    frames[1, :, 20:50, 30:90] = 0.9
+    results = []
+    for rows in (7, 1000):
+        monkeypatch.setattr(motion_module, "_BAND_ROWS", rows)
+        results.append(compensated(frames[None]))
+    assert torch.equal(*results)

@@ -10,7 +10,7 @@ alignment), a classical estimate goes first and DMFA aligns what is left of the 
 4. and where a neighbour still shows something else than noise explains (what was hidden, what moved too fast), the
    centre itself: a ghost is worse than noise.
 
-Everything looks at luma without its local mean, so that fades and flicker are no motion. Sums over whole frames are
+Motion is looked for in luma without its local mean, so that fades and flicker are none. Sums over whole frames are
 rounded: the result does not depend on how many threads added them up. A neighbour that equals the centre stays as it
 is to the last bit.
 """
@@ -68,7 +68,7 @@ def motion_px(frames: Tensor) -> Tensor:
     luma = _small_luma(frames)
     centre = len(frames) // 2
     motion = luma.new_zeros(len(frames), 2, *luma.shape[-2:])
-    moved = [k for k in range(len(frames)) if k != centre and not torch.equal(frames[k], frames[centre])]
+    moved = _others(frames)
     if moved and min(luma.shape[-2:]) >= _COARSEST_PX:
         pyramid = _pyramid(luma)
         heres = [level[centre : centre + 1] for level in pyramid]
@@ -81,14 +81,14 @@ def motion_px(frames: Tensor) -> Tensor:
 def compensate_(frames: Tensor) -> Tensor:
     """Bring the neighbours of frames (F, 3, H, W), R'G'B' 0..1, onto the centre, in place; returns their motion.
 
-    The motion is :func:`motion_px`'s. Frames without any are not touched.
+    The motion is :func:`motion_px`'s. Frames equal to the centre are not touched.
     """
     motion = motion_px(frames)
     centre = frames[len(frames) // 2]
-    for frame, field in zip(frames, motion, strict=True):
-        if bool(field.any()):
-            frame.copy_(_warped(frame[None], field[None])[0])
-        _hold_to_(frame, centre)
+    for k in _others(frames):
+        if bool(motion[k].any()):
+            frames[k] = _warped(frames[k : k + 1], motion[k : k + 1])[0]
+        _hold_to_(frames[k], centre)
     return motion
 
 
@@ -103,6 +103,12 @@ def compensated(windows: Tensor) -> Tensor:
 def full_size(motion: Tensor, size: tuple[int, int]) -> Tensor:
     """Motion (F, 2, h, w) of each pixel of frames (H, W) large: (F, 2, H, W), bilinear."""
     return _field_rows(motion, 0, size[0], *size)
+
+
+def _others(frames: Tensor) -> list[int]:
+    """Frames that differ from the centre: at a clip's ends and in stills there are none."""
+    centre = frames[len(frames) // 2]
+    return [k for k, frame in enumerate(frames) if not torch.equal(frame, centre)]
 
 
 def _small_luma(frames: Tensor) -> Tensor:
@@ -238,13 +244,11 @@ def _resized(field: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(field, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def _sampled(picture: Tensor, motion: Tensor) -> Tensor:
-    """A picture (K, C, h, w) at every position plus its motion (K, 2, h, w) in px; outside, its border."""
-    return _sampled_rows(picture, motion, 0)
+def _sampled(picture: Tensor, motion: Tensor, first: int = 0) -> Tensor:
+    """A picture (K, C, h, w) at positions plus their motion in px; outside, its border.
 
-
-def _sampled_rows(picture: Tensor, motion: Tensor, first: int) -> Tensor:
-    """As :func:`_sampled`, of the rows from ``first`` on that ``motion`` is given for."""
+    ``motion`` (K, 2, rows, w) is that of the rows from ``first`` on.
+    """
     height, width = picture.shape[-2:]
     ys = torch.arange(first, first + motion.shape[-2], dtype=motion.dtype, device=motion.device).view(-1, 1)
     xs = torch.arange(width, dtype=motion.dtype, device=motion.device)
@@ -256,19 +260,35 @@ def _warped(frame: Tensor, field: Tensor) -> Tensor:
     """A frame (1, 3, H, W) moved back by a motion (1, 2, h, w) in px of it, in bands that bound the memory."""
     height, width = frame.shape[-2:]
     out = torch.empty_like(frame)
-    for first in range(0, height, _BAND_ROWS):
-        rows = min(_BAND_ROWS, height - first)
-        out[..., first : first + rows, :] = _sampled_rows(frame, _field_rows(field, first, rows, height, width), first)
+    for first, last in _bands(height):
+        out[..., first:last, :] = _sampled(frame, _field_rows(field, first, last - first, height, width), first)
     return out
+
+
+def _bands(height: int) -> list[tuple[int, int]]:
+    """Rows from, and to, in which frames are gone through."""
+    return [(first, min(first + _BAND_ROWS, height)) for first in range(0, height, _BAND_ROWS)]
 
 
 def _hold_to_(frame: Tensor, centre: Tensor) -> None:
     """Put the centre (3, H, W) in place of a frame where that still shows something else, softly and in place."""
-    # Noise averages away, an object does not; the channel that shows it best tells.
-    other = _box(_box((frame - centre)[None], 1).abs().amax(dim=1, keepdim=True), 1)
-    noise = other[..., ::_NOISE_STEP_PX, ::_NOISE_STEP_PX].median().clamp(max=_MOST_NOISE)
+    bands = _bands(frame.shape[-2])
+    other = torch.cat([_otherness(frame, centre, *band) for band in bands])
+    noise = other[::_NOISE_STEP_PX, ::_NOISE_STEP_PX].median().clamp(max=_MOST_NOISE)
     least = _OTHER_NOISE * noise + _LEAST_OTHER
-    frame.add_((other[0] / least - 1).clamp(0, 1) * (centre - frame))
+    for first, last in bands:
+        here = frame[:, first:last]
+        here += (other[first:last] / least - 1).clamp(0, 1) * (centre[:, first:last] - here)
+
+
+def _otherness(frame: Tensor, centre: Tensor, first: int, last: int) -> Tensor:
+    """Rows of how far a frame (3, H, W) differs from the centre, noise averaged away: (rows, W)."""
+    reach = 2  # of two boxes
+    above = max(0, first - reach)
+    difference = (frame[:, above : last + reach] - centre[:, above : last + reach])[None]
+    # An object does not average away; the channel that shows it best tells.
+    other = _box(_box(difference, 1).abs().amax(dim=1, keepdim=True), 1)[0, 0]
+    return other[first - above : last - above]
 
 
 def _field_rows(field: Tensor, first: int, rows: int, height: int, width: int) -> Tensor:
