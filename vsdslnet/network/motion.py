@@ -65,17 +65,7 @@ def motion_px(frames: Tensor) -> Tensor:
     Frames (F, 3, H, W), R'G'B' 0..1 -> (F, 2, h, w): frame k shows at ``position + motion[k]`` what the centre shows at
     ``position``. At most 640x360 large; the centre's own is 0, and so is that of frames equal to it.
     """
-    luma = _small_luma(frames)
-    centre = len(frames) // 2
-    motion = luma.new_zeros(len(frames), 2, *luma.shape[-2:])
-    moved = _others(frames)
-    if moved and min(luma.shape[-2:]) >= _COARSEST_PX:
-        pyramid = _pyramid(luma)
-        heres = [level[centre : centre + 1] for level in pyramid]
-        theres = [level[moved] for level in pyramid]
-        scale = motion.new_tensor([frames.shape[-1] / luma.shape[-1], frames.shape[-2] / luma.shape[-2]])
-        motion[moved] = _local(heres, theres, _camera(heres, theres)) * scale.view(1, 2, 1, 1)
-    return motion
+    return _motion(frames, _others(frames))
 
 
 def compensate_(frames: Tensor) -> Tensor:
@@ -83,9 +73,10 @@ def compensate_(frames: Tensor) -> Tensor:
 
     The motion is :func:`motion_px`'s. Frames equal to the centre are not touched.
     """
-    motion = motion_px(frames)
+    others = _others(frames)
+    motion = _motion(frames, others)
     centre = frames[len(frames) // 2]
-    for k in _others(frames):
+    for k in others:
         if bool(motion[k].any()):
             frames[k] = _warped(frames[k : k + 1], motion[k : k + 1])[0]
         _hold_to_(frames[k], centre)
@@ -109,6 +100,20 @@ def _others(frames: Tensor) -> list[int]:
     """Frames that differ from the centre: at a clip's ends and in stills there are none."""
     centre = frames[len(frames) // 2]
     return [k for k, frame in enumerate(frames) if not torch.equal(frame, centre)]
+
+
+def _motion(frames: Tensor, moved: list[int]) -> Tensor:
+    """:func:`motion_px` of the frames ``moved``; that of the rest is 0."""
+    luma = _small_luma(frames)
+    centre = len(frames) // 2
+    motion = luma.new_zeros(len(frames), 2, *luma.shape[-2:])
+    if moved and min(luma.shape[-2:]) >= _COARSEST_PX:
+        pyramid = _pyramid(luma)
+        heres = [level[centre : centre + 1] for level in pyramid]
+        theres = [level[moved] for level in pyramid]
+        scale = motion.new_tensor([frames.shape[-1] / luma.shape[-1], frames.shape[-2] / luma.shape[-2]])
+        motion[moved] = _local(heres, theres, _camera(heres, theres)) * scale.view(1, 2, 1, 1)
+    return motion
 
 
 def _small_luma(frames: Tensor) -> Tensor:
