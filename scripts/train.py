@@ -14,11 +14,11 @@ from pathlib import Path
 import msgspec
 
 from vsdslnet import weights
-from vsdslnet.errors import DslnetError
+from vsdslnet.errors import ArgumentError, DslnetError
 from vsdslnet.training.loop import train
 from vsdslnet.training.pool import Pool
 from vsdslnet.training.report import plot_log
-from vsdslnet.training.train_config import available_schedules, load_schedule
+from vsdslnet.training.train_config import TrainConfig, available_schedules, load_schedule
 
 
 def main() -> None:
@@ -31,12 +31,21 @@ def main() -> None:
     parser.add_argument("--schedule", default="two-cores", help=f"{', '.join(available_schedules())} or a .toml file")
     parser.add_argument("--steps", type=int, help="instead of the schedule's")
     parser.add_argument("--seed", type=int, help="instead of the schedule's")
+    parser.add_argument(
+        "--look-share",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("LOOK", "SHARE"),
+        help="instead of the schedule's [tone.look_shares] of that look: how often the tone stage draws it",
+    )
     parser.add_argument("--start", "--from", help="model name or .safetensors file a new run starts from")
     arguments = parser.parse_args()
     try:
         config = load_schedule(arguments.schedule)
         changes = {name: getattr(arguments, name) for name in ("steps", "seed")}
         config = msgspec.structs.replace(config, **{k: v for k, v in changes.items() if v is not None})
+        config = _with_look_shares(config, arguments.look_share)
         network = None
         if arguments.start:
             network = weights.load_network(weights.read(weights.find(arguments.start))).requires_grad_(True)
@@ -54,6 +63,15 @@ def main() -> None:
             plot_log(log, arguments.run / "log.png")
     except DslnetError as error:
         raise SystemExit(f"train: {error}") from None
+
+
+def _with_look_shares(config: TrainConfig, given: list[list[str]]) -> TrainConfig:
+    try:
+        shares = {look: float(share) for look, share in given}
+    except ValueError:
+        raise ArgumentError("look-share", given, "a look and a number") from None
+    tone = msgspec.structs.replace(config.tone, look_shares={**config.tone.look_shares, **shares})
+    return msgspec.structs.replace(config, tone=tone)
 
 
 if __name__ == "__main__":

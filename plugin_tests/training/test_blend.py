@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from vsdslnet import weights
@@ -25,22 +26,30 @@ def blend(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, check=False)
 
 
-def test_weights_lie_between_those_of_both(tmp_path: Path) -> None:
-    a, b = saved(tmp_path / "a.safetensors", 1), saved(tmp_path / "b.safetensors", 2)
-    done = blend(a, b, "--share-of-b", "0.25", "--out", tmp_path / "c.safetensors")
+def parameters(path: Path) -> dict[str, torch.Tensor]:
+    return dict(weights.load_network(weights.read(weights.find(str(path)))).state_dict())
+
+
+@pytest.mark.parametrize("shares", [(0.25, 0.5, 0.25), (1.2, 0.3, -0.5)])
+def test_weights_are_the_shares_of_all(tmp_path: Path, shares: tuple[float, ...]) -> None:
+    names = [saved(tmp_path / f"{seed}.safetensors", seed) for seed in range(len(shares))]
+    of = [word for name, share in zip(names, shares, strict=True) for word in ("--of", name, str(share))]
+    done = blend(*of, "--out", tmp_path / "out.safetensors")
     assert done.returncode == 0, done.stderr
-    one, other, between = (
-        weights.load_network(weights.read(weights.find(str(tmp_path / f"{name}.safetensors")))).state_dict()
-        for name in "abc"
-    )
-    for name, value in between.items():
-        assert torch.allclose(value, 0.75 * one[name] + 0.25 * other[name], atol=1e-6), name
+    parts = [parameters(Path(name)) for name in names]
+    for name, value in parameters(tmp_path / "out.safetensors").items():
+        wanted = sum(share * part[name] for share, part in zip(shares, parts, strict=True))
+        assert torch.allclose(value, torch.as_tensor(wanted), atol=1e-6), name
 
 
-def test_networks_that_do_not_fit_are_refused_in_one_line(tmp_path: Path) -> None:
-    a, b = saved(tmp_path / "a.safetensors", 1), saved(tmp_path / "b.safetensors", 2, features=16)
-    done = blend(a, b, "--share-of-b", "0.25", "--out", tmp_path / "c.safetensors")
+@pytest.mark.parametrize(
+    ("features", "share", "said"),
+    [(16, "0.25", "same configuration"), (8, "0.5", "sum to 1"), (8, "nan", "sum to 1"), (8, "half", "a number")],
+)
+def test_what_cannot_be_averaged_is_refused_in_one_line(tmp_path: Path, features: int, share: str, said: str) -> None:
+    a, b = saved(tmp_path / "a.safetensors", 1), saved(tmp_path / "b.safetensors", 2, features=features)
+    done = blend("--of", a, "0.75", "--of", b, share, "--out", tmp_path / "c.safetensors")
     assert done.returncode == 1
-    assert "same configuration" in done.stderr.strip().splitlines()[-1]
+    assert said in done.stderr.strip().splitlines()[-1]
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "c.safetensors").exists()

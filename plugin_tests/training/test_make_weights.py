@@ -12,7 +12,7 @@ from vsdslnet.training.train_config import available_schedules
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "make_weights.py"
 
-READ_OPTIONS = ("--data", "--pool", "--tone-pool", "--start")
+READ_OPTIONS = ("--data", "--pool", "--tone-pool", "--start", "--of")
 
 
 def make_weights(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -31,17 +31,23 @@ def test_every_command_reads_what_was_made_before(tmp_path: Path) -> None:
     for command in commands:
         assert Path(command[1]).is_file()
         read = {given for name, given in itertools.pairwise(command) if name in READ_OPTIONS}
-        if Path(command[1]).name == "blend.py":
-            read |= set(command[2:4])
         assert read <= made, command
         if "--schedule" in command:
             assert value(command, "--schedule") in available_schedules()
             made.add(value(command, "--run") + "/ema.safetensors")
         else:
             made.add(value(command, "--out"))
-    assert commands[-1][1].endswith("train.py")
-    assert value(commands[-1], "--run") == str(tmp_path / "settle")
+    assert value(commands[-1], "--out") == str(tmp_path / "dslnet.safetensors")
     assert not list(tmp_path.iterdir())
+
+
+def test_shares_of_every_average_sum_to_one(tmp_path: Path) -> None:
+    listed = make_weights("--data", "material", "--out", tmp_path, "--list")
+    blends = [shlex.split(line) for line in listed.stdout.splitlines() if "blend.py" in line]
+    assert len(blends) == 2
+    for command in blends:
+        shares = [float(command[at + 2]) for at, word in enumerate(command) if word == "--of"]
+        assert abs(sum(shares) - 1) < 1e-9
 
 
 def test_it_ends_with_the_command_that_failed(tmp_path: Path) -> None:

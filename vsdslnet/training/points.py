@@ -40,7 +40,7 @@ class Points:
     """The centre frames of one or several pools.
 
     ``look_shares`` says how often windows of each look are drawn; the looks it leaves out are not. Without it all
-    windows are drawn alike. ArgumentError names a look of which the pools hold nothing.
+    windows are drawn alike. ArgumentError names a look of which the pools hold nothing, and shares that are none.
     """
 
     def __init__(self, pools: Iterable[Pool], look_shares: Mapping[str, float] | None = None) -> None:
@@ -95,6 +95,8 @@ def _chances(looks: list[str], shares: Mapping[str, float]) -> NDArray[np.float6
     missing = sorted(name for name in shares if not counts[name])
     if missing:
         raise ArgumentError("look_shares", missing, f"looks of the pools: {', '.join(sorted(counts))}")
+    if not all(0 <= share < float("inf") for share in shares.values()) or not any(shares.values()):
+        raise ArgumentError("look_shares", dict(shares), "shares from 0 on, one of them above it")
     chances = np.array([shares.get(look, 0.0) / counts[look] for look in looks])
     normalised: NDArray[np.float64] = chances / chances.sum()
     return normalised
