@@ -2,8 +2,8 @@
 """Average networks of one descent: ``python scripts/blend.py --of A 0.85 --of B 0.15 --out OUT``.
 
 Between a run and the one it came from lies a network that has learnt less, and is calmer (a picture follows less
-what enters at its other side); between runs that specialised lies one that is better at all of it than a run that
-learnt all at once (model soups). A share below 0 steps away from what that run learnt. What it costs has to be
+what enters at its other side); between runs that specialised lies one that is a little better at all of it than a
+run that learnt all at once (model soups). A share below 0 steps away from what that run learnt. What it costs has to be
 measured: scripts/reliability.py temporal, scripts/evaluate.py.
 """
 
