@@ -1,6 +1,7 @@
 """Measure a model against formulas: real pairs, pools of windows, made-up pictures.
 
     python scripts/evaluate.py --model dslnet --data DATA --pool POOL --out out/evaluation
+    python scripts/evaluate.py points --model dslnet --pool POOL --pool ANOTHER
 
 Writes ``report.md``, ``report.json`` and contact sheets into ``--out``; DATA and POOL as made by
 ``scripts/build_dataset.py``.
@@ -27,6 +28,7 @@ from vsdslnet.training import evaluation
 from vsdslnet.training.evaluation_report import as_json, as_markdown
 from vsdslnet.training.formulas import FORMULAS
 from vsdslnet.training.pictures import ContactSheets
+from vsdslnet.training.point_evaluation import evaluate_points, points_as_markdown
 
 app = App(help=__doc__)
 
@@ -107,6 +109,28 @@ def evaluate(
     if drawn is not None:
         drawn.write(out)
     print(markdown)
+
+
+@app.command
+def points(
+    *,
+    model: str = "dslnet",
+    pool: Annotated[list[Path], Parameter(consume_multiple=True)],
+) -> None:
+    """Colours alone, point by point: all windows of several pools in half a minute.
+
+    Parameters
+    ----------
+    model
+        A model's name or the path of a .safetensors file.
+    pool
+        Folders of finished pools.
+    """
+    from vsdslnet.training.pool import Pool
+
+    file = weights.read(weights.find(model))
+    groups = evaluate_points([Pool(folder) for folder in pool], weights.load_network(file))
+    print(points_as_markdown(groups, title=f"{file.path.name}, sha256 {file.sha256[:12]}"))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ __all__ = [
     "OURS",
     "Group",
     "Pair",
+    "Rows",
     "Windows",
     "evaluate_pairs",
     "evaluate_pool",
@@ -46,6 +47,7 @@ _RAMPS = {"8-bit": 256, "10-bit": 1024, "float": None}
 _FLOAT_LEVELS = 1500
 
 Rows = dict[str, list[dict[str, float]]]
+"""Method -> one row of measures a picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
