@@ -38,7 +38,7 @@ flow = 0.0
 steady = 0.0
 ramp = 0.0
 [optimiser]
-rate = 5e-3
+rate = 1e-3
 warmup_steps = 1
 """
 
@@ -70,7 +70,10 @@ def test_two_processes_train_as_one_with_the_same_global_batch(tmp_path: Path) -
     train(config, Pool(pool), tmp_path / "alone", network=network)
     _train_in_two_processes(tmp_path, schedule)
     alone = _losses(tmp_path / "alone")
-    assert len(set(alone)) == 4  # it learns, or equality would say nothing
+    # It learns, or equality would say nothing; and it does not diverge, which would blow a rounding of sums up
+    # until the number of threads showed.
+    assert len(set(alone)) == 4
+    assert alone[-1] < alone[0]
     assert _losses(tmp_path / "shared") == pytest.approx(alone, abs=3e-6)  # the log rounds to 1e-6
     shared_weights = load_file(tmp_path / "shared" / "ema.safetensors")
     for name, value in load_file(tmp_path / "alone" / "ema.safetensors").items():
