@@ -15,12 +15,12 @@ from torch import Tensor
 
 from vsdslnet.errors import ArgumentError, MediaError
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.network.motion import compensated
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training import self_checks, temporal_checks
 from vsdslnet.training.formulas import FORMULAS
 from vsdslnet.training.metrics import clip_pq, fidelity
 from vsdslnet.training.self_checks import Method, still
+from vsdslnet.training.validation import render_window
 
 __all__ = [
     "CENTRE",
@@ -154,14 +154,10 @@ def evaluate_pool(
     for group, numbers in pool.groups.items():
         for number in _spread(numbers, per_group):
             window = pool[number]
-            sdr, cond, pq, crop = _tensors(window)
-            radius = network.config.radius
-            middle = len(sdr) // 2
-            sdr, cond = sdr[middle - radius :][: 2 * radius + 1], cond[middle - radius :][: 2 * radius + 1]
-            centre = sdr[radius]
+            centre = window["sdr"][len(window["sdr"]) // 2].movedim(-1, -3).float() / 255
             results = {name: formula(centre) for name, formula in FORMULAS.items()}
-            results[OURS] = _render(network, sdr, cond, crop)
-            results[CENTRE] = _render(network, still(centre, radius), still(cond[radius], radius), crop)
+            results[OURS], pq = render_window(network, window)
+            results[CENTRE], _ = render_window(network, window, repeat_centre=True)
             pair = Pair(name=f"{group} {number}", group=group, sdr=centre, pq=pq)
             _note(groups, pair, results)
             if on_picture:
@@ -175,19 +171,6 @@ def _spread(numbers: Sequence[int], most: int | None) -> Sequence[int]:
     if most is None or len(numbers) <= most:
         return numbers
     return [numbers[i * len(numbers) // most] for i in range(most)]
-
-
-def _tensors(window: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    sdr, cond = (window[key].movedim(-1, -3).float() / 255 for key in ("sdr", "cond"))
-    return sdr, cond, window["hdr"].movedim(-1, -3).float() / 65535, window["crop"]
-
-
-def _render(network: DSLNet | WindowNetwork, sdr: Tensor, cond: Tensor, crop: Tensor) -> Tensor:
-    """One window's crop under its whole view's condition, as training sees it."""
-    x0, y0, x1, y1 = crop.tolist()
-    conditions = network.shared_conditions(cond[None])
-    window = compensated(sdr[None]) if network.config.motion_compensated else sdr[None]
-    return clip_pq(network.render(window, conditions, [(x0, y0, x1, y1)])[0])
 
 
 def _note(groups: dict[str, Group], pair: Pair, results: Mapping[str, Tensor]) -> None:

@@ -33,13 +33,10 @@ def render_window(
 ) -> tuple[Tensor, Tensor]:
     """A pool's window through the network: output and target PQ, both (3, H, W) within 0..PQ(1000), on the CPU."""
     device = next(network.parameters()).device
-    window = item["sdr"].to(device).permute(0, 3, 1, 2)[None].float() / 255
-    whole = item["cond"].to(device).permute(0, 3, 1, 2)[None].float() / 255
-    if repeat_centre:
-        radius = network.config.radius
-        window = window[:, radius : radius + 1].expand_as(window)
-        whole = whole[:, radius : radius + 1].expand_as(whole)
-    elif network.config.motion_compensated:
+    radius, middle = network.config.radius, len(item["sdr"]) // 2
+    frames = [middle] * (2 * radius + 1) if repeat_centre else range(middle - radius, middle + radius + 1)
+    window, whole = (item[key][list(frames)].to(device).movedim(-1, -3)[None].float() / 255 for key in ("sdr", "cond"))
+    if network.config.motion_compensated and not repeat_centre:
         window = compensated(window)
     conditions = network.shared_conditions(whole)
     x0, y0, x1, y1 = item["crop"].tolist()
