@@ -2,6 +2,7 @@
 
     python scripts/evaluate.py --model dslnet --data DATA --pool POOL --out out/evaluation
     python scripts/evaluate.py points --model dslnet --pool POOL --pool ANOTHER
+    python scripts/evaluate.py noise --model dslnet --pool POOL
 
 Writes ``report.md``, ``report.json`` and contact sheets into ``--out``; DATA and POOL as made by
 ``scripts/build_dataset.py``.
@@ -27,6 +28,7 @@ from vsdslnet.inference.settings import ConvertSettings
 from vsdslnet.training import evaluation
 from vsdslnet.training.evaluation_report import as_json, as_markdown
 from vsdslnet.training.formulas import FORMULAS
+from vsdslnet.training.noise_evaluation import evaluate_noise, noise_as_markdown
 from vsdslnet.training.pictures import ContactSheets
 from vsdslnet.training.point_evaluation import evaluate_points, points_as_markdown
 
@@ -131,6 +133,27 @@ def points(
     file = weights.read(weights.find(model))
     groups = evaluate_points([Pool(folder) for folder in pool], weights.load_network(file))
     print(points_as_markdown(groups, title=f"{file.path.name}, sha256 {file.sha256[:12]}"))
+
+
+@app.command
+def noise(*, model: str = "dslnet", pool: Path, per_group: int | None = None) -> None:
+    """What is taken away of noise and compression, and what neighbouring frames have to do with it.
+
+    Parameters
+    ----------
+    model
+        A model's name or the path of a .safetensors file.
+    pool
+        Folder of a finished pool.
+    per_group
+        At most so many windows of each group.
+    """
+    from vsdslnet.training.pool import Pool
+
+    file = weights.read(weights.find(model))
+    network = weights.load_network(file).to(memory_format=torch.channels_last)
+    groups = evaluate_noise(Pool(pool), network, per_group=per_group)
+    print(noise_as_markdown(groups, title=f"{file.path.name}, sha256 {file.sha256[:12]}"))
 
 
 if __name__ == "__main__":

@@ -70,3 +70,19 @@ def test_a_frame_of_one_colour_that_runs_wild_is_seen() -> None:
     found = self_checks.colored_frames(darkens_red, RADIUS)
     assert found["most_stops"] > 1
     assert found["most_de_itp"] > 50
+
+
+def test_rims_and_unevenness_of_saturated_patches_are_seen() -> None:
+    even = self_checks.saturated_patches(formula, RADIUS)
+    assert max(even.values()) < 1e-3
+
+    def ringing(window: torch.Tensor) -> torch.Tensor:
+        sdr = window[RADIUS]
+        blurred = torch.nn.functional.avg_pool2d(sdr, 3, 1, 1)
+        return bt2446a_pq(sdr) + 0.05 * (sdr - blurred)
+
+    found = self_checks.saturated_patches(ringing, RADIUS)
+    assert found["rim_codes"] > 10
+    assert found["inside_codes"] < 1e-3
+    slope = torch.linspace(0, 0.05, 192)
+    assert self_checks.saturated_patches(lambda w: formula(w) + slope, RADIUS)["inside_codes"] > 10

@@ -35,6 +35,7 @@ __all__ = [
     "load_pair",
     "load_pairs",
     "run_self_checks",
+    "spread",
 ]
 
 OURS = "DSLNet"
@@ -152,7 +153,7 @@ def evaluate_pool(
     """
     groups: dict[str, Group] = {}
     for group, numbers in pool.groups.items():
-        for number in _spread(numbers, per_group):
+        for number in spread(numbers, per_group):
             window = pool[number]
             centre = window["sdr"][len(window["sdr"]) // 2].movedim(-1, -3).float() / 255
             results = {name: formula(centre) for name, formula in FORMULAS.items()}
@@ -165,7 +166,8 @@ def evaluate_pool(
     return list(groups.values())
 
 
-def _spread(numbers: Sequence[int], most: int | None) -> Sequence[int]:
+def spread(numbers: Sequence[int], most: int | None) -> Sequence[int]:
+    """At most ``most`` of the numbers, evenly over them. Raises ArgumentError below 1."""
     if most is not None and most < 1:
         raise ArgumentError("per_group", most, "at least 1 window", "leave it out to measure all")
     if most is None or len(numbers) <= most:
@@ -187,6 +189,7 @@ def run_self_checks(convert: Method, radius_frames: int, *, quick: bool = False)
         "white": self_checks.white,
         "saturation ramps": self_checks.saturation_ramps,
         "frames of one hue": self_checks.colored_frames,
+        "saturated patches": self_checks.saturated_patches,
         "static noise": temporal_checks.static_noise,
         "entering object": temporal_checks.entering_object,
         "flash": temporal_checks.flash,

@@ -25,6 +25,7 @@ __all__ = [
     "colored_frames",
     "grey_ramp_flat",
     "grey_ramp_picture",
+    "saturated_patches",
     "saturation_ramps",
     "still",
     "textured_scene",
@@ -36,6 +37,7 @@ Method = Callable[[Tensor], Tensor]
 _FLAT_PX = 32
 _FALL_TOLERANCE_CODES = 0.05
 _RAMP_SIZE = (48, 1024)
+_PATCH_SIZE = (80, 96)
 _HUES = {
     "red": (1, 0, 0),
     "yellow": (1, 1, 0),
@@ -157,6 +159,28 @@ def colored_frames(method: Method, radius_frames: int) -> dict[str, float]:
                     most["most_stops"] = max(most["most_stops"], stops)
                 distance = float(delta_e_itp(pq_to_nits(pq), pq_to_nits(formula)).mean())
                 most["most_de_itp"] = max(most["most_de_itp"], distance)
+    return most
+
+
+def saturated_patches(method: Method, radius_frames: int) -> dict[str, float]:
+    """Flat patches of six pure hues, at 0.9 of full signal, on black: rims and unevenness in 10-bit codes of PQ.
+
+    ``rim_codes``: the outermost pixels' largest difference from the patch's middle, mean of a side, any channel;
+    ``inside_codes``: the largest difference within a patch, six pixels and more from its edge.
+    """
+    height, width = _PATCH_SIZE
+    most = {"rim_codes": 0.0, "inside_codes": 0.0}
+    for hue in _HUES.values():
+        frame = torch.zeros(3, 2 * height, 2 * width)
+        top, left = height // 2, width // 2
+        frame[:, top : top + height, left : left + width] = 0.05 + 0.85 * torch.tensor(hue)[:, None, None]
+        patch = 1023 * method(still(frame, radius_frames))[:, top : top + height, left : left + width]
+        middle = patch[:, height // 2 - 8 : height // 2 + 8, width // 2 - 8 : width // 2 + 8].mean(dim=(1, 2))
+        sides = (patch[:, 0, 8:-8], patch[:, -1, 8:-8], patch[:, 8:-8, 0], patch[:, 8:-8, -1])
+        rim = max(float((side.mean(dim=1) - middle).abs().max()) for side in sides)
+        inner = patch[:, 6:-6, 6:-6].flatten(1)
+        inside = float((inner.amax(dim=1) - inner.amin(dim=1)).max())
+        most = {"rim_codes": max(most["rim_codes"], rim), "inside_codes": max(most["inside_codes"], inside)}
     return most
 
 

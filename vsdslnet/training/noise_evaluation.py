@@ -1,0 +1,66 @@
+"""What the network takes away of noise and compression, and what the neighbouring frames have to do with it.
+
+The judge is the network itself, point by point, on the clean frame
+(:class:`~vsdslnet.training.restoration.PointwiseTeacher`): how bright the master was is out of the question, and what
+is left is restoration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from vsdslnet.network.dslnet import DSLNet
+from vsdslnet.training.evaluation import Group, Rows, spread
+from vsdslnet.training.metrics import clip_pq, mean_by_name, psnr_db
+from vsdslnet.training.pool import Pool
+from vsdslnet.training.restoration import PointwiseTeacher
+from vsdslnet.training.validation import render_window
+
+__all__ = ["evaluate_noise", "noise_as_markdown"]
+
+_FIVE, _ONE, _NONE, _MASTER = "all frames", "centre frame repeated", "point by point", "gain against the master"
+
+
+@torch.no_grad()
+def evaluate_noise(pool: Pool, network: DSLNet, *, per_group: int | None = None) -> list[Group]:
+    """PSNR (dB, PQ up to 1000 cd/m²) against the network on clean frames, of the pool's groups that are spoilt.
+
+    A row of each method has ``psnr_db``; ``gain against the master`` is what all frames have over one there.
+    ``per_group`` bounds the windows a group, spread evenly over it.
+    """
+    teacher = PointwiseTeacher(network)
+    groups = []
+    for name, numbers in pool.groups.items():
+        rows: Rows = {method: [] for method in (_FIVE, _ONE, _NONE, _MASTER)}
+        some = spread(numbers, per_group)
+        for number in some:
+            item = pool[number]
+            whole = item["cond"].movedim(-1, -3)[None].float() / 255
+            x0, y0, x1, y1 = item["crop"].tolist()
+            clean = item["clean"].movedim(-1, -3)[None].float() / 65535
+            centre = item["sdr"][len(item["sdr"]) // 2].movedim(-1, -3)[None].float() / 255
+            wanted, unrestored = (clip_pq(teacher(frame, whole, [(x0, y0, x1, y1)])[0]) for frame in (clean, centre))
+            (five, master), (one, _) = (render_window(network, item, repeat_centre=again) for again in (False, True))
+            for method, output in ((_FIVE, five), (_ONE, one), (_NONE, unrestored)):
+                rows[method].append({"psnr_db": psnr_db(output, wanted)})
+            rows[_MASTER].append({"psnr_db": psnr_db(five, master) - psnr_db(one, master)})
+        groups.append(Group(name=name, pictures=[f"{name} {number}" for number in some], rows=rows))
+    return groups
+
+
+def noise_as_markdown(groups: Sequence[Group], *, title: str) -> str:
+    """One table, a group a line, each method's mean in dB."""
+    methods = (_FIVE, _ONE, _NONE, _MASTER)
+    lines = [
+        f"# {title}\n",
+        "PSNR in dB against what the network makes of the clean frame, point by point.\n",
+        "| group | windows | " + " | ".join(methods) + " |",
+        "|---" * (2 + len(methods)) + "|",
+    ]
+    for group in groups:
+        means = [mean_by_name(group.rows[method])["psnr_db"] for method in methods]
+        cells = [*(f"{mean:.1f}" for mean in means[:-1]), f"{means[-1]:+.2f}"]
+        lines.append(f"| {group.name} | {len(group.pictures)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
