@@ -2,10 +2,10 @@
 """Make the weights that ship, from material to file: ``python scripts/make_weights.py --data DATA --out runs/shipped``.
 
 Builds the pools, then trains in four runs, because what one learns another would undo: a touch-up of the whole network
-behind the restoration costs a part of it, of the conditions alone (settle) nothing. Last come three specialists, each
-``settle`` gone on with one kind of look above all; the result is the average of the four. Every command can be called
-alone; ``--list`` prints them and does nothing. Killed at any moment, the same command goes on. Two hours and a half
-on two cores.
+behind the restoration costs a part of it, of the conditions alone (settle) nothing. Last come two runs of the
+conditions on all the pictures, one nearer to films and one to phones; the result is the average of both and of
+``settle``. Every command can be called alone; ``--list`` prints them and does nothing. Killed at any moment, the same
+command goes on. Three hours on two cores.
 """
 
 from __future__ import annotations
@@ -20,18 +20,21 @@ SCRIPTS = Path(__file__).parent
 POOLS = {
     "train": ("--windows", "4000", "--seed", "2"),
     "tone": ("--windows", "5000", "--seed", "41", "--stage", "tone"),
+    "tone-2": ("--windows", "8000", "--seed", "43", "--stage", "tone"),
+    "tone-3": ("--windows", "8000", "--seed", "45", "--stage", "tone"),
     "restoration": ("--windows", "3200", "--seed", "5", "--stage", "restoration"),
 }
 SHARE_OF_TOUCH_UP = 0.15
 """Blended into the restored network: without it a pixel far from an object that enters shifted by 8.3 10-bit codes."""
 
-SHARE_OF_SETTLED = 0.4
-SPECIALISTS: dict[str, tuple[float, dict[str, float]]] = {
-    "gainmaps": (0.15, {"gainmap": 0.4, "gainmap_local": 0.4}),
-    "phones": (0.2, {"phone": 0.8}),
-    "editors": (0.25, {"editor": 0.8}),
+LEANINGS: dict[str, tuple[int, dict[str, float]]] = {
+    "films": (51, {}),
+    "phones": (52, {"colourist": 0.25, "gainmap": 0.15, "gainmap_local": 0.15}),
 }
-"""Share in the result, and the looks drawn above all. No film specialist: the settled network is one already."""
+"""The last runs, schedule ``conditions``: seed, and how often looks are drawn where it differs from the schedule."""
+
+SHARE_OF_SETTLED = 0.3
+"""The rest of the result: keeps greys from falling and fades smooth, which the last runs alone do not."""
 
 
 def main() -> None:
@@ -68,11 +71,14 @@ def commands(data: Path, out: Path, workers: int) -> list[list[str]]:
         begin = ("--start", str(start)) if start else ()
         return script("train.py", *given, "--run", str(out / run), "--schedule", schedule or run, *begin, *more)
 
-    def specialist(name: str, looks: dict[str, float]) -> list[str]:
+    def leaning(name: str, seed: int, looks: dict[str, float]) -> list[str]:
         shares = [word for look, share in looks.items() for word in ("--look-share", look, str(share))]
-        return train(f"specialist-{name}", tone, end_of("settle"), "specialist", *shares)
+        more = ["--tone-pool", pools["tone-2"], "--tone-pool", pools["tone-3"]]
+        how = ["--seed", str(seed), *shares]
+        return train(f"conditions-{name}", [*tone, *more], end_of("settle"), "conditions", *how)
 
-    shares_of_specialists = {end_of(f"specialist-{name}"): share for name, (share, _) in SPECIALISTS.items()}
+    share_of_leaning = (1 - SHARE_OF_SETTLED) / len(LEANINGS)
+    leanings = {end_of(f"conditions-{name}"): share_of_leaning for name in LEANINGS}
 
     return [
         *(
@@ -84,8 +90,8 @@ def commands(data: Path, out: Path, workers: int) -> list[list[str]]:
         train("restore", restoration, end_of("touch-up")),
         blend({end_of("restore"): 1 - SHARE_OF_TOUCH_UP, end_of("touch-up"): SHARE_OF_TOUCH_UP}, calm),
         train("settle", tone, calm),
-        *(specialist(name, looks) for name, (_, looks) in SPECIALISTS.items()),
-        blend({end_of("settle"): SHARE_OF_SETTLED, **shares_of_specialists}, out / "dslnet.safetensors"),
+        *(leaning(name, seed, looks) for name, (seed, looks) in LEANINGS.items()),
+        blend({end_of("settle"): SHARE_OF_SETTLED, **leanings}, out / "dslnet.safetensors"),
     ]
 
 
