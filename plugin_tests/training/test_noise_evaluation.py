@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
+from plugin_tests.training.networks import base_only
 from plugin_tests.training.pools import write_pool
 from vsdslnet import weights
 from vsdslnet.errors import ArgumentError
-from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.training.noise_evaluation import evaluate_noise
 from vsdslnet.training.pool import Pool
@@ -23,11 +22,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "evaluate.py"
 
 @pytest.fixture
 def network() -> DSLNet:
-    """One that takes nothing away: its answer is BT.2446-A, point by point."""
-    torch.manual_seed(1)
-    network = DSLNet(DSLNetConfig(features=8, kernel=5, dynamic_kernel=3))
-    torch.nn.init.zeros_(network.head.weight)
-    return network.eval()
+    return base_only()
 
 
 def write_clean_pool(path: Path, *, noise_codes: int) -> Pool:

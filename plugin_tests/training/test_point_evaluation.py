@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from plugin_tests.training.networks import base_only
 from plugin_tests.training.pools import write_pool
 from vsdslnet import weights
 from vsdslnet.color.sdr_to_hdr import bt2446a_pq
-from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.training.evaluation import OURS, Group
 from vsdslnet.training.formulas import FORMULAS
@@ -26,11 +26,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "evaluate.py"
 
 @pytest.fixture
 def network() -> DSLNet:
-    """As a network starts: its corrections are small and its base is BT.2446-A."""
-    torch.manual_seed(1)
-    network = DSLNet(DSLNetConfig(features=8, kernel=5, dynamic_kernel=3))
-    torch.nn.init.zeros_(network.head.weight)
-    return network.eval()
+    return base_only()
 
 
 def write_bt2446a_pool(path: Path, windows: int, seed: int = 0) -> Pool:
