@@ -25,7 +25,7 @@ _FIVE, _ONE, _NONE, _MASTER = "all frames", "centre frame repeated", "point by p
 
 @torch.no_grad()
 def evaluate_noise(pool: Pool, network: DSLNet, *, per_group: int | None = None) -> list[Group]:
-    """PSNR (dB, PQ up to 1000 cd/m²) against the network on clean frames, of the pool's groups that are spoilt.
+    """PSNR (dB, PQ up to 1000 cd/m²) against the network on clean frames, for every group of the pool.
 
     A row of each method has ``psnr_db``; ``gain against the master`` is what all frames have over one there.
     ``per_group`` bounds the windows a group, spread evenly over it.
