@@ -47,6 +47,11 @@ def test_a_network_that_takes_nothing_away_is_as_far_from_clean_as_its_input(tmp
     assert all(abs(row["psnr_db"]) < 1e-6 for row in noisy.rows["gain against the master"])
 
 
+def test_a_network_of_three_frames_sees_the_middle_of_a_window(tmp_path: Path) -> None:
+    (group,) = evaluate_noise(write_clean_pool(tmp_path / "pool", noise_codes=0), base_only(radius=1))
+    assert all(row["psnr_db"] > 80 for row in group.rows["all frames"])
+
+
 def test_windows_are_spread_and_none_is_refused(tmp_path: Path, network: DSLNet) -> None:
     pool = write_clean_pool(tmp_path / "pool", noise_codes=2)
     (group,) = evaluate_noise(pool, network, per_group=2)

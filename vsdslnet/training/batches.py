@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vsdslnet.network.motion import compensate_, full_size
-from vsdslnet.training.pool import Pool
+from vsdslnet.training.pool import Pool, planes
 from vsdslnet.training.train_config import TrainConfig
 
 __all__ = ["Batch", "draw_batch"]
@@ -74,9 +74,9 @@ def _crop(pool: Pool, index: int, config: TrainConfig, draw: np.ndarray[tuple[in
     top = int(draw[0] * ((height - size) // 2 + 1)) * 2
     left = int(draw[1] * ((width - size) // 2 + 1)) * 2
     rows, columns = slice(top, top + size), slice(left, left + size)
-    window = item["sdr"].permute(0, 3, 1, 2).float() / 255
-    whole = item["cond"].permute(0, 3, 1, 2).float() / 255
-    target, clean = (item[name][rows, columns].permute(2, 0, 1).float() / 65535 for name in ("hdr", "clean"))
+    window = planes(item["sdr"])
+    whole = planes(item["cond"])
+    target, clean = (planes(item[name][rows, columns]) for name in ("hdr", "clean"))
     flow = item["flow"].permute(0, 3, 1, 2).float()
     x0, y0, x1, y1 = item["crop"].tolist()
     x_px, y_px = (x1 - x0) / width, (y1 - y0) / height

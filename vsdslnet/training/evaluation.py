@@ -19,6 +19,7 @@ from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training import self_checks, temporal_checks
 from vsdslnet.training.formulas import FORMULAS
 from vsdslnet.training.metrics import clip_pq, fidelity
+from vsdslnet.training.pool import planes
 from vsdslnet.training.self_checks import Method, still
 from vsdslnet.training.validation import render_window
 
@@ -155,7 +156,7 @@ def evaluate_pool(
     for group, numbers in pool.groups.items():
         for number in spread(numbers, per_group):
             window = pool[number]
-            centre = window["sdr"][len(window["sdr"]) // 2].movedim(-1, -3).float() / 255
+            centre = planes(window["sdr"][len(window["sdr"]) // 2])
             results = {name: formula(centre) for name, formula in FORMULAS.items()}
             results[OURS], pq = render_window(network, window)
             results[CENTRE], _ = render_window(network, window, repeat_centre=True)

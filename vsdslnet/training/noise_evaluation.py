@@ -14,7 +14,7 @@ import torch
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.training.evaluation import Group, Rows, spread
 from vsdslnet.training.metrics import clip_pq, mean_by_name, psnr_db
-from vsdslnet.training.pool import Pool
+from vsdslnet.training.pool import Pool, planes
 from vsdslnet.training.restoration import PointwiseTeacher
 from vsdslnet.training.validation import render_window
 
@@ -37,11 +37,11 @@ def evaluate_noise(pool: Pool, network: DSLNet, *, per_group: int | None = None)
         some = spread(numbers, per_group)
         for number in some:
             item = pool[number]
-            whole = item["cond"].movedim(-1, -3)[None].float() / 255
+            middle, radius = len(item["sdr"]) // 2, network.config.radius
+            whole = planes(item["cond"][middle - radius : middle + radius + 1])[None]
             x0, y0, x1, y1 = item["crop"].tolist()
-            clean = item["clean"].movedim(-1, -3)[None].float() / 65535
-            centre = item["sdr"][len(item["sdr"]) // 2].movedim(-1, -3)[None].float() / 255
-            wanted, unrestored = (clip_pq(teacher(frame, whole, [(x0, y0, x1, y1)])[0]) for frame in (clean, centre))
+            frames = (planes(frame)[None] for frame in (item["clean"], item["sdr"][middle]))
+            wanted, unrestored = (clip_pq(teacher(frame, whole, [(x0, y0, x1, y1)])[0]) for frame in frames)
             (five, master), (one, _) = (render_window(network, item, repeat_centre=again) for again in (False, True))
             for method, output in ((_FIVE, five), (_ONE, one), (_NONE, unrestored)):
                 rows[method].append({"psnr_db": psnr_db(output, wanted)})

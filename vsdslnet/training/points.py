@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vsdslnet.errors import ArgumentError
-from vsdslnet.training.pool import Pool
+from vsdslnet.training.pool import Pool, planes
 
 __all__ = ["PointBatch", "Points"]
 
@@ -85,7 +85,7 @@ class Points:
         return PointBatch(
             torch.from_numpy(self.sdr[where]).float() / 255,
             torch.from_numpy(self.hdr[where].astype(np.float32)) / 65535,
-            torch.from_numpy(self.whole[chosen]).permute(0, 3, 1, 2).float() / 255,
+            planes(torch.from_numpy(self.whole[chosen])),
             torch.from_numpy(positions.astype(np.float32)),
         )
 

@@ -40,7 +40,7 @@ from vsdslnet.training.data_config import DataConfig, GroupConfig
 from vsdslnet.training.scenes import Scene, find_scenes
 from vsdslnet.training.shot import ShotMaker, Window
 
-__all__ = ["Pool", "build_pool", "fill_pool", "write_json", "write_shard"]
+__all__ = ["Pool", "build_pool", "fill_pool", "planes", "write_json", "write_shard"]
 
 _SHOTS_PER_SHARD = 16
 _FORMAT = 2
@@ -334,8 +334,13 @@ class Pool(torch.utils.data.Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         """One window as stored, copied into tensors.
 
-        ``hdr`` and ``clean`` stay uint16: divide by 65535 after ``.float()``.
+        Pictures keep their whole numbers; :func:`planes` makes signal of them.
         """
         if not -len(self) <= index < len(self):
             raise IndexError(f"window {index} of a pool of {len(self)}")
         return {name: torch.from_numpy(np.array(self.array(name)[self._rows[index]])) for name in _ARRAYS}
+
+
+def planes(stored: Tensor) -> Tensor:
+    """Stored pictures (..., H, W, 3) of uint8 or uint16 as signal 0..1, (..., 3, H, W)."""
+    return stored.movedim(-1, -3).float() / torch.iinfo(stored.dtype).max

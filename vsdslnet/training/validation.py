@@ -10,7 +10,7 @@ from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.motion import compensated
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.metrics import clip_pq, delta_e_mean, exposure_shift_stops, mean_by_name, psnr_db
-from vsdslnet.training.pool import Pool
+from vsdslnet.training.pool import Pool, planes
 
 __all__ = ["Figures", "grey_ramp_codes", "render_window", "validate"]
 
@@ -35,13 +35,13 @@ def render_window(
     device = next(network.parameters()).device
     radius, middle = network.config.radius, len(item["sdr"]) // 2
     frames = [middle] * (2 * radius + 1) if repeat_centre else range(middle - radius, middle + radius + 1)
-    window, whole = (item[key][list(frames)].to(device).movedim(-1, -3)[None].float() / 255 for key in ("sdr", "cond"))
+    window, whole = (planes(item[key][list(frames)].to(device))[None] for key in ("sdr", "cond"))
     if network.config.motion_compensated and not repeat_centre:
         window = compensated(window)
     conditions = network.shared_conditions(whole)
     x0, y0, x1, y1 = item["crop"].tolist()
     output = network.render(window, conditions, [(x0, y0, x1, y1)])[0].cpu()
-    target = item["hdr"].permute(2, 0, 1).float() / 65535
+    target = planes(item["hdr"])
     return clip_pq(output), clip_pq(target)
 
 
