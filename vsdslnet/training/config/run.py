@@ -133,7 +133,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 def available_schedules() -> list[str]:
     """Names of the schedules that come with the package."""
-    folder = resources.files("vsdslnet.training") / "schedules"
+    folder = resources.files("vsdslnet.training.config") / "schedules"
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
@@ -145,7 +145,7 @@ def load_schedule(name: str) -> TrainConfig:
             raise ArgumentError("schedule", name, "an existing TOML file", "check the path")
         text = path.read_text()
     elif name in available_schedules():
-        text = (resources.files("vsdslnet.training") / "schedules" / f"{name}.toml").read_text()
+        text = (resources.files("vsdslnet.training.config") / "schedules" / f"{name}.toml").read_text()
     else:
         raise ArgumentError("schedule", name, f"one of {', '.join(available_schedules())} or a .toml file")
     try:
