@@ -283,7 +283,8 @@ def preview(
     output
         The page to write, .html; by default SOURCE.preview.html beside the source.
     at
-        Times, [hours:][minutes:]seconds with commas between; by default the longest shots' middles.
+        Times, [hours:][minutes:]seconds with commas between; by default the middles of a short clip's longest shots,
+        or an even spread.
     """
     settings = look.settings()
     try:
@@ -291,7 +292,7 @@ def preview(
     except ImportError as error:
         raise EngineError(f"{error.name} is not installed; pip install matplotlib") from None
     page = output or _beside(source, ".preview.html")
-    with _counted("converting frames") as told:
+    with _counted() as told:
         frames = write_report(source, page, settings, at_seconds=parse_times(at) if at else [], told=told)
     print(f"{page}: frames {', '.join(map(str, frames))}")
 
@@ -413,16 +414,18 @@ def _beside(source: Path, suffix: str) -> Path:
 
 
 @contextmanager
-def _counted(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on the error stream, from the first call with (done, total) on; gone at the end."""
+def _counted() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on the error stream, from the first call with (what, done, total) on; gone at the end."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     progress = Progress(*columns, console=Console(stderr=True), transient=True)
-    task = progress.add_task(what, total=None)
+    task = progress.add_task("", total=None)
 
-    def told(done: int, total: int) -> None:
+    def told(what: str, done: int, total: int) -> None:
         progress.start()
+        if what != progress.tasks[task].description:
+            progress.reset(task, description=what)  # another kind of step: the time that one takes says nothing
         progress.update(task, completed=done, total=total)
 
     try:

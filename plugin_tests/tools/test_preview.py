@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
+import itertools
 import os
 import re
 import shutil
@@ -15,9 +16,16 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from vsdslnet.encode.chunk.light import frame_light_nits, with_light
 from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.encode.source.clip import convert, deliver, open_source
 from vsdslnet.errors import ArgumentError
+from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES, keys_in_clip
+from vsdslnet.tools.light_curve import MOST_LUTS, light_curve, light_points
 
 pytest.importorskip("matplotlib")
 image = pytest.importorskip("PIL.Image")
@@ -72,12 +80,61 @@ def test_before_is_the_source_frame(page: Path, clip: Path) -> None:
 
 def test_frames_are_picked_when_no_times_are_given(clip: Path, small_model: str, tmp_path: Path) -> None:
     settings = EncodeSettings(model=small_model, strength=0)
-    told: list[tuple[int, int]] = []
+    told: list[tuple[str, int, int]] = []
     frames = write_report(clip, tmp_path / "report.html", settings, told=lambda *counted: told.append(counted))
-    assert told == [(number, len(told) - 1) for number in range(len(told))]
-    assert len(told) > 4
     assert len(frames) == 4
     assert frames == sorted(set(frames))
+    steps = {what: [(done, total) for each, done, total in told if each == what] for what, _, _ in told}
+    assert list(steps) == ["looking for cuts", "light curve, by LUTs", f"frames shown, by {small_model}"]
+    for counted in steps.values():
+        assert counted == [(number, len(counted) - 1) for number in range(len(counted))]
+
+
+@pytest.mark.parametrize("scanned_px", [0, 10**9])
+def test_the_model_converts_the_frames_shown_and_no_others(
+    clip: Path, small_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scanned_px: int
+) -> None:
+    from vsdslnet.inference.converter import Converter, HdrFrame
+    from vsdslnet.tools import preview
+
+    converted = []
+    call = Converter.__call__
+
+    def counted(self: Converter, window: torch.Tensor) -> HdrFrame:
+        converted.append(window)
+        return call(self, window)
+
+    monkeypatch.setattr(Converter, "__call__", counted)
+    monkeypatch.setattr(preview, "_SCANNED_PX", scanned_px)
+    settings = EncodeSettings(model=small_model)
+    assert write_report(clip, tmp_path / "report.html", settings, at_seconds=[0.5, 1.5]) == [12, 36]
+    assert len(converted) == 2
+
+
+def test_the_light_curve_is_near_the_delivered_light(clip: Path, small_model: str) -> None:
+    opened = open_source(clip, track=0)
+    settings = EncodeSettings(model=small_model, strength=0)
+    delivered = with_light(deliver(convert(opened.clip, settings), peak_nits=settings.peak_nits))
+    curve = light_curve(opened.clip, settings, None)
+    assert [point.frame for point in curve] == [0]
+    curve = light_curve(opened.clip, settings, [0])
+    assert len(curve) >= 24
+    for point in curve:
+        with delivered.get_frame(point.frame) as frame:
+            assert point[1:] == pytest.approx(frame_light_nits(frame), rel=0.05)
+
+
+@given(st.integers(1, 400_000), st.none() | st.sets(st.integers(1, 3000), max_size=40))
+def test_a_light_curve_needs_few_luts(frames: int, later_cuts: set[int] | None) -> None:
+    cuts = None if later_cuts is None else [0, *sorted(cut for cut in later_cuts if cut < frames)]
+    points = light_points(frames, cuts)
+    assert points == sorted(set(points))
+    assert 0 <= points[0] <= points[-1] < frames
+    keys = {key.frame for point in points for key in keys_in_clip(point, cuts or [], frames)}
+    assert len(keys) <= MOST_LUTS
+    if cuts is None and frames > MOST_LUTS * KEY_INTERVAL_FRAMES:
+        assert len(points) == MOST_LUTS
+        assert max(b - a for a, b in itertools.pairwise(points)) <= frames / (MOST_LUTS - 1) + KEY_INTERVAL_FRAMES
 
 
 def test_times_are_read_as_people_write_them() -> None:

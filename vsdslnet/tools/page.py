@@ -15,7 +15,7 @@ def page(*, title: str, settings: str, light: bytes, sections: Sequence[str]) ->
     return _PAGE.substitute(
         title=html.escape(title),
         settings=html.escape(settings),
-        light=_figure("light over time", light),
+        light=_figure("light over time, estimated by 3D LUTs", light),
         sections="\n".join(sections),
     )
 

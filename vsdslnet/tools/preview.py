@@ -22,6 +22,7 @@ from vsdslnet.encode.source.times import frame_at, parse_times, seconds_at
 from vsdslnet.errors import OutputError
 from vsdslnet.plugin.color_tags import guess_tags
 from vsdslnet.tools import page
+from vsdslnet.tools.light_curve import light_curve
 from vsdslnet.views import (
     Picture,
     false_colour_with_legend,
@@ -37,11 +38,15 @@ from vsdslnet.views import (
 
 __all__ = ["parse_times", "write_report"]
 
-# Frames picked by themselves, and points of the light curve: each costs a conversion.
+# Frames picked by themselves.
 AUTOMATIC_FRAMES = 4
-LIGHT_POINTS = 24
 # Pictures on the page are no wider: they are inside it.
 MAX_WIDTH_PX = 1280
+# Cuts are looked for in clips of so many pixels: that means to decode them all, two seconds for these.
+_SCANNED_PX = 500_000_000
+
+Told = Callable[[str, int, int], None]
+"""Hears what is being done, how much of it is done, and how much of it there is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +66,12 @@ def write_report(
     settings: EncodeSettings,
     *,
     at_seconds: Sequence[float] = (),
-    told: Callable[[int, int], None] = lambda done, total: None,
+    told: Told = lambda what, done, total: None,
 ) -> list[int]:
     """Write the page and return the frames it shows: those at ``at_seconds``, or some of its own choice.
 
-    ``told`` hears of every converted frame, how many are done and how many there are. MediaError or ClipError if
-    the source can't be converted; OutputError if the page can't be written.
+    The model converts the frames shown and no others: the light curve is that of its LUTs. MediaError or ClipError
+    if the source can't be converted; OutputError if the page can't be written.
     """
     with told_of(source):
         frames, text = _report(source, output, settings, at_seconds, told)
@@ -78,64 +83,60 @@ def write_report(
 
 
 def _report(
-    source: Path,
-    output: Path,
-    settings: EncodeSettings,
-    at_seconds: Sequence[float],
-    told: Callable[[int, int], None],
+    source: Path, output: Path, settings: EncodeSettings, at_seconds: Sequence[float], told: Told
 ) -> tuple[list[int], str]:
     """The frames shown, and the page."""
     info = probe(source, transfer_in=settings.transfer_in)
     check_place(output, suffix=".html")
     opened = open_source(Path(info.path), track=info.track)
+    frames = [frame_at(opened, seconds) for seconds in at_seconds]
+    opened, cuts = _scanned(opened, told)
+    frames = frames or _automatic(cuts, len(opened.clip))
+    curve = light_curve(opened.clip, settings, cuts, told=lambda done, total: told("light curve, by LUTs", done, total))
     hdr = convert(opened.clip, settings)
     measured = with_light(deliver(hdr, peak_nits=settings.peak_nits))
-    cuts = _cuts(opened.clip)
-    frames = [frame_at(opened, seconds) for seconds in at_seconds] or _automatic(cuts, len(hdr))
-    points = _light_points(cuts, len(hdr), frames)
-    shots: dict[int, _Shot] = {}
-    light = []
-    for number, frame in enumerate(points):
-        told(number, len(points))
-        if frame in frames:
-            shots[frame] = _shot(opened, hdr, measured, frame)
-        light.append(shots[frame].light_nits if frame in shots else _light(measured, frame))
-    told(len(points), len(points))
-    curve = light_over_time(
-        [seconds_at(opened, frame) for frame in points],
-        [one[0] for one in light],
-        [one[1] for one in light],
-        cuts_seconds=[seconds_at(opened, cut) for cut in cuts if cut],
+    sections = []
+    for number, frame in enumerate(frames):
+        told(f"frames shown, by {settings.model}", number, len(frames))
+        sections.append(_section(_shot(opened, hdr, measured, frame)))
+    told(f"frames shown, by {settings.model}", len(frames), len(frames))
+    light = light_over_time(
+        [seconds_at(opened, point.frame) for point in curve],
+        [point.max_nits for point in curve],
+        [point.average_nits for point in curve],
+        cuts_seconds=[seconds_at(opened, cut) for cut in cuts or [] if cut],
     )
     text = page.page(
         title=source.name,
         settings=f"model {settings.model}, peak {settings.peak_nits:g} nits, strength {settings.strength:g}",
-        light=picture_png(curve),
-        sections=[_section(shots[frame]) for frame in frames],
+        light=picture_png(light),
+        sections=sections,
     )
     return frames, text
 
 
-def _cuts(clip: vs.VideoNode) -> list[int]:
-    """First frames of shots."""
-    frames = scene_cuts(clip).frames(close=True)
-    return [number for number, frame in enumerate(frames) if number == 0 or frame.props.get("_SceneChangePrev")]
+def _scanned(source: Source, told: Told) -> tuple[Source, list[int] | None]:
+    """The source with its cuts marked, and the first frames of its shots; as it is, and None, if it is long."""
+    clip = source.clip
+    if clip.width * clip.height * clip.num_frames > _SCANNED_PX:
+        return source, None
+    found = scene_cuts(clip)
+    cuts = []
+    for number, frame in enumerate(found.frames(close=True)):
+        told("looking for cuts", number, clip.num_frames)
+        if number == 0 or frame.props.get("_SceneChangePrev"):
+            cuts.append(number)
+    told("looking for cuts", clip.num_frames, clip.num_frames)
+    return source._replace(clip=clip.std.CopyFrameProps(found, props=["_SceneChangePrev", "_SceneChangeNext"])), cuts
 
 
-def _automatic(cuts: list[int], frames: int) -> list[int]:
-    """Middles of the longest shots, in order; evenly spread frames where there are too few shots."""
-    ends = [*cuts[1:], frames]
-    longest = sorted(zip(cuts, ends, strict=True), key=lambda shot: shot[0] - shot[1])[:AUTOMATIC_FRAMES]
+def _automatic(cuts: list[int] | None, frames: int) -> list[int]:
+    """Middles of the longest shots, in order; evenly spread frames where there are too few shots, or none known."""
+    ends = [*(cuts or [])[1:], frames]
+    longest = sorted(zip(cuts or [0], ends, strict=True), key=lambda shot: shot[0] - shot[1])[:AUTOMATIC_FRAMES]
     if len(longest) < AUTOMATIC_FRAMES:
         return sorted({frames * (2 * part + 1) // (2 * AUTOMATIC_FRAMES) for part in range(AUTOMATIC_FRAMES)})
     return sorted((first + end) // 2 for first, end in longest)
-
-
-def _light_points(cuts: list[int], frames: int, shown: list[int]) -> list[int]:
-    """Frames whose light is drawn: shown ones, shots' first frames, and an even spread."""
-    spread = {frames * part // LIGHT_POINTS for part in range(LIGHT_POINTS)}
-    step = max(1, len(cuts) // LIGHT_POINTS)
-    return sorted(spread | set(cuts[::step]) | set(shown))
 
 
 def _shot(source: Source, hdr: vs.VideoNode, measured: vs.VideoNode, number: int) -> _Shot:
