@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from vsdslnet.color.pq import C1, C2, C3, M1, M2, PQ_MAX_NITS, pq_scalar
+from vsdslnet.color.references import GRAPHICS_WHITE_NITS, SDR_GAMMA
 
 __all__ = [
     "GRAPHICS_WHITE_NITS",
@@ -20,12 +21,6 @@ __all__ = [
     "pq_to_nits",
     "srgb_to_linear",
 ]
-
-GRAPHICS_WHITE_NITS = 203.0
-"""HDR reference (diffuse, graphics) white (BT.2408-7 table 1)."""
-
-SDR_GAMMA = 2.4
-"""Exponent of the SDR reference display with a black of 0 (BT.1886 annex 1)."""
 
 # BT.2100-2 table 5.
 _HLG_A = 0.17883277

@@ -15,6 +15,10 @@
 
 #include "rgb.h"
 
+#if defined(__SSE__) || defined(_M_X64)
+#include <xmmintrin.h>
+#endif
+
 enum { MOST_KEYS = 2, LEAST_SIDE = 2, MOST_SIDE = 129, NODE = 4 /* floats, the last one unused */ };
 
 typedef struct {
@@ -47,8 +51,9 @@ static inline void find_tetrahedra(const Pixels *in, int side, Tetrahedra *t) {
         float most = rg_most > b ? rg_most : b, least = rg_least < b ? rg_least : b;
         float middle = r + g + b - most - least;
         /* The way to the far corner goes along the axis of the largest part first and of the smallest last. */
-        int first_axis = b > rg_most ? blue : r > g ? red : green;
-        int last_axis = b > rg_least ? (r > g ? green : red) : blue;
+        int rg_first = r > g ? red : green, rg_last = red + green - rg_first;
+        int first_axis = b > rg_most ? blue : rg_first;
+        int last_axis = b > rg_least ? rg_last : blue;
         t->node[i] = ri * red + gi * green + bi * blue;
         t->second[i] = first_axis;
         t->third[i] = all - last_axis;
@@ -59,42 +64,48 @@ static inline void find_tetrahedra(const Pixels *in, int side, Tetrahedra *t) {
     }
 }
 
-static inline void read_lattice(const float *lattice, int side, const Tetrahedra *t, Pixels *out) {
+/* A node is a vector of its own: the one thing here that compilers do not find by themselves. */
+static inline void read_lattice(const float *lattice, int side, const Tetrahedra *t, float value[PIXELS][NODE]) {
     const int fourth = NODE * (1 + side + side * side);
-    float value[PIXELS][NODE];
     for (int i = 0; i < PIXELS; i++) {
         const float *a = lattice + t->node[i], *b = a + t->second[i], *c = a + t->third[i], *d = a + fourth;
         float wa = t->share[0][i], wb = t->share[1][i], wc = t->share[2][i], wd = t->share[3][i];
+#if defined(__SSE__) || defined(_M_X64)
+        __m128 of_a = _mm_mul_ps(_mm_set1_ps(wa), _mm_loadu_ps(a)), of_b = _mm_mul_ps(_mm_set1_ps(wb), _mm_loadu_ps(b));
+        __m128 of_c = _mm_mul_ps(_mm_set1_ps(wc), _mm_loadu_ps(c)), of_d = _mm_mul_ps(_mm_set1_ps(wd), _mm_loadu_ps(d));
+        _mm_storeu_ps(value[i], _mm_add_ps(_mm_add_ps(of_a, of_b), _mm_add_ps(of_c, of_d)));
+#else
         for (int k = 0; k < NODE; k++)
-            value[i][k] = wa * a[k] + wb * b[k] + wc * c[k] + wd * d[k];
-    }
-    for (int i = 0; i < PIXELS; i++) {
-        out->r[i] = value[i][0];
-        out->g[i] = value[i][1];
-        out->b[i] = value[i][2];
+            value[i][k] = (wa * a[k] + wb * b[k]) + (wc * c[k] + wd * d[k]);
+#endif
     }
 }
 
 /* Rounding may leave 0..1 by a little. */
-static inline void clamp_pixels(Pixels *p) {
-    float *channel[3] = {p->r, p->g, p->b};
-    for (int c = 0; c < 3; c++)
-        for (int i = 0; i < PIXELS; i++) {
-            float low = channel[c][i] > 0.0f ? channel[c][i] : 0.0f;
-            channel[c][i] = low < 1.0f ? low : 1.0f;
-        }
+static inline float within_0_1(float v) {
+    float low = v > 0.0f ? v : 0.0f;
+    return low < 1.0f ? low : 1.0f;
+}
+
+static inline void apart(float value[PIXELS][NODE], Pixels *out) {
+    for (int i = 0; i < PIXELS; i++) {
+        out->r[i] = within_0_1(value[i][0]);
+        out->g[i] = within_0_1(value[i][1]);
+        out->b[i] = within_0_1(value[i][2]);
+    }
 }
 
 WIDE static void apply(const Picture *p, const float *lattice, int side, const PqTable *table, Light *light) {
     Pixels pixels;
     Tetrahedra tetrahedra;
+    float value[PIXELS][NODE];
     for (int y = 0; y < p->height; y++)
         for (int x = 0; x < p->width; x += PIXELS) {
             int count = p->width - x < PIXELS ? p->width - x : PIXELS;
             load_pixels(p, y, x, count, &pixels);
             find_tetrahedra(&pixels, side, &tetrahedra);
-            read_lattice(lattice, side, &tetrahedra, &pixels);
-            clamp_pixels(&pixels);
+            read_lattice(lattice, side, &tetrahedra, value);
+            apart(value, &pixels);
             store_pixels(p, y, x, count, &pixels);
             add_light(table, &pixels, count, light);
         }

@@ -20,8 +20,10 @@ double nits_to_pq(double nits) {
 
 void fill_pq_table(PqTable *table) {
     for (int i = 0; i <= PQ_STEPS; i++)
-        table->nits[i] = (float)pq_to_nits((double)i / PQ_STEPS);
-    table->nits[PQ_STEPS + 1] = table->nits[PQ_STEPS];
+        table->step[i].nits = (float)pq_to_nits((double)i / PQ_STEPS);
+    for (int i = 0; i < PQ_STEPS; i++)
+        table->step[i].rise = table->step[i + 1].nits - table->step[i].nits;
+    table->step[PQ_STEPS].rise = 0;
 }
 
 int is_rgb48_or_rgbs(const VSVideoInfo *vi) {

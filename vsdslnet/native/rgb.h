@@ -14,7 +14,7 @@
 #include "VapourSynth4.h"
 
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__)
-#define WIDE __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#define WIDE __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define WIDE
 #endif
@@ -41,9 +41,13 @@ typedef struct {
     double sum_nits;
 } Light;
 
-/* ST 2084: cd/m2 of PQ_STEPS + 1 evenly spaced signals (and one more, for what reads a pair). */
+/* ST 2084: cd/m2 of PQ_STEPS + 1 evenly spaced signals, and what is added from each to the next. */
 typedef struct {
-    float nits[PQ_STEPS + 2];
+    float nits, rise;
+} PqStep;
+
+typedef struct {
+    PqStep step[PQ_STEPS + 1];
 } PqTable;
 
 double pq_to_nits(double signal);
@@ -70,7 +74,7 @@ static inline void load_pixels(const Picture *p, int y, int x, int count, Pixels
         if (p->is_float) {
             const float *from = (const float *)row + x;
             for (int i = 0; i < count; i++) {
-                float low = from[i] > 0.0f ? from[i] : 0.0f;
+                float value = from[i], low = value > 0.0f ? value : 0.0f;
                 v[i] = low < 1.0f ? low : 1.0f;
             }
         } else {
@@ -102,14 +106,24 @@ static inline void store_pixels(const Picture *p, int y, int x, int count, const
 
 /* Adds the light of `count` pixels of PQ signals; those behind them are black. */
 static inline void add_light(const PqTable *table, const Pixels *pq, int count, Light *light) {
-    float top[PIXELS], nits[PIXELS], largest[LANES] = {0}, sum[LANES] = {0};
+    float top[PIXELS], part[PIXELS], nits[PIXELS], largest[LANES] = {0}, sum[LANES] = {0};
+    int step[PIXELS];
     for (int i = 0; i < PIXELS; i++) {
-        float more = pq->r[i] > pq->g[i] ? pq->r[i] : pq->g[i];
-        more = more > pq->b[i] ? more : pq->b[i];
-        top[i] = i < count ? more : 0.0f; /* and nits[i] is 0 then: the table begins with black */
+        float r = pq->r[i], g = pq->g[i], b = pq->b[i];
+        float more = r > g ? r : g;
+        top[i] = more > b ? more : b;
+    }
+    for (int i = count; i < PIXELS; i++)
+        top[i] = 0.0f; /* and its light is 0: the table begins with black */
+    for (int i = 0; i < PIXELS; i++) {
         float place = top[i] * (float)PQ_STEPS;
-        int step = (int)place;
-        nits[i] = table->nits[step] + (place - (float)step) * (table->nits[step + 1] - table->nits[step]);
+        int whole = (int)place;
+        step[i] = whole;
+        part[i] = place - (float)whole;
+    }
+    for (int i = 0; i < PIXELS; i++) {
+        const PqStep *at = table->step + step[i];
+        nits[i] = at->nits + part[i] * at->rise;
     }
     for (int i = 0; i < PIXELS; i += LANES)
         for (int k = 0; k < LANES; k++) {

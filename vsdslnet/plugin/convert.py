@@ -16,6 +16,7 @@ from vsdslnet.plugin.frames import hdr_selector, tag_selector
 from vsdslnet.plugin.hdr_props import STALE_PROPS, chroma_location
 from vsdslnet.plugin.lut import frame_lattice, with_luts
 from vsdslnet.plugin.peak import within_peak
+from vsdslnet.plugin.plain import plain_hdr
 from vsdslnet.plugin.scene import SceneCuts, with_scene_cuts
 from vsdslnet.plugin.sdr_rgb import to_sdr_rgb
 from vsdslnet.weights import is_lut, model_radius_frames
@@ -100,7 +101,9 @@ def convert(
     _check_first_frame(clip, overrides)
 
     tagged = with_scene_cuts(_tagged(clip, overrides), cuts)
-    if is_lut(settings.model):
+    if settings.strength == 0 and settings.saturation == 1:
+        hdr = plain_hdr(tagged)
+    elif is_lut(settings.model):
         hdr = with_luts(tagged, settings, radius_frames, cuts)
     else:
         hdr = _to_hdr_rgb(to_sdr_rgb(tagged), settings, radius_frames, num_streams, cuts)

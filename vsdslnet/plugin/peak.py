@@ -35,6 +35,13 @@ def within_peak(clip: vs.VideoNode, peak_nits: float) -> vs.VideoNode:
     peak = pq_scalar(peak_nits)
     if clip.format.color_family != vs.YUV:
         return clip.std.Expr(f"x {_code(clip.format, peak)} min")
+    if clip.format.sample_type == vs.INTEGER:
+        return vs.core.dslnet.Peak(clip, peak=peak, kr=_KR, kb=_KB)
+    return _within_peak_of_floats(clip, peak)
+
+
+def _within_peak_of_floats(clip: vs.VideoNode, peak: float) -> vs.VideoNode:
+    """What the native pass does, as a graph, which takes ten times as long; for integers as well."""
     luma, blue, red = (_shared(plane) for plane in _shared(clip).std.SplitPlanes())
     if clip.format.subsampling_w or clip.format.subsampling_h:
         blue, red = _possible_chroma(blue, red, peak)

@@ -1,0 +1,26 @@
+"""``strength=0``: plain colour conversion, without a network and without torch."""
+
+from __future__ import annotations
+
+import vapoursynth as vs
+
+from vsdslnet.color.h273 import Primaries, Transfer
+from vsdslnet.color.references import GRAPHICS_WHITE_NITS, SDR_GAMMA, rgb_to_rgb_matrix
+from vsdslnet.plugin.sdr_rgb import exact_rgb, to_sdr_rgb
+
+__all__ = ["plain_hdr"]
+
+
+def plain_hdr(tagged: vs.VideoNode) -> vs.VideoNode:
+    """A clip with complete colour tags -> R'G'B', PQ BT.2020, SDR white at 203 cd/m², each frame with its light.
+
+    The same as :func:`~vsdslnet.color.sdr_to_hdr.plain_pq`.
+    """
+    matrix = rgb_to_rgb_matrix(Primaries.BT709, Primaries.BT2020)
+    hdr = vs.core.dslnet.Plain(
+        to_sdr_rgb(tagged, format=exact_rgb(tagged.format)),
+        gamma=SDR_GAMMA,
+        white_nits=GRAPHICS_WHITE_NITS,
+        matrix=matrix.ravel().tolist(),
+    )
+    return hdr.std.SetFrameProps(_Transfer=Transfer.PQ, _Primaries=Primaries.BT2020)
