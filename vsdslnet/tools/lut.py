@@ -27,7 +27,7 @@ def write_lut(source: Path, output: Path, settings: EncodeSettings, *, at_second
     """
     info = probe(source, transfer_in=settings.transfer_in)
     check_place(output, suffix=".cube")
-    opened = open_source(Path(info.path), track=info.track)
+    opened = open_source(info)
     frame = frame_at(opened, at_seconds)
     overrides = color_overrides(settings)
     cuts = SceneCuts.parse(settings.scene_cuts)
