@@ -32,21 +32,29 @@ def choose_precision(asked: str, device: torch.device, metadata: Mapping[str, st
         raise EngineError("precision='fp16' needs a CUDA device; on a CPU use 'bf16', 'fp32' or 'auto'")
     if asked != "auto":
         return _DTYPES[asked]
-    return automatic_precision(device, metadata)[0]
+    fast = _fastest(device)
+    return _DTYPES[fast] if fast == "fp32" or _judged_good(fast, metadata) else torch.float32
 
 
-def automatic_precision(device: torch.device, metadata: Mapping[str, str]) -> tuple[torch.dtype, str]:
-    """What "auto" computes in, and why in a few words: the processor's kind and what the weights were judged."""
-    if device.type == "cuda":
-        fast, kind = "bf16" if bf16_is_native(device) else "fp16", torch.cuda.get_device_name(device)
-    else:
-        fast, kind = "bf16" if bf16_is_native(device) else "fp32", _processor()
-    judged = JUDGED_KEYS.get(fast)
-    if judged is None:
-        return _DTYPES[fast], f"{kind} has no bf16"
-    if metadata.get(judged) == "true":
-        return _DTYPES[fast], f"{kind} has {fast}, and these weights were judged good in it"
-    return torch.float32, f"{kind} has {fast}, but these weights were not judged in it"
+def automatic_precision(device: torch.device, metadata: Mapping[str, str]) -> str:
+    """What "auto" takes and why: "bf16 here: AMD EPYC (AVX512, avx512_bf16) has bf16, and ..."."""
+    fast = _fastest(device)
+    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    if fast == "fp32":
+        return f"fp32 here: {kind} has no bf16"
+    if _judged_good(fast, metadata):
+        return f"{fast} here: {kind} has {fast}, and these weights were judged good in it"
+    return f"fp32 here: {kind} has {fast}, but these weights were not judged good in it"
+
+
+def _fastest(device: torch.device) -> str:
+    if bf16_is_native(device):
+        return "bf16"
+    return "fp16" if device.type == "cuda" else "fp32"
+
+
+def _judged_good(precision: str, metadata: Mapping[str, str]) -> bool:
+    return metadata.get(JUDGED_KEYS[precision]) == "true"
 
 
 def bf16_is_native(device: torch.device) -> bool:
