@@ -9,8 +9,15 @@ import vapoursynth as vs
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import convert
 from vsdslnet.errors import ArgumentError, EngineError, one_line
+from vsdslnet.inference.backends import automatic_choice
+from vsdslnet.inference.settings import ConvertSettings
 
-__all__ = ["conversion_speed"]
+__all__ = ["conversion_speed", "machine_line"]
+
+
+def machine_line(*, model: str, device: str) -> str:
+    """What ``precision="auto"`` takes on this machine, and why; WeightsError or EngineError as an encode's."""
+    return automatic_choice(ConvertSettings(model=model, device=device).engine)
 
 
 def conversion_speed(*, width: int, height: int, frames: int, model: str, device: str) -> float:
