@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,9 @@ def encode(path: Path, codec: str, *, pixel_format: str = "yuv420p10le", frames:
             video.options = {"preset": "ultrafast", "x265-params": f"log-level=none:{params}"}
         for number in range(frames):
             rgb = av.VideoFrame.from_ndarray(picture(number, width=96, height=64), format="rgb24")
-            output.mux(video.encode(rgb.reformat(format=pixel_format)))
+            frame = rgb.reformat(format=pixel_format)
+            frame.pts, frame.time_base = number, Fraction(1, 24)
+            output.mux(video.encode(frame))
         output.mux(video.encode(None))
     return path
 
