@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from vsdslnet.errors import ArgumentError
-from vsdslnet.inference.settings import ConvertSettings, EngineSettings, LookSettings
+from vsdslnet.options import BackendOptions, ConvertOptions, LookOptions
 
 WRONG: list[tuple[str, str, Any]] = [
     *(("model", "model", v) for v in ("", None, 3, b"dslnet", ["dslnet"])),
@@ -26,7 +26,7 @@ WRONG: list[tuple[str, str, Any]] = [
 @pytest.mark.parametrize(("field", "argument", "value"), WRONG, ids=lambda v: ascii(str(type(v)))[8:14])
 def test_a_wrong_value_is_refused_by_the_arguments_name(field: str, argument: str, value: Any) -> None:
     with pytest.raises(ArgumentError, match=rf"^{argument}=") as caught:
-        ConvertSettings(**{field: value})
+        ConvertOptions(**{field: value})
     assert caught.value.argument == argument
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
@@ -34,25 +34,25 @@ def test_a_wrong_value_is_refused_by_the_arguments_name(field: str, argument: st
 
 def test_unknown_arguments_are_refused() -> None:
     with pytest.raises(TypeError, match="peek"):
-        ConvertSettings(peek=3)  # type: ignore[call-arg]
+        ConvertOptions(peek=3)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("tile", [None, (64, 64), (1920, 1080)])
 def test_right_values_are_kept(tile: tuple[int, int] | None) -> None:
-    settings = ConvertSettings(
+    settings = ConvertOptions(
         device="cpu", precision="bf16", backend="torch", tile=tile, peak_nits=300, strength=0, saturation=4
     )
-    assert settings.engine == EngineSettings(device="cpu", precision="bf16", backend="torch", tile=tile)
-    assert settings.look == LookSettings(peak_nits=300, strength=0, saturation=4)
+    assert settings.engine == BackendOptions(device="cpu", precision="bf16", backend="torch", tile=tile)
+    assert settings.look == LookOptions(peak_nits=300, strength=0, saturation=4)
 
 
 def test_looks_share_an_engine_and_engine_settings_are_keys() -> None:
-    a, b = ConvertSettings(peak_nits=600), ConvertSettings(saturation=2, strength=0.5)
+    a, b = ConvertOptions(peak_nits=600), ConvertOptions(saturation=2, strength=0.5)
     assert a.engine == b.engine
-    assert len({a.engine, b.engine, ConvertSettings(tile=(64, 64)).engine}) == 2
+    assert len({a.engine, b.engine, ConvertOptions(tile=(64, 64)).engine}) == 2
 
 
 def test_defaults_are_the_documented_ones() -> None:
-    settings = ConvertSettings()
+    settings = ConvertOptions()
     assert (settings.peak_nits, settings.strength, settings.saturation) == (1000, 1, 1)
     assert (settings.model, settings.device, settings.tile) == ("dslnet", "auto", None)
