@@ -182,7 +182,7 @@ def lut(
 
 @app.command(help_epilogue=EXIT_CODES)
 def info(source: Path, /) -> None:
-    """Say what a source holds, and whether it can be converted.
+    """Say what a source holds, whether it can be converted, and in which precision this machine would do it.
 
     Parameters
     ----------
@@ -190,12 +190,14 @@ def info(source: Path, /) -> None:
         The video file.
     """
     from vsdslnet.encode.source.probe import probe
+    from vsdslnet.tools.bench import machine_line
 
     found = probe(source)
     rate = found.frame_rate[0] / found.frame_rate[1]
     length = "unknown length" if found.duration_seconds is None else f"{found.duration_seconds:.3f} s"
     turned = ", turned" if found.display_matrix else ""
     print(f"{source}: {found.width}x{found.height}{turned}, {rate:.3f} fps, {length}; SDR, can be converted")
+    print(machine_line(BackendOptions()))
 
 
 @app.command(help_epilogue=EXIT_CODES)
@@ -223,10 +225,11 @@ def bench(*, width: int = 640, height: int = 360, frames: int = 8, backend: Back
     frames
         Frames that are timed; one before them is not.
     """
-    from vsdslnet.tools.bench import conversion_speed
+    from vsdslnet.tools.bench import conversion_speed, machine_line
 
     speed = conversion_speed(width=width, height=height, frames=frames, backend=backend)
     print(f"{width}x{height}: {speed:.3f} fps, {width * height * speed / 1e6:.3f} Mpixel/s")
+    print(machine_line(backend))
 
 
 @app.command(help_epilogue=EXIT_CODES)

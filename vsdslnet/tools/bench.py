@@ -9,9 +9,15 @@ import vapoursynth as vs
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import convert
 from vsdslnet.errors import ArgumentError, EngineError, one_line
+from vsdslnet.inference.backends import automatic_choice
 from vsdslnet.options import BackendOptions
 
-__all__ = ["conversion_speed"]
+__all__ = ["conversion_speed", "machine_line"]
+
+
+def machine_line(backend: BackendOptions) -> str:
+    """What ``precision="auto"`` takes on this machine, and why; WeightsError or EngineError as an encode's."""
+    return automatic_choice(backend)
 
 
 def conversion_speed(*, width: int, height: int, frames: int, backend: BackendOptions) -> float:
