@@ -17,10 +17,11 @@ from vsdslnet.encode.job.folder import holds_job, job_folder
 from vsdslnet.encode.job.journal import write_durably
 from vsdslnet.encode.place import check_name
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source.clip import color_overrides, open_source, scene_cuts
+from vsdslnet.encode.source.clip import open_source, scene_cuts
 from vsdslnet.encode.source.colour import check_frame
 from vsdslnet.encode.source.probe import SourceInfo, probe
 from vsdslnet.errors import JobError, MediaError, OutputError, one_line
+from vsdslnet.plugin.color_tags import ColorOverrides
 from vsdslnet.plugin.hdr_signs import first_integer
 
 __all__ = ["check_output", "check_room", "prepare"]
@@ -59,7 +60,7 @@ def prepare(source: Path, folder: Path, settings: EncodeSettings, *, threads: in
 
     JobError if the folder holds another job's plan.
     """
-    overrides = color_overrides(settings)
+    overrides = settings.part(ColorOverrides)
     info = probe(source, transfer_in=settings.transfer_in)
     overrides.check_family(vs.RGB if info.is_rgb else vs.YUV)
     encoder = choose_encoder(settings)
@@ -81,7 +82,7 @@ def _plan(info: SourceInfo, identity: JobIdentity, folder: Path, threads: int, s
     source = open_source(info, index=folder / "source")
     frames = len(source.clip)
     cuts = []
-    overrides = color_overrides(identity.settings)
+    overrides = identity.settings.part(ColorOverrides)
     try:
         for number, frame in enumerate(scene_cuts(source.clip).frames(close=True)):
             if first_integer(frame.props, "_SceneChangePrev"):

@@ -16,7 +16,7 @@ from vsdslnet.encode.chunk.light import frame_light_nits, with_light
 from vsdslnet.encode.job.journal import write_durably
 from vsdslnet.encode.place import check_place
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source.clip import Source, color_overrides, convert, deliver, open_source, scene_cuts
+from vsdslnet.encode.source.clip import Source, convert, deliver, open_source, scene_cuts
 from vsdslnet.encode.source.colour import check_frame
 from vsdslnet.encode.source.frame_errors import told_of
 from vsdslnet.encode.source.probe import SourceInfo, probe
@@ -91,11 +91,12 @@ def _report(
     source: Path, output: Path, settings: EncodeSettings, at_seconds: Sequence[float], told: Told
 ) -> tuple[list[int], str]:
     """The frames shown, and the page."""
+    overrides = settings.part(ColorOverrides)
     info = probe(source, transfer_in=settings.transfer_in)
     check_place(output, suffix=".html")
     opened = open_source(info)
     frames = [frame_at(opened, seconds) for seconds in at_seconds]
-    opened, cuts = _scanned(source, opened, color_overrides(settings), told)
+    opened, cuts = _scanned(source, opened, overrides, told)
     frames = frames or _automatic(cuts, len(opened.clip))
     curve = light_curve(opened.clip, settings, cuts, told=lambda done, total: told("light curve, by LUTs", done, total))
     hdr = convert(opened.clip, settings)
@@ -155,7 +156,7 @@ def _shot(
     scale = min(1.0, MAX_WIDTH_PX / hdr.width)
     width = round(hdr.width * scale * Fraction(*info.sample_aspect))
     size = {"width": max(1, width), "height": max(1, round(hdr.height * scale))}
-    sdr = to_sdr_rgb(tagged(source.clip, color_overrides(settings)), **size)
+    sdr = to_sdr_rgb(tagged(source.clip, settings.part(ColorOverrides)), **size)
     pq = hdr.resize.Bicubic(format=vs.RGBS, range_s="full", **size)
     return _Shot(
         frame=number,

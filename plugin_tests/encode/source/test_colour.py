@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
-import msgspec
 import pytest
 from av.bitstream import BitStreamFilterContext
 
@@ -17,10 +17,11 @@ from plugin_tests.encode.media import InProcessEngine, picture
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source.clip import color_overrides, open_converted, open_source
+from vsdslnet.encode.source.clip import open_converted, open_source
 from vsdslnet.encode.source.colour import check_frame
 from vsdslnet.encode.source.probe import probe
 from vsdslnet.errors import MediaError
+from vsdslnet.plugin.color_tags import ColorOverrides
 
 HDR10_DISPLAY = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1):max-cll=1000,400"
 
@@ -112,7 +113,7 @@ def test_hdr_that_only_messages_in_the_stream_tell_is_refused(params: str, says:
     with pytest.raises(MediaError, match=says):
         probe(path)
     with pytest.raises(MediaError, match=says), open_source(probe(path, transfer_in=1)).clip.get_frame(0) as frame:
-        check_frame(path, 0, frame.props, color_overrides(EncodeSettings()))  # the planning pass sees the same
+        check_frame(path, 0, frame.props, ColorOverrides())  # the planning pass sees the same
 
 
 def test_bt2020_sdr_is_converted(tmp_path: Path) -> None:
@@ -200,7 +201,7 @@ def test_a_matrix_that_resize_refuses_is_guessed(matrix: int, silent: Path, smal
     path = with_matrix(silent, tmp_path / "wrong.mkv", matrix)
     settings = EncodeSettings(model=small_model, strength=0.0)
     assert converted(path, settings) == converted(silent, settings)
-    told = msgspec.structs.replace(settings, matrix_in=1)
+    told = replace(settings, matrix_in=1)
     assert converted(path, told) == converted(silent, told) != converted(silent, settings)
 
 
