@@ -19,6 +19,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #else
+#define WIN32_LEAN_AND_MEAN /* windows.h brings all of Winsock otherwise, whose names are plain words */
 #include <windows.h>
 #endif
 #include <stddef.h>
@@ -127,7 +128,8 @@ typedef struct {
 
 static THREAD_LOCAL Handover *waiting;
 
-static void VS_CC bind(const VSMap *in, VSMap *out, void *user_data, VSCore *core, const VSAPI *vsapi) {
+static void VS_CC bind_function(const VSMap *in, VSMap *out, void *user_data, VSCore *core,
+                                const VSAPI *vsapi) {
     (void)user_data;
     if (!waiting || waiting->function) {
         vsapi->mapSetError(out, "dslnet.Bind: internal, called by Convert; use core.dslnet.Convert(clip)");
@@ -385,7 +387,7 @@ VS_EXTERNAL_API(void) VapourSynthPluginInit2(VSPlugin *plugin, const VSPLUGINAPI
                              "scene_cuts:data:opt;"
                              "dither_type:data:opt;",
                              "clip:vnode;", convert, NULL, plugin);
-    vspapi->registerFunction("Bind", "func:func;", "", bind, NULL, plugin);
+    vspapi->registerFunction("Bind", "func:func;", "", bind_function, NULL, plugin);
     vspapi->registerFunction("Window", "clip:vnode;selector:func;radius:int;cuts:int:opt;", "clip:vnode;",
                              window_create, NULL, plugin);
 }
