@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from vsdslnet.encode.child_process import how_ended
-from vsdslnet.encode.folder import job_folder
-from vsdslnet.encode.probe import SourceInfo
+from vsdslnet.encode.job.folder import job_folder
+from vsdslnet.encode.source.probe import SourceInfo
 from vsdslnet.errors import ArgumentError
 
 ROOT = Path(__file__).resolve().parents[1]

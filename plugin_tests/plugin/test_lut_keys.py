@@ -9,7 +9,7 @@ import vapoursynth as vs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES, block_cuts, cuts_in, keys_of
+from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES, block_cuts, cuts_in, keys_in_clip
 
 K = KEY_INTERVAL_FRAMES
 
@@ -20,7 +20,7 @@ def cuts_around(n: int, cuts: set[int], length: int) -> list[int]:
 
 
 def shares(n: int, cuts: set[int], length: int) -> dict[int, float]:
-    return {key.frame: key.weight for key in keys_of(n, cuts_around(n, cuts, length))}
+    return {key.frame: key.weight for key in keys_in_clip(n, sorted(cuts), length)}
 
 
 def test_a_scene_without_cuts_runs_from_key_to_key() -> None:
@@ -65,7 +65,7 @@ def test_cuts_come_from_the_frames_properties(core: Any, length: int, prop: str)
 
     def mark(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
         out = f.copy()
-        out.props[prop] = int(n in marked)
+        out.props[prop] = [int(n in marked), int(n not in marked)] if n % 2 else int(n in marked)  # the first counts
         return out
 
     clip = core.std.ModifyFrame(blank, blank, mark)

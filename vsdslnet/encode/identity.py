@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 import vsdslnet
 from vsdslnet import weights
-from vsdslnet.encode.encoders import choose_encoder
-from vsdslnet.encode.job import JobIdentity, JobPlan
-from vsdslnet.encode.probe import identify
+from vsdslnet.encode.chunk.encoders import choose_encoder
+from vsdslnet.encode.job.description import JobIdentity, JobPlan
 from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.encode.source.probe import identify
 from vsdslnet.errors import ArgumentError, JobError, WeightsError
 
 __all__ = ["check_node", "job_identity"]
@@ -47,7 +48,7 @@ def _anywhere(settings: EncodeSettings) -> EncodeSettings:
     if not name.endswith(path.suffix):
         return settings  # an installed model
     model = str(path.absolute()) + (weights.LUT_SUFFIX if weights.is_lut(settings.model) else "")
-    return msgspec.structs.replace(settings, model=model)
+    return replace(settings, model=model)
 
 
 def _model_sha256(settings: EncodeSettings) -> str:

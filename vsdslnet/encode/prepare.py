@@ -10,17 +10,18 @@ import msgspec
 import vapoursynth as vs
 
 from vsdslnet.color.h273 import Transfer
-from vsdslnet.encode.encoders import check_parameters, choose_encoder
-from vsdslnet.encode.folder import holds_job, job_folder
+from vsdslnet.encode.chunk.encoders import check_parameters, choose_encoder
 from vsdslnet.encode.identity import job_identity
-from vsdslnet.encode.job import PLAN_NAME, JobIdentity, JobPlan, read_plan
-from vsdslnet.encode.journal import write_durably
+from vsdslnet.encode.job.chunks import plan_chunks
+from vsdslnet.encode.job.description import PLAN_NAME, JobIdentity, JobPlan, read_plan
+from vsdslnet.encode.job.folder import holds_job, job_folder
+from vsdslnet.encode.job.journal import write_durably
 from vsdslnet.encode.place import check_name
-from vsdslnet.encode.plan import plan_chunks
-from vsdslnet.encode.probe import SourceInfo, probe
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source import color_overrides, open_source, scene_cuts
+from vsdslnet.encode.source.clip import open_source, scene_cuts
+from vsdslnet.encode.source.probe import SourceInfo, probe
 from vsdslnet.errors import JobError, MediaError, OutputError, one_line
+from vsdslnet.plugin.color_tags import ColorOverrides
 
 __all__ = ["check_output", "check_room", "prepare"]
 
@@ -58,7 +59,7 @@ def prepare(source: Path, folder: Path, settings: EncodeSettings, *, threads: in
 
     JobError if the folder holds another job's plan.
     """
-    overrides = color_overrides(settings)
+    overrides = settings.part(ColorOverrides)
     info = probe(source, transfer_in=settings.transfer_in)
     overrides.check_family(vs.RGB if info.is_rgb else vs.YUV)
     encoder = choose_encoder(settings)

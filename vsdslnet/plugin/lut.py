@@ -18,7 +18,7 @@ import vapoursynth as vs
 
 from vsdslnet.color.h273 import Primaries, Transfer
 from vsdslnet.errors import ArgumentError
-from vsdslnet.inference.settings import ConvertSettings
+from vsdslnet.options import ConvertOptions
 from vsdslnet.plugin.frames import Selector, reporting, window_tensor
 from vsdslnet.plugin.lut_keys import block_cuts, cuts_in, keys_of
 from vsdslnet.plugin.scene import SceneCuts
@@ -41,7 +41,7 @@ _BRIGHTEST_NITS = (
 )
 
 
-def with_luts(tagged: vs.VideoNode, settings: ConvertSettings, radius_frames: int, cuts: SceneCuts) -> vs.VideoNode:
+def with_luts(tagged: vs.VideoNode, settings: ConvertOptions, radius_frames: int, cuts: SceneCuts) -> vs.VideoNode:
     """A clip with complete colour tags and scene cuts -> R'G'B', PQ BT.2020, each frame with its light."""
     core = vs.core
     if not hasattr(core, "timecube"):
@@ -72,7 +72,7 @@ def with_luts(tagged: vs.VideoNode, settings: ConvertSettings, radius_frames: in
 
 
 def frame_lattice(
-    tagged: vs.VideoNode, n: int, settings: ConvertSettings, radius_frames: int, cuts: SceneCuts
+    tagged: vs.VideoNode, n: int, settings: ConvertOptions, radius_frames: int, cuts: SceneCuts
 ) -> Tensor:
     """The lattice (3, S, S, S) that :func:`with_luts` applies to frame n."""
     import torch
@@ -88,9 +88,9 @@ def frame_lattice(
     return torch.from_numpy(total)
 
 
-def _lattices(tagged: vs.VideoNode, settings: ConvertSettings, radius_frames: int, cuts: SceneCuts) -> vs.VideoNode:
+def _lattices(tagged: vs.VideoNode, settings: ConvertOptions, radius_frames: int, cuts: SceneCuts) -> vs.VideoNode:
     """Small frames, each with the lattice of its window in a property."""
-    from vsdslnet.inference.small import small_size
+    from vsdslnet.inference.lut.key_size import small_size
 
     width, height = small_size(tagged.width, tagged.height)
     small = to_sdr_rgb(tagged, width=width, height=height)
@@ -101,9 +101,9 @@ def _lattices(tagged: vs.VideoNode, settings: ConvertSettings, radius_frames: in
     return learnt
 
 
-def _lattice_selector(settings: ConvertSettings) -> Selector:
+def _lattice_selector(settings: ConvertOptions) -> Selector:
     def learn(frames: list[vs.VideoFrame]) -> vs.VideoFrame:
-        from vsdslnet.inference.distil import distil
+        from vsdslnet.inference.lut.distil import distil
 
         learnt = frames[len(frames) // 2].copy()
         learnt.props[_LATTICE] = distil(window_tensor(frames), settings).numpy().tobytes()
@@ -122,7 +122,7 @@ def _cube(sdr: vs.VideoNode, lattice: bytes) -> vs.VideoNode:
     """A clip through a lattice; timecube reads LUTs from files only."""
     import torch
 
-    from vsdslnet.inference.cube_file import cube_text
+    from vsdslnet.inference.lut.cube_file import cube_text
 
     with NamedTemporaryFile("w", suffix=".cube", delete_on_close=False) as file:
         file.write(cube_text(torch.from_numpy(_lattice_of(lattice).copy()), title="dslnet"))

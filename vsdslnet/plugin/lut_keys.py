@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import vapoursynth as vs
 
-__all__ = ["KEY_INTERVAL_FRAMES", "Key", "block_cuts", "keys_of"]
+from vsdslnet.plugin.hdr_signs import first_integer
+
+__all__ = ["KEY_INTERVAL_FRAMES", "Key", "block_cuts", "cuts_in", "keys_in_clip", "keys_of"]
 
 KEY_INTERVAL_FRAMES = 48
 """From one key frame to the next: two seconds, in which a preview makes up for the time a LUT takes."""
@@ -44,6 +47,12 @@ def keys_of(n: int, cuts: list[int]) -> list[Key]:
     return [Key(left, 1 - share), Key(right, share)]
 
 
+def keys_in_clip(n: int, cuts: Sequence[int], frames: int) -> list[Key]:
+    """:func:`keys_of` frame n of a clip of so many ``frames``, all of whose ``cuts`` are known."""
+    left = n - n % KEY_INTERVAL_FRAMES
+    return keys_of(n, [cut for cut in (*cuts, frames) if left < cut <= left + KEY_INTERVAL_FRAMES])
+
+
 def block_cuts(clip: vs.VideoNode, *, believe: bool) -> vs.VideoNode:
     """A clip of single pixels, as long as ``clip``, with the ``cuts`` around each frame (see :func:`cuts_in`).
 
@@ -78,4 +87,4 @@ def cuts_in(frame: vs.VideoFrame) -> list[int]:
 
 
 def _is_cut(left: vs.FrameProps, right: vs.FrameProps) -> bool:
-    return any(isinstance(value, int) and value for value in (left.get(_CUT_PROPS[1]), right.get(_CUT_PROPS[0])))
+    return bool(first_integer(left, _CUT_PROPS[1]) or first_integer(right, _CUT_PROPS[0]))

@@ -1,0 +1,135 @@
+"""Frames: the source through BestSource, converted by ``core.dslnet.Convert``, as an encoder takes them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import vapoursynth as vs
+
+from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.errors import ClipError, MediaError, one_line
+from vsdslnet.options import BackendOptions, ColorOptions, LookOptions, SceneOptions
+from vsdslnet.plugin.peak import within_peak
+
+__all__ = ["Source", "convert", "deliver", "open_converted", "open_source", "scene_cuts"]
+
+_INVALID_TIMESTAMP = -(2**63)
+_UNKNOWN_FRAME_RATE = Fraction(25)  # FFmpeg's own guess
+# Cuts are looked for in a picture of about this height: noise is averaged away, and it is fast.
+_DETECTION_HEIGHT = 270
+
+
+class Source(NamedTuple):
+    """A clip and when its frames are shown: ``timestamps``, strictly rising, times ``time_base`` seconds."""
+
+    clip: vs.VideoNode
+    timestamps: list[int]
+    time_base: Fraction
+
+
+def open_source(path: Path, *, track: int, index: Path | None = None) -> Source:
+    """Open a video stream, frame-accurate and not rotated, with its timestamps.
+
+    ``index`` is where BestSource keeps what it learnt about the file, so that a second opening is quick.
+    MediaError if it can't be decoded.
+    """
+    with _stderr_silenced():
+        opened: Any = _video_source(path, track, index, exporttimestamps=1)
+    time_base = Fraction(opened["timebasenum"], opened["timebaseden"])
+    clip = opened["clip"]
+    one_frame = 1 / (clip.fps or _UNKNOWN_FRAME_RATE) / time_base
+    return Source(clip, _rising([int(at) for at in opened["timestamps"]], one_frame), time_base)
+
+
+def open_converted(path: Path, settings: EncodeSettings, *, track: int, index: Path | None) -> vs.VideoNode:
+    """The HDR clip of a source: ``core.dslnet.Convert`` with these settings."""
+    return convert(_video_source(path, track, index), settings)
+
+
+def convert(clip: vs.VideoNode, settings: EncodeSettings) -> vs.VideoNode:
+    """``core.dslnet.Convert`` with these settings; ClipError if it refuses the clip."""
+    arguments: dict[str, Any] = {}
+    for kind in (BackendOptions, SceneOptions, ColorOptions, LookOptions):
+        arguments |= settings.part(kind).arguments()
+    try:
+        return vs.core.dslnet.Convert(clip, **arguments)
+    except AttributeError:
+        raise ClipError("core.dslnet is not loaded: the plugin is not installed; run pip install .") from None
+    except vs.Error as error:
+        raise ClipError(one_line(error)) from None
+
+
+def deliver(clip: vs.VideoNode, *, peak_nits: float) -> vs.VideoNode:
+    """The converted clip as the encoder gets it: YUV420P10 within the peak, limited range, chroma top-left, even size.
+
+    An odd last column or row is repeated once: 4:2:0 knows no odd sizes.
+    """
+    if clip.width % 2:
+        clip = vs.core.std.StackHorizontal([clip, clip.std.CropAbs(1, clip.height, clip.width - 1, 0)])
+    if clip.height % 2:
+        clip = vs.core.std.StackVertical([clip, clip.std.CropAbs(clip.width, 1, 0, clip.height - 1)])
+    ten_bits = clip.resize.Bicubic(
+        format=vs.YUV420P10,
+        matrix_s="2020ncl",
+        transfer_s="st2084",
+        primaries_s="2020",
+        range_s="limited",
+        chromaloc_s="top_left",
+        dither_type="error_diffusion",
+    )
+    return within_peak(ten_bits, peak_nits)
+
+
+def scene_cuts(clip: vs.VideoNode) -> vs.VideoNode:
+    """The clip, small and grey, with ``_SceneChangePrev`` = 1 on the first frame of each shot."""
+    height = min(clip.height, _DETECTION_HEIGHT)
+    width = max(16, round(clip.width * height / clip.height))
+    needs_matrix = {"matrix_s": "709"} if clip.format.color_family == vs.RGB else {}
+    grey = clip.resize.Bilinear(width=width, height=max(16, height), format=vs.GRAY8, **needs_matrix)
+    return grey.scd.Detect()
+
+
+def _video_source(path: Path, track: int, index: Path | None, **more: int) -> Any:
+    cache: dict[str, Any] = {"cachemode": 0} if index is None else {"cachemode": 4, "cachepath": str(index)}
+    try:
+        return vs.core.bs.VideoSource(str(path), track=track, apply_rotation=0, showprogress=0, **cache, **more)
+    except vs.Error as error:
+        raise MediaError(f"{path}: can't be decoded ({one_line(error)})") from None
+
+
+@contextmanager
+def _stderr_silenced() -> Iterator[None]:
+    """VapourSynth warns there, past its own log handlers, that the timestamps' names are not declared."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _rising(timestamps: list[int], one_frame: Fraction) -> list[int]:
+    """Timestamps that rise strictly: damaged files repeat some, AVI lacks the ends', elementary streams all.
+
+    ``one_frame``, in ticks, is what lies between a frame without a timestamp and its neighbours.
+    """
+    valid = [number for number, at in enumerate(timestamps) if at != _INVALID_TIMESTAMP]
+    anchor = valid[0] if valid else 0
+    start = timestamps[anchor] if valid else 0
+    risen: list[int] = []
+    for number, at in enumerate(timestamps):
+        if at != _INVALID_TIMESTAMP:
+            anchor, start = number, at
+        # Counted from the nearest timestamp, not from frame to frame: a frame may be no whole number of ticks.
+        expected = start + round((number - anchor) * one_frame)
+        risen.append(max(expected, risen[-1] + 1) if risen else expected)
+    return risen
