@@ -370,7 +370,7 @@ VS_EXTERNAL_API(void) VapourSynthPluginInit2(VSPlugin *plugin, const VSPLUGINAPI
                          VS_MAKE_VERSION(DSLNET_VERSION_MAJOR, DSLNET_VERSION_MINOR), VAPOURSYNTH_API_VERSION, 0,
                          plugin);
     vspapi->registerFunction("Convert", DSLNET_CONVERT_ARGUMENTS, "clip:vnode;", convert, NULL, plugin);
-    vspapi->registerFunction("Bind", "func:func;", "", bind, NULL, plugin);
+    vspapi->registerFunction("Bind", "func:func;", "", bind_function, NULL, plugin);
     vspapi->registerFunction("Window", "clip:vnode;selector:func;radius:int;cuts:int:opt;", "clip:vnode;",
                              window_create, NULL, plugin);
 }
