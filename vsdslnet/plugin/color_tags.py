@@ -9,6 +9,7 @@ import vapoursynth as vs
 
 from vsdslnet.color.h273 import ChromaLocation, Matrix, Primaries, Range, Transfer
 from vsdslnet.errors import ArgumentError, ClipError
+from vsdslnet.options import ColorOptions
 from vsdslnet.plugin.hdr_signs import HDR_TRANSFERS, SDR_TRANSFERS, first_integer, hdr_sign
 
 __all__ = ["ColorOverrides", "ColorTags", "guess_tags", "read_tags"]
@@ -26,7 +27,7 @@ _PRIMARIES_OF_MATRIX: dict[int, int] = {
 _CONSTANT_LUMINANCE_TRANSFERS = frozenset({1, 6, 7, 14, 15})
 _DERIVING_PRIMARIES = _PRIMARIES - {Primaries.ST428}  # XYZ has no luma
 _DERIVED_MATRICES = frozenset({Matrix.CHROMATICITY_NCL, Matrix.CHROMATICITY_CL})
-_HDR_CURE = "Convert is for SDR; leave HDR clips alone, or say transfer_in=1 if the tag is wrong"
+_HDR_CURE = "Convert is for SDR; leave HDR clips alone, or say transfer_in=1 if it is SDR after all"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,16 +54,11 @@ class ColorTags:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ColorOverrides:
+class ColorOverrides(ColorOptions):
     """Convert's ``*_in`` arguments: what the user knows better than the frame; None believes the frame."""
 
-    matrix_in: int | None = None
-    transfer_in: int | None = None
-    primaries_in: int | None = None
-    range_in: int | None = None
-    chromaloc_in: int | None = None
-
     def __post_init__(self) -> None:
+        super().__post_init__()
         allowed = {
             "matrix_in": _MATRICES | {0},
             "transfer_in": SDR_TRANSFERS,

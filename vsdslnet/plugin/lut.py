@@ -15,7 +15,7 @@ import numpy as np
 import vapoursynth as vs
 
 from vsdslnet.color.h273 import Primaries, Transfer
-from vsdslnet.inference.settings import ConvertSettings
+from vsdslnet.options import ConvertOptions
 from vsdslnet.plugin.frames import Selector, reporting, window_tensor
 from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES, block_cuts, cuts_in, keys_of
 from vsdslnet.plugin.scene import SceneCuts
@@ -31,7 +31,7 @@ _KEPT_LUTS = 64
 """Two minutes of film, or 64 scenes, through which one can scrub without the network; 28 MiB."""
 
 
-def with_luts(tagged: vs.VideoNode, settings: ConvertSettings, radius_frames: int, cuts: SceneCuts) -> vs.VideoNode:
+def with_luts(tagged: vs.VideoNode, settings: ConvertOptions, radius_frames: int, cuts: SceneCuts) -> vs.VideoNode:
     """A clip with complete colour tags and scene cuts -> R'G'B', PQ BT.2020, each frame with its light."""
     sdr = to_sdr_rgb(tagged, format=exact_rgb(tagged.format))
     lattices = _kept(_lattices(tagged, settings, radius_frames, cuts))
@@ -68,7 +68,7 @@ def _kept(lattices: vs.VideoNode) -> vs.VideoNode:
 
 
 def frame_lattice(
-    tagged: vs.VideoNode, n: int, settings: ConvertSettings, radius_frames: int, cuts: SceneCuts
+    tagged: vs.VideoNode, n: int, settings: ConvertOptions, radius_frames: int, cuts: SceneCuts
 ) -> Tensor:
     """The lattice (3, S, S, S) that :func:`with_luts` applies to frame n."""
     import torch
@@ -84,7 +84,7 @@ def frame_lattice(
     return torch.from_numpy(total)
 
 
-def _lattices(tagged: vs.VideoNode, settings: ConvertSettings, radius_frames: int, cuts: SceneCuts) -> vs.VideoNode:
+def _lattices(tagged: vs.VideoNode, settings: ConvertOptions, radius_frames: int, cuts: SceneCuts) -> vs.VideoNode:
     """Small frames, each with the lattice of its window in a property."""
     from vsdslnet.inference.lut.key_size import small_size
 
@@ -95,7 +95,7 @@ def _lattices(tagged: vs.VideoNode, settings: ConvertSettings, radius_frames: in
     )
 
 
-def _lattice_selector(settings: ConvertSettings) -> Selector:
+def _lattice_selector(settings: ConvertOptions) -> Selector:
     def learn(frames: list[vs.VideoFrame]) -> vs.VideoFrame:
         from vsdslnet.inference.lut.distil import distil
 

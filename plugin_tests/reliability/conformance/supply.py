@@ -25,10 +25,9 @@ MODULES = {
     "pillow": "PIL",
     "vapoursynth-bestsource": "bs",
     "vapoursynth-scenechange": "scd",
-    "vapoursynth-timecube": "timecube",
 }
 # Plugins of VapourSynth are not imported: the core loads them under these names.
-NAMESPACES = {"bs", "scd", "timecube"}
+NAMESPACES = {"bs", "scd"}
 
 # Python calls this in every process that finds it: sockets are noted and refused.
 OFFLINE = """
@@ -57,7 +56,7 @@ for frame in vs.core.dslnet.Convert(clip, model=sys.argv[1], scene_cuts="detect"
 def measure(options: Options) -> list[Figure]:
     """Declared and used alike, every one with a floor and a reason; no socket in a script or an encode."""
     lines = dependency_lines()
-    loose = [line for line in lines if not re.search(r'>=[\d.]+"', line) or "#" not in line]
+    loose = [line for line in lines if not re.search(r'>=[\d.]+[";]', line) or "#" not in line]
     undeclared, unused = imports_against_declarations()
     return [
         none_of("dependencies have a floor and a reason", loose, len(lines), "dependencies"),
