@@ -12,7 +12,7 @@ __all__ = ["Base", "DSLNetConfig", "LkrbOrder", "Norm"]
 
 Norm = Literal["none", "batch", "instance"]
 LkrbOrder = Literal["skip", "text"]
-Base = Literal["bt2446a", "plain", "none"]
+Base = Literal["measured", "bt2446a", "plain", "none"]
 
 
 class DSLNetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,7 +47,7 @@ class DSLNetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     lkrb: LkrbOrder = "skip"
     offset_conv: bool = True
     condition_pixels: int = 128 * 72
-    base: Base = "bt2446a"
+    base: Base = "measured"
     black_anchor: float = 3 / 255
     motion_compensated: bool = True
 

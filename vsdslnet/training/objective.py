@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from vsdslnet.color.ictcp import nits_to_ictcp
 from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.network.dmfa import DMFA
-from vsdslnet.network.dslnet import DSLNet, analytic_base
+from vsdslnet.color.bases import base_pq
+from vsdslnet.color.measured import measured_pq
+from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.motion import compensate_
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.alignment import motion_distance
@@ -127,7 +129,7 @@ class Objective(nn.Module):
         fields = grey_fields(4, 24, random).to(device)
         window = fields[:, None].expand(-1, frames, -1, -1, -1)
         flat = self.network(window)[..., 8:-8, 8:-8].mean(dim=(-2, -1))
-        base = analytic_base(fields, self.network.config.base)[..., 8:-8, 8:-8].mean(dim=(-2, -1))
+        base = base_pq(fields, self.network.config.base)[..., 8:-8, 8:-8].mean(dim=(-2, -1))
         loss = ramp_shortfall(flat[1::2] - flat[::2], base[1::2] - base[::2], self.config.ramp_slope)
         loss = loss + (flat.amax(dim=1) - flat.amin(dim=1) - GREY_CAST_SLACK).clamp(min=0).mean()
         start, end = np.sort(random.random(2)) if random.random() < 0.5 else (0.0, 1.0)
@@ -135,7 +137,7 @@ class Objective(nn.Module):
         ramp = line.expand(1, frames, 3, 32, -1)
         conditions = self.network.shared_conditions(batch.whole[:1])
         out = self.network.render(ramp, conditions, [(0.2, 0.2, 0.8, 0.8)])
-        analytic = analytic_base(ramp[:, radius], self.network.config.base)
+        analytic = base_pq(ramp[:, radius], self.network.config.base)
         inner = slice(8, -8)
         rise = out[..., inner, 1:][..., inner] - out[..., inner, :-1][..., inner]
         base_rise = analytic[..., inner, 1:][..., inner] - analytic[..., inner, :-1][..., inner]
@@ -144,14 +146,14 @@ class Objective(nn.Module):
 
 
 def window_weights(sdr: Tensor, target: Tensor, floor: float) -> Tensor:
-    """Weights (N,) of windows (N, 3, H, W): ``2 floor / (BT.2446-A's own L1 + floor)``, all 1 without a floor.
+    """Weights (N,) of windows (N, 3, H, W): ``2 floor / (the measured base's own L1 + floor)``, all 1 without a floor.
 
     Quality is counted in ratios (PSNR), an L1 in differences: unweighted, the pictures whose look nobody could
     guess decide what happens to those that the formula already has right.
     """
     if not floor:
         return sdr.new_ones(len(sdr))
-    missed = (analytic_base(sdr, "bt2446a") - target).abs().mean(dim=(1, 2, 3))
+    missed = (measured_pq(sdr) - target).abs().mean(dim=(1, 2, 3))
     return 2 * floor / (missed + floor)
 
 
