@@ -27,8 +27,8 @@ from vsdslnet.errors import (
 )
 
 if TYPE_CHECKING:
-    from vsdslnet.encode.engine import ChunkEngine
     from vsdslnet.encode.settings import EncodeSettings
+    from vsdslnet.encode.workers.interface import ChunkEngine
 
 __all__ = ["app", "main"]
 
@@ -288,7 +288,7 @@ def preview(
     """
     settings = look.settings()
     try:
-        from vsdslnet.encode.preview import parse_times, write_report
+        from vsdslnet.tools.preview import parse_times, write_report
     except ImportError as error:
         raise EngineError(f"{error.name} is not installed; pip install matplotlib") from None
     page = output or _beside(source, ".preview.html")
@@ -317,8 +317,8 @@ def lut(
     at
         Time of a frame of the scene, [hours:][minutes:]seconds.
     """
-    from vsdslnet.encode.scene_lut import write_lut
-    from vsdslnet.encode.times import parse_times
+    from vsdslnet.encode.source.times import parse_times
+    from vsdslnet.tools.lut import write_lut
 
     settings = look.settings()
     at_seconds, *more = parse_times(at)
@@ -330,20 +330,22 @@ def lut(
 
 @app.command(help_epilogue=EXIT_CODES)
 def info(source: Path, /) -> None:
-    """Say what a source holds, and whether it can be converted.
+    """Say what a source holds, whether it can be converted, and in which precision this machine would do it.
 
     Parameters
     ----------
     source
         The video file.
     """
-    from vsdslnet.encode.probe import probe
+    from vsdslnet.encode.source.probe import probe
+    from vsdslnet.tools.bench import machine_line
 
     found = probe(source)
     rate = found.frame_rate[0] / found.frame_rate[1]
     length = "unknown length" if found.duration_seconds is None else f"{found.duration_seconds:.3f} s"
     turned = ", turned" if found.display_matrix else ""
     print(f"{source}: {found.width}x{found.height}{turned}, {rate:.3f} fps, {length}; SDR, can be converted")
+    print(machine_line(model="dslnet", device="auto"))
 
 
 @app.command(help_epilogue=EXIT_CODES)
@@ -375,10 +377,11 @@ def bench(*, width: int = 640, height: int = 360, frames: int = 8, model: str = 
     device
         auto, cpu or cuda.
     """
-    from vsdslnet.encode.bench import conversion_speed
+    from vsdslnet.tools.bench import conversion_speed, machine_line
 
     speed = conversion_speed(width=width, height=height, frames=frames, model=model, device=device)
     print(f"{width}x{height}: {speed:.3f} fps, {width * height * speed / 1e6:.3f} Mpixel/s")
+    print(machine_line(model=model, device=device))
 
 
 @app.command(help_epilogue=EXIT_CODES)
@@ -395,7 +398,7 @@ def demo(folder: Path = Path("demo"), *, model: str = "dslnet", picture: Path | 
     picture
         The PNG to draw, if not the one in the folder.
     """
-    from vsdslnet.demo import before_after_png, write_sdr_clip
+    from vsdslnet.tools.demo import before_after_png, write_sdr_clip
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -444,10 +447,10 @@ def _engine(name: str, workers: int | None, threads: int | None, address: str | 
         if value is not None and name != "ray":
             raise ArgumentError(option, value, "only with --engine ray", "add it, or leave this out")
     if name == "ray":
-        from vsdslnet.encode.ray_engine import RayEngine
+        from vsdslnet.encode.workers.ray_cluster import RayEngine
 
         return RayEngine(address=address, workers=workers, threads=threads, store=store)
-    from vsdslnet.encode.local import LocalEngine
+    from vsdslnet.encode.workers.local import LocalEngine
 
     return LocalEngine(workers=workers or 1, threads=threads)
 

@@ -1,0 +1,84 @@
+"""Video files as frames, through BestSource (frame-accurate) and zimg: HDR light, SDR codes, thumbnails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vsdslnet.color.h273 import Matrix, Primaries, Transfer
+from vsdslnet.color.primaries import BT2020_LUMA
+from vsdslnet.color.transfer import hlg_to_scene, pq_to_nits
+from vsdslnet.errors import MediaError
+
+__all__ = ["VideoFile"]
+
+_THUMBNAIL = (64, 36)
+_HLG_PEAK_NITS = 1000.0
+_HLG_GAMMA = 1.2  # BT.2100-2 table 5, at 1000 cd/m².
+
+
+class VideoFile:
+    """One film, opened as HDR (PQ or HLG, BT.2020) or as SDR (anything else)."""
+
+    def __init__(self, path: Path, *, hdr: bool) -> None:
+        """Raises MediaError when the file can't be opened, or is not HDR where HDR is wanted."""
+        import vapoursynth as vs
+
+        self.path, self.is_hdr = path, hdr
+        core = vs.core
+        try:
+            # No index on disk beside the films: a data set's sources may be read-only.
+            self._clip: Any = core.bs.VideoSource(str(path), cachemode=0)
+            properties = self._clip.get_frame(0).props
+        except vs.Error as error:
+            raise MediaError(f"{path.name} can't be read as video ({error})") from error
+        self.frames = int(self._clip.num_frames)
+        self.width, self.height = int(self._clip.width), int(self._clip.height)
+        self._transfer = int(properties.get("_Transfer", Transfer.UNSPECIFIED))
+        if hdr and (
+            self._transfer not in (Transfer.PQ, Transfer.HLG)
+            or int(properties.get("_Primaries", Primaries.BT2020)) != Primaries.BT2020
+        ):
+            raise MediaError(
+                f"{path.name} is not HDR: transfer {self._transfer}, PQ (16) or HLG (18) in BT.2020 wanted"
+            )
+        matrix = int(properties.get("_Matrix", Matrix.UNSPECIFIED))
+        assumed = Matrix.BT2020_NCL if hdr else Matrix.BT709
+        self._rgb: dict[str, Any] = {"format": vs.RGB48 if hdr else vs.RGB24, "range_s": "full", "dither_type": "none"}
+        self._rgb["approximate_gamma"] = False  # BT.2020's constant luminance goes through the curve
+        if matrix == Matrix.UNSPECIFIED:
+            self._rgb["matrix_in"] = int(assumed)
+        self._gray: int = vs.GRAY16
+
+    def thumbnails(self, *, limit_frames: int | None = None) -> NDArray[np.float32]:
+        """Luma signal 0..1 (frames, 36, 64) of the film, or of its beginning."""
+        clip = self._clip if limit_frames is None else self._clip[: max(limit_frames, 1)]
+        rgb = clip.resize.Bilinear(width=_THUMBNAIL[0], height=_THUMBNAIL[1], **self._rgb)
+        top = 65535 if self.is_hdr else 255
+        weights = np.array(BT2020_LUMA, np.float32) / top
+        return np.stack([_planes(frame).astype(np.float32) @ weights for frame in rgb.frames()])
+
+    def read(self, first: int, count: int, *, width: int | None = None, height: int | None = None) -> Iterator[Any]:
+        """``count`` frames from ``first`` on: HDR light (H, W, 3) float32 cd/m² BT.2020, or SDR codes uint8."""
+        size = {} if width is None else {"width": width, "height": height}
+        clip = self._clip[first : first + count].resize.Spline36(**size, **self._rgb)
+        for frame in clip.frames():
+            codes = _planes(frame)
+            yield self._light(codes) if self.is_hdr else codes
+
+    def _light(self, codes: NDArray[Any]) -> NDArray[np.float32]:
+        signal = torch.from_numpy(codes.astype(np.float32) / 65535)
+        if self._transfer == Transfer.PQ:
+            return np.asarray(pq_to_nits(signal).numpy())
+        scene = hlg_to_scene(signal)
+        luma = (scene * torch.tensor(BT2020_LUMA)).sum(dim=-1, keepdim=True).clamp(min=1e-9)
+        return np.asarray((_HLG_PEAK_NITS * luma.pow(_HLG_GAMMA - 1) * scene).numpy())
+
+
+def _planes(frame: Any) -> NDArray[Any]:
+    return np.stack([np.asarray(frame[plane]) for plane in range(3)], axis=-1)
