@@ -19,5 +19,5 @@ BASES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def base_pq(sdr: Tensor, base: str) -> Tensor:
-    """SDR R'G'B' 0..1 (..., 3, H, W) -> PQ BT.2020 by the base of that name; KeyError on "none", which has no formula."""
+    """SDR R'G'B' 0..1 (..., 3, H, W) -> PQ BT.2020 by the base of that name; KeyError on "none"."""
     return BASES[base](sdr)

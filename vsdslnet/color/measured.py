@@ -23,7 +23,17 @@ from vsdslnet.color.transfer import (
     srgb_to_linear,
 )
 
-__all__ = ["MEASURED", "MEASURED_PEAK_NITS", "ToneCurve", "capped", "curve_nits", "expand", "luminance_of", "measured_nits", "measured_pq"]
+__all__ = [
+    "MEASURED",
+    "MEASURED_PEAK_NITS",
+    "ToneCurve",
+    "capped",
+    "curve_nits",
+    "expand",
+    "luminance_of",
+    "measured_nits",
+    "measured_pq",
+]
 
 MEASURED_PEAK_NITS = 1000.0
 """Light of SDR white, and of the brightest channel of any colour."""

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.color.bases import base_pq
+from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import Box, black_gate
 
 __all__ = ["WindowNetwork", "start_at_base"]

@@ -39,8 +39,9 @@ def sdr_nodes(side: int = LATTICE_SIDE) -> Tensor:
 def fit_lattice(sdr: Tensor, pq: Tensor, base: str = "measured") -> Tensor:
     """The lattice that takes SDR pixels (3, H, W), 0..1, nearest to their PQ (3, H, W).
 
-    It is the network's ``base`` (the measured one where it has none) plus a correction fitted from coarse to fine (multilevel approximation, Lee et
-    al. 1997): colours near the picture's share its correction, far ones get the coarse levels' alone.
+    It is the network's ``base`` (the measured one where it has none) plus a correction fitted from coarse to
+    fine (multilevel approximation, Lee et al. 1997): colours near the picture's share its correction, far ones get
+    the coarse levels' alone.
     """
     colours, wanted = sdr.reshape(3, -1), pq.reshape(3, -1)
     prior = _as_lattice(base_pq(_as_picture(sdr_nodes()), base if base in BASES else "measured"))

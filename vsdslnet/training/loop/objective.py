@@ -8,18 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vsdslnet.color.bases import base_pq
 from vsdslnet.color.ictcp import nits_to_ictcp
+from vsdslnet.color.measured import measured_pq
 from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.network.dmfa import DMFA
-from vsdslnet.color.bases import base_pq
-from vsdslnet.color.measured import measured_pq
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.motion import compensate_
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.config.run import LossConfig
 from vsdslnet.training.dataset.batches import Batch
 from vsdslnet.training.initialisation.offsets import motion_distance
-from vsdslnet.training.pointwise.restoration import PointwiseTeacher
+from vsdslnet.training.pointwise.restoration import Teacher
 from vsdslnet.training.simulation.synthetic import saturated_shapes
 
 __all__ = [
@@ -49,9 +49,7 @@ class Objective(nn.Module):
     ``teacher`` is what the ``restore`` term learns from; it is no part of the module.
     """
 
-    def __init__(
-        self, network: DSLNet | WindowNetwork, config: LossConfig, teacher: PointwiseTeacher | None = None
-    ) -> None:
+    def __init__(self, network: DSLNet | WindowNetwork, config: LossConfig, teacher: Teacher | None = None) -> None:
         super().__init__()
         self.network = network
         self.config = config
@@ -96,7 +94,7 @@ class Objective(nn.Module):
             handle.remove()
         return output, offsets[0] if offsets else None
 
-    def _shapes(self, batch: Batch, teacher: PointwiseTeacher, random: np.random.Generator) -> Tensor:
+    def _shapes(self, batch: Batch, teacher: Teacher, random: np.random.Generator) -> Tensor:
         """L1 to the teacher on made-up shapes, which stand in the place of the batch's first crop."""
         window, clean = saturated_shapes(batch.window.shape[1], batch.window.shape[-1], random)
         if self.network.config.motion_compensated:

@@ -99,8 +99,10 @@ def _terms(
     vectors = vectors_of_frames(network, features)
     spatial = spatial_at(vectors.spatial, batch.positions)
     output = render_points(network, batch.sdr, vectors, spatial)
-    target = batch.target.transpose(1, 2)[..., None]
-    share = window_weights(batch.sdr.transpose(1, 2)[..., None], target, config.loss.fair_floor)
+    sdr, target = (points.transpose(1, 2)[..., None] for points in (batch.sdr, batch.target))
+    if config.tone.target == "base":
+        target = base_pq(sdr, network.config.base)
+    share = window_weights(sdr, target, config.loss.fair_floor)
     terms = {
         "l1": config.loss.l1 * (share * (output - target).abs().mean(dim=(1, 2, 3))).mean(),
         "itp": config.loss.itp * (share * itp_distance(output, target)).mean(),
