@@ -1,4 +1,4 @@
-"""The measured base with the local contrast that real masters have: what a network can learn of it from any SDR picture.
+"""The measured base with the local contrast of real masters: what a network can learn of it from any SDR picture.
 
 Cameras and editors make HDR by a gain map, which is coarse: a pixel gets the gain of its neighbourhood, so detail keeps
 the SDR picture's contrast instead of being stretched or squeezed by the curve. On real pairs from sources that no
