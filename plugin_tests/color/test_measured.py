@@ -68,9 +68,9 @@ def test_every_step_of_a_ramp_rises_by_a_code_of_ten_bits_or_a_fair_part_of_it(l
 
 
 def test_the_levels_that_pairs_were_measured_at() -> None:
-    """Medians of 32 pairs, each source weighing the same, to the fit's own 6 codes of 10 bits."""
+    """Medians of 35 pairs, each source weighing the same, to the fit's own 6 codes of 10 bits."""
     levels = torch.tensor([40, 64, 96, 128, 160, 192, 208, 224, 240]) / 255
-    medians = np.array([5.9, 13.1, 30.7, 64.7, 121.0, 239.6, 387.2, 609.9, 930.3])
+    medians = np.array([5.82, 13.1, 30.9, 66.2, 123, 238, 373, 588, 889])
     assert np.abs(PQ(curve_nits(levels).numpy()) - PQ(medians)).max() * 876 < 6
 
 
@@ -125,4 +125,4 @@ def test_gradients_are_finite_at_black_white_and_primaries() -> None:
 def test_a_brighter_curve_is_brighter_everywhere() -> None:
     sdr: Tensor = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(2))
     brighter = MEASURED._replace(shadow_stops=MEASURED.shadow_stops + 0.5)
-    assert (expand(sdr, brighter) >= expand(sdr)).all()
+    assert (expand(sdr, brighter) >= expand(sdr) - 1e-3).all()

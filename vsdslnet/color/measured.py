@@ -1,8 +1,8 @@
 """The measured base: how real masters' light follows SDR luminance, as one smooth curve with five numbers.
 
 BT.2446 method A and the inverse tone mappings like it say what light an SDR level *should* have. The pairs say what it
-has: photographs that were made as SDR and as HDR by the same camera or the same person (gain maps), 32 of them of two
-kinds. ``python -m vsdslnet.training base`` measures and fits; docs/training.md has the levels and how sure they are.
+has: photographs that were made as SDR and as HDR by the same camera or the same person (gain maps), 35 of them, of two
+kinds. ``scripts/evaluate.py base`` measures and fits; docs/training.md has the levels and how sure they are.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class ToneCurve(NamedTuple):
     toe: float
 
 
-MEASURED = ToneCurve(shadow_stops=0.402, highlight_stops=3.42, centre=0.892, width=0.119, toe=10 / 255)
-"""Fitted to the medians of 32 real pairs, each source weighing the same (docs/training.md)."""
+MEASURED = ToneCurve(shadow_stops=0.411, highlight_stops=3.43, centre=0.907, width=0.129, toe=10 / 255)
+"""Fitted to the medians of 35 real pairs, each source weighing the same (docs/training.md)."""
 
 
 def curve_nits(level: Tensor, curve: ToneCurve = MEASURED) -> Tensor:
@@ -87,12 +87,12 @@ def _unbounded_nits(x: Tensor, curve: ToneCurve) -> Tensor:
     return GRAPHICS_WHITE_NITS * srgb_to_linear(x) * toe * torch.exp2(stops)
 
 
-def _white_pq(curve: ToneCurve) -> float:
-    """Where white would come out without a shoulder, as PQ."""
-    return pq_scalar(float(_unbounded_nits(torch.ones((), dtype=torch.float64), curve)))
+def _white_pq(curve: ToneCurve) -> Tensor:
+    """Where white would come out without a shoulder, as PQ; a number on the CPU, whatever the picture lies on."""
+    return nits_to_pq(_unbounded_nits(torch.ones((), dtype=torch.float64), curve))
 
 
-def _shoulder(pq: Tensor, top: float, peak: float) -> Tensor:
+def _shoulder(pq: Tensor, top: Tensor, peak: float) -> Tensor:
     """Identity up to BT.2390's knee, then a Hermite cubic that takes ``top`` to ``peak``."""
     knee = 1.5 * peak - 0.5 * top
     room = top - knee
