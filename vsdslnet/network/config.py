@@ -30,7 +30,7 @@ class DSLNetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                           after the ReLU are the offsets, so none can be negative.
     ``condition_pixels``  area the frames are averaged down to before ConditionNet, so that its vectors
                           do not depend on the frame's size; 0 feeds full-size frames (the letter).
-    ``base``              the formula whose result the network corrects; "none" predicts PQ outright.
+    ``base``              what the network corrects (:mod:`vsdslnet.color.bases`); "none" predicts PQ outright.
     ``black_anchor``      SDR code value (0..1) below which the correction fades to 0, so black stays black.
     ``motion_compensated`` neighbours are brought onto the centre frame before they go in
                           (:mod:`vsdslnet.network.motion`); without it DMFA is all there is (the letter).
