@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from vsdslnet.color.bases import BASES
 from vsdslnet.color.measured import measured_pq
 from vsdslnet.errors import ArgumentError
 from vsdslnet.network.config import DSLNetConfig
@@ -88,7 +89,7 @@ def test_a_few_steps_of_adam_learn(name: str) -> None:
     torch.manual_seed(0)
     network = build_variant(name, config).train()
     window = torch.rand(1, 5, 3, 20, 20)
-    target = measured_pq(window[:, 2]) * 0.9
+    target = BASES.get(network.config.base, measured_pq)(window[:, 2]) * 0.9
     optimiser = torch.optim.Adam(network.parameters(), 1e-3)
     losses = []
     for _ in range(4):
