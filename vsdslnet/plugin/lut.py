@@ -19,7 +19,7 @@ from vsdslnet.options import ConvertOptions
 from vsdslnet.plugin.frames import Selector, reporting, window_tensor
 from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES, block_cuts, cuts_in, keys_of
 from vsdslnet.plugin.scene import SceneCuts
-from vsdslnet.plugin.sdr_rgb import exact_rgb, to_sdr_rgb
+from vsdslnet.plugin.sdr_rgb import to_sdr_rgb
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +33,8 @@ _KEPT_LUTS = 64
 
 def with_luts(tagged: vs.VideoNode, settings: ConvertOptions, radius_frames: int, cuts: SceneCuts) -> vs.VideoNode:
     """A clip with complete colour tags and scene cuts -> R'G'B', PQ BT.2020, each frame with its light."""
-    sdr = to_sdr_rgb(tagged, format=exact_rgb(tagged.format))
+    # Half the memory is half the time at 2160p; floats may hold what only RGBS carries as far as the LUT.
+    sdr = to_sdr_rgb(tagged, format=vs.RGBS if tagged.format.sample_type == vs.FLOAT else vs.RGB48)
     lattices = _kept(_lattices(tagged, settings, radius_frames, cuts))
     hdr = vs.core.dslnet.Lut(sdr, keys=_keys(tagged, believe=cuts is not SceneCuts.NONE), lattices=lattices)
     return hdr.std.SetFrameProps(_Transfer=Transfer.PQ, _Primaries=Primaries.BT2020)

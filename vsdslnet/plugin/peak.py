@@ -41,7 +41,7 @@ def within_peak(clip: vs.VideoNode, peak_nits: float) -> vs.VideoNode:
 
 
 def graph_within_peak(clip: vs.VideoNode, peak: float) -> vs.VideoNode:
-    """The same of any YUV clip, with the peak as PQ signal, as a graph: of floats, which ``core.dslnet.Peak`` refuses."""
+    """The same of any YUV clip, with the peak as PQ signal, as a graph: for floats, which ``dslnet.Peak`` refuses."""
     luma, blue, red = (_shared(plane) for plane in _shared(clip).std.SplitPlanes())
     if clip.format.subsampling_w or clip.format.subsampling_h:
         blue, red = _possible_chroma(blue, red, peak)

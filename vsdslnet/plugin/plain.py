@@ -6,7 +6,7 @@ import vapoursynth as vs
 
 from vsdslnet.color.h273 import Primaries, Transfer
 from vsdslnet.color.references import GRAPHICS_WHITE_NITS, SDR_GAMMA, rgb_to_rgb_matrix
-from vsdslnet.plugin.sdr_rgb import exact_rgb, to_sdr_rgb
+from vsdslnet.plugin.sdr_rgb import to_sdr_rgb
 
 __all__ = ["plain_hdr"]
 
@@ -16,9 +16,11 @@ def plain_hdr(tagged: vs.VideoNode) -> vs.VideoNode:
 
     The same as :func:`~vsdslnet.color.sdr_to_hdr.plain_pq`.
     """
+    # A step of 16 bits near black is two of PQ: what has more than 10 bits is not rounded on the way.
+    exact = tagged.format.sample_type == vs.FLOAT or tagged.format.bits_per_sample > 10
     matrix = rgb_to_rgb_matrix(Primaries.BT709, Primaries.BT2020)
     hdr = vs.core.dslnet.Plain(
-        to_sdr_rgb(tagged, format=exact_rgb(tagged.format)),
+        to_sdr_rgb(tagged, format=vs.RGBS if exact else vs.RGB48),
         gamma=SDR_GAMMA,
         white_nits=GRAPHICS_WHITE_NITS,
         matrix=matrix.ravel().tolist(),

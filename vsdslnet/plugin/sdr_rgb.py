@@ -8,12 +8,7 @@ from vsdslnet.color.h273 import Matrix, Primaries, Range, Transfer
 from vsdslnet.plugin.color_tags import ColorOverrides
 from vsdslnet.plugin.frames import tag_selector
 
-__all__ = ["exact_rgb", "tagged", "to_sdr_rgb"]
-
-
-def exact_rgb(source: vs.VideoFormat) -> vs.PresetVideoFormat:
-    """The R'G'B' format that holds what ``source`` does; half the memory of floats is half the time at 2160p."""
-    return vs.RGBS if source.sample_type == vs.FLOAT else vs.RGB48
+__all__ = ["tagged", "to_sdr_rgb"]
 
 
 def tagged(clip: vs.VideoNode, overrides: ColorOverrides) -> vs.VideoNode:
