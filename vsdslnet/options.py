@@ -248,7 +248,14 @@ class PictureOptions(ColorOptions, LookOptions, ModelOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertOptions(BackendOptions, LookOptions, ModelOptions):
-    """What turns SDR frames into HDR frames: a network and a look."""
+    """What turns SDR frames into HDR frames: a network and a look.
+
+    >>> ConvertOptions(peak_nits=600).precision
+    'auto'
+    >>> ConvertOptions(peak_nits=20)
+    Traceback (most recent call last):
+    vsdslnet.errors.ArgumentError: peak=20 is not allowed: a number from 300 to 10000 nits
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
