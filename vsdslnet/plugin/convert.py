@@ -43,7 +43,7 @@ def convert(clip: vs.VideoNode, options: ClipOptions) -> vs.VideoNode:
     settings = options.part(ConvertOptions)
     readable = with_scene_cuts(tagged(clip, overrides), cuts)
     if options.strength == 0 and options.saturation == 1:
-        hdr = plain_hdr(readable)
+        hdr = plain_hdr(readable, white_nits=options.white_nits)
     elif is_lut(options.model):
         hdr = with_luts(readable, settings, radius_frames, cuts)
     else:
