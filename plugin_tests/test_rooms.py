@@ -25,13 +25,13 @@ ROOMS = {
     "tools": "encode inference plugin views weights",
     "command_options": "",
     "cli": "command_options encode tools weights",
-    "training": "color network views weights",
+    "training": "color inference network views weights",
 }
 # The same inside the rooms that have rooms, in the order in which data flows: each imports earlier ones only.
 ORDER = {
     "inference": "precision backend look foreign_frames cpu backends converter lut",
     "encode": "child_process place settings source job bitstream chunk container identity prepare progress workers run",
-    "training": "config material simulation dataset pointwise initialisation evaluation loop paper",
+    "training": "config material simulation dataset pointwise initialisation evaluation loop paper commands",
 }
 KNOW_VAPOURSYNTH = {"plugin", "encode.source", "encode.chunk", "encode.prepare", "tools", "training.material"}
 
