@@ -5,6 +5,7 @@
     "clip:vnode;" \
     "model:data:opt;" \
     "peak:float:opt;" \
+    "white:float:opt;" \
     "strength:float:opt;" \
     "saturation:float:opt;" \
     "format:int:opt;" \

@@ -170,7 +170,7 @@ def real(*, model: list[str] | None = None, data: Path, max_side: int = 960, out
     model
         Names of models or paths of .safetensors files; none measures the formulas alone.
     data
-        Folder with ``pairs/``, ``more/pairs/`` and ``originals/``.
+        Folder with ``pairs/`` and ``more/pairs/``.
     max_side
         Pictures are area-averaged to this many pixels.
     out
@@ -194,7 +194,7 @@ def base(*, data: Path, figure: Path | None = None) -> None:
     Parameters
     ----------
     data
-        Folder with ``pairs/``, ``more/pairs/`` and ``originals/``.
+        Folder with ``pairs/`` and ``more/pairs/``.
     figure
         A PNG of the curve beside BT.2446-A's and the pairs' levels.
     """
