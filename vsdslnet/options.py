@@ -262,6 +262,14 @@ class EncoderOptions(Options):
     parameters: dict[str, str] = option(
         {}, "Further parameters of the encoder, as name=value:name=value.", name="params", otherwise="none"
     )
+    hdr10plus: bool = option(
+        False,
+        "Add dynamic metadata (HDR10+, SMPTE ST 2094-40), measured shot by shot, to the stream, and write it as "
+        "OUTPUT.hdr10plus.json. Players that know HDR10 only play the file as before.",
+    )
+    hdr10plus_target: int = option(
+        400, "Peak of the display that the tone curves of HDR10+ are made for.", unit="nits", low=100, high=10_000
+    )
     chunk_frames: int = option(
         120, "Most frames in a chunk: what a crash can cost, and the longest GOP.", unit="frames", low=8, high=2000
     )

@@ -2,8 +2,8 @@
 
 BT.2390 (section 5.4.1, "EETF") leaves light alone up to a knee and leads it to the display's peak by a Hermite spline,
 both in PQ. ST 2094-40's curve is a line up to its knee, in linear light of the shot's and the display's peak: the same
-line. What lies above it is a Bézier curve of ten degrees, whose anchors are those that differ least from the spline in PQ, among those that keep
-the curve rising and ever flatter.
+line. What lies above it is a Bézier curve of ten degrees, whose anchors are those that differ least from the spline in
+PQ, among those that keep the curve rising and ever flatter.
 """
 
 from __future__ import annotations
@@ -94,7 +94,8 @@ def _eetf(nits: Array, shot_nits: float, target_nits: float) -> Array:
     knee = max(0.0, 1.5 * peak - 0.5)
     t = ((e1 - knee) / (1 - knee)).clip(0, 1)
     spline = (2 * t**3 - 3 * t**2 + 1) * knee + (t**3 - 2 * t**2 + t) * (1 - knee) + (-2 * t**3 + 3 * t**2) * peak
-    return pq_nits(np.where(e1 < knee, e1, spline) * pq_signal(shot_nits))
+    shown: Array = pq_nits(np.where(e1 < knee, e1, spline) * pq_signal(shot_nits))
+    return shown
 
 
 def _bernstein(t: Array) -> Array:
@@ -115,4 +116,5 @@ def pq_nits(signal: Any) -> Any:
 
 def _pq_slope(nits: Array) -> Array:
     """dPQ/dnits, by differences."""
-    return (pq_signal(nits * 1.001 + 1e-6) - pq_signal(nits)) / (nits * 0.001 + 1e-6)
+    slope: Array = (pq_signal(nits * 1.001 + 1e-6) - pq_signal(nits)) / (nits * 0.001 + 1e-6)
+    return slope
