@@ -31,6 +31,7 @@ __all__ = [
     "PictureOptions",
     "SceneOptions",
     "Spec",
+    "TransferOptions",
     "another_default",
     "option",
     "specs",
@@ -113,6 +114,7 @@ class Options:
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Backend = Literal["auto", "torch"]
+OutputTransfer = Literal["pq", "hlg"]
 Dither = Literal["none", "ordered", "random", "error_diffusion"]
 CutsFrom = Literal["props", "detect", "none"]
 Codec = Literal["hevc", "av1"]
@@ -155,7 +157,19 @@ class LookOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OutputOptions(Options):
+class TransferOptions(Options):
+    """Which of BT.2100's two signals the picture leaves as."""
+
+    GROUP: ClassVar[str] = "Output"
+
+    transfer: OutputTransfer = option(
+        "pq",
+        "Signal of the output: pq is HDR10's, hlg is BT.2100's HLG as a display of the peak's light shows it.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions(TransferOptions):
     """The form in which Convert gives its frames."""
 
     GROUP: ClassVar[str] = "Output"

@@ -96,7 +96,7 @@ def test_ffmpeg_reads_every_field_on_every_frame(made: dict[str, Path], name: st
 
 
 def test_the_light_is_that_of_the_decoded_frames(made: dict[str, Path]) -> None:
-    """Measured once more from the file: FFmpeg decodes, numpy converts and counts. Coding and chroma change a little."""
+    """Measured once more from the file: FFmpeg decodes, numpy converts and counts; coding changes a little."""
     frames = frames_of(made["hevc"])[:CUT]
     found = side_data(frames[0])
     nits = np.stack([maxrgb_nits(frame) for frame in frames])
@@ -120,9 +120,9 @@ def maxrgb_nits(frame: av.VideoFrame) -> np.ndarray[Any, Any]:
     return 10_000 * light ** (16384 / 2610)
 
 
-@pytest.mark.parametrize("name", ["hevc", "av1"])
-def test_mediainfo_says_hdr10_plus_and_hdr10(made: dict[str, Path], name: str) -> None:
-    (video,) = MediaInfo.parse(made[name]).video_tracks
+def test_mediainfo_says_hdr10_plus_and_hdr10(made: dict[str, Path]) -> None:
+    """MediaInfo 24.12, of the wheel, does not look for it in AV1."""
+    (video,) = MediaInfo.parse(made["hevc"]).video_tracks
     assert "SMPTE ST 2094 App 4" in video.hdr_format
     assert "HDR10+ Profile B" in video.hdr_format_compatibility
     assert "SMPTE ST 2086" in video.hdr_format

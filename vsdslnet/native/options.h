@@ -7,6 +7,7 @@
     "peak:float:opt;" \
     "strength:float:opt;" \
     "saturation:float:opt;" \
+    "transfer:data:opt;" \
     "format:int:opt;" \
     "dither_type:data:opt;" \
     "num_streams:int:opt;" \
