@@ -12,7 +12,7 @@ __all__ = ["pq_to_hlg"]
 
 
 def pq_to_hlg(clip: vs.VideoNode, peak_nits: float) -> vs.VideoNode:
-    """R'G'B' of any depth, PQ -> RGBS, HLG, both BT.2020, for a display of ``peak_nits`` and black 0 (BT.2100-2 table 5).
+    """R'G'B' of any depth, PQ -> RGBS, HLG (BT.2020), for a display of ``peak_nits`` and black 0: BT.2100-2 table 5.
 
     White of the peak's light is 1. A saturated colour of that light is more (blue 1.086 at 1000 nits): the
     inverse OOTF divides by luminance, of which it has little. Limited range has room for 1.09; full range clips.
