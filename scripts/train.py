@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from vsdslnet import weights
+from vsdslnet.color.bases import BASES
 from vsdslnet.errors import ArgumentError, DslnetError
 from vsdslnet.training.config.run import TrainConfig, available_schedules, load_schedule
 from vsdslnet.training.dataset.store import Pool
@@ -40,6 +41,7 @@ def main() -> None:
         help="instead of the schedule's [tone.look_shares] of that look: how often the tone stage draws it",
     )
     parser.add_argument("--start", "--from", help="model name or .safetensors file a new run starts from")
+    parser.add_argument("--base", choices=sorted(BASES), help="with --start: the formula to correct from now on")
     arguments = parser.parse_args()
     try:
         config = load_schedule(arguments.schedule)
@@ -49,6 +51,7 @@ def main() -> None:
         network = None
         if arguments.start:
             network = weights.load_network(weights.read(weights.find(arguments.start))).requires_grad_(True)
+            network.config = msgspec.structs.replace(network.config, base=arguments.base or network.config.base)
             config = msgspec.structs.replace(config, network=network.config)
         train(
             config,
