@@ -25,7 +25,7 @@ from torch import Tensor
 
 from vsdslnet import weights
 from vsdslnet.errors import DslnetError
-from vsdslnet.inference.converter import get_converter
+from vsdslnet.inference.converter import Converter
 from vsdslnet.options import ConvertOptions
 from vsdslnet.training.evaluation import groups as evaluation
 from vsdslnet.training.evaluation.base_report import base_as_markdown, base_figure
@@ -78,7 +78,7 @@ def evaluate(
     """
     started = time.monotonic()
     file = weights.read(weights.find(model))
-    converter = get_converter(ConvertOptions(model=model))
+    converter = Converter.load(ConvertOptions(model=model))
     radius = converter.radius_frames
 
     def convert(window: Tensor) -> Tensor:
@@ -170,7 +170,7 @@ def real(*, model: list[str] | None = None, data: Path, max_side: int = 960, out
     model
         Names of models or paths of .safetensors files; none measures the formulas alone.
     data
-        Folder with ``pairs/``, ``more/pairs/`` and ``originals/``.
+        Folder with ``pairs/`` and ``more/pairs/``.
     max_side
         Pictures are area-averaged to this many pixels.
     out
@@ -178,7 +178,7 @@ def real(*, model: list[str] | None = None, data: Path, max_side: int = 960, out
     """
     methods = {}
     for name in model or []:
-        converter = get_converter(ConvertOptions(model=name))
+        converter = Converter.load(ConvertOptions(model=name))
         methods[Path(name).stem] = (lambda window, c=converter: c(window).pq, converter.radius_frames)
     pairs = list(find_real_pairs(data, max_side_px=max_side))
     table = real_pairs_as_markdown(pairs, evaluate_real_pairs(pairs, methods), title=f"{len(pairs)} real pairs")
@@ -194,7 +194,7 @@ def base(*, data: Path, figure: Path | None = None) -> None:
     Parameters
     ----------
     data
-        Folder with ``pairs/``, ``more/pairs/`` and ``originals/``.
+        Folder with ``pairs/`` and ``more/pairs/``.
     figure
         A PNG of the curve beside BT.2446-A's and the pairs' levels.
     """

@@ -33,6 +33,7 @@ __all__ = [
     "available_models",
     "find",
     "is_lut",
+    "load_model",
     "load_network",
     "model_radius_frames",
     "read",
@@ -166,6 +167,22 @@ def _bad(path: Path, what: str) -> WeightsError:
 def model_radius_frames(model: str) -> int:
     """T of a model (frames to each side of the centre), from its verified header."""
     return read(find(model)).config.radius
+
+
+def load_model(model: str = "dslnet") -> DSLNet:
+    """The network of an installed model's name, or of a ``.safetensors`` file's path; else WeightsError.
+
+    In eval mode, fp32, on the CPU. It maps windows (B, 2T+1, 3, H, W) of SDR R'G'B' 0..1 to PQ (B, 3, H, W):
+
+    >>> import torch
+    >>> from vsdslnet import load_model
+    >>> network = load_model("dslnet")
+    >>> with torch.inference_mode():
+    ...     pq = network(torch.full((1, 5, 3, 16, 16), 0.5))
+    >>> tuple(pq.shape)
+    (1, 3, 16, 16)
+    """
+    return load_network(read(find(model)))
 
 
 def load_network(file: WeightsFile) -> DSLNet:
