@@ -157,6 +157,12 @@ class LookOptions(Options):
         low=50,
         high=600,
     )
+    look: str | None = option(
+        None,
+        "Which grade made the picture: the name of an installed look, or a .safetensors file made by vsdslnet fit.",
+        otherwise="the grade that real pairs have in the middle",
+        cure="give a look's name or a file made by vsdslnet fit",
+    )
     strength: float = option(
         1.0, "0 is plain colour conversion with SDR white at diffuse white, 1 is the network.", low=0, high=1
     )

@@ -6,6 +6,7 @@
     "model:data:opt;" \
     "peak:float:opt;" \
     "white:float:opt;" \
+    "look:data:opt;" \
     "strength:float:opt;" \
     "saturation:float:opt;" \
     "format:int:opt;" \
