@@ -1,0 +1,142 @@
+"""DSLNet strip by strip: the same network as :class:`~vsdslnet.network.dslnet.DSLNet`, for inference.
+
+First the whole window's conditions (1 % of the work), then the frame strip by strip through every layer.
+In any precision fp32 are ConditionNet, the stem, the sampling, the residual branch's first convolution, the
+modulation, what residual blocks add to, the head, the analytic base and the sum: little work, and most of the error
+if it were rounded. The stem above all: its weights take differences of frames, which rounded weights no longer
+cancel to nothing where nothing moves. The residual branch is the next: it reads frames that were learnt to be
+compared, and where they are even, rounding them shifts the whole area.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from vsdslnet.inference.cpu.graph import Everywhere, Flow, Layer, Span
+from vsdslnet.inference.cpu.lanes import here, in_lanes
+from vsdslnet.inference.cpu.modulation import Modulator
+from vsdslnet.inference.cpu.sampling import FrameSampler
+from vsdslnet.inference.cpu.strip_layers import RowConv, RowDepthwise, RowLKRB, RowStem, RowUp, Target
+from vsdslnet.network.dslnet import Conditions, DSLNet
+from vsdslnet.network.stfm import ModulationVectors
+
+__all__ = ["HALO_COLUMNS", "Band", "StreamedDSLNet"]
+
+HALO_COLUMNS = 120
+"""Columns beside a band that its columns depend on: 77 of the trunk, 42 of the offsets, made even."""
+
+_LEAK = 0.1
+
+
+class Band(NamedTuple):
+    """Columns ``left`` to ``right`` of a frame, worked on in strips of ``rows``; left is even, rows a multiple of 8."""
+
+    left: int
+    right: int
+    rows: int
+
+
+class StreamedDSLNet:
+    """A DSLNet's weights made ready for one device and precision; holds no state between windows."""
+
+    def __init__(self, network: DSLNet, target: Target) -> None:
+        self.config = network.config
+        self._exact = exact = Target(target.device, torch.float32)
+        self._everywhere: Everywhere = in_lanes if target.lanes_pay else here
+        self._target = target
+        self._network = network.to(target.device)
+        ldoe = network.dmfa.ldoe
+        self._stem = RowStem(ldoe.stem, exact)
+        self._depthwise_in = RowDepthwise(ldoe.depthwise_in, target)
+        self._depthwise_out = RowDepthwise(ldoe.depthwise_out, target, relu_out=True)
+        self._up = RowUp(ldoe.up, target)
+        self._offset = None if ldoe.offset is None else RowConv.of(ldoe.offset, target)
+        self._sampler = FrameSampler(network.dmfa.deform, exact)
+        residual, lkqe = list(network.stfm.residual), list(network.lkqe)
+        self._residual_in = [
+            RowConv.of(residual[0], exact, leak=_LEAK),
+            RowConv.of(residual[2], target, leak=_LEAK),
+        ]
+        self._residual = [RowLKRB(block, target) for block in residual[4:-1]]
+        self._residual_out = RowConv.of(residual[-1], target)
+        self._lkqe_in = RowConv.of(lkqe[0], target, leak=0)
+        self._lkqe = [RowLKRB(block, target) for block in lkqe[2:]]
+        self._head = RowConv.of(network.head, exact)
+
+    def conditions(self, window: Tensor, rows: int) -> Conditions:
+        """Whole frames (2T+1, 3, H, W) on the device -> their global conditions, in strips of ``rows``."""
+        vectors = self._vectors(window)
+        dynamic = self._network.dmfa.ldoe.dynamic
+        if dynamic is None:
+            return Conditions(vectors, None)
+        height, width = window.shape[-2:]
+        flow = Flow(height, rows)
+        sums = torch.empty(len(flow.spans), self.config.features, device=window.device)
+
+        def summed(span: Span, strip: Tensor) -> Tensor:
+            return torch.sum(strip, dim=(0, 2, 3), dtype=torch.float32, out=sums[span.top // rows])
+
+        flow.add(summed, self._encoded(flow, window, Band(0, width, rows)))
+        flow.run(self._everywhere)
+        mean = sums.sum(dim=0, dtype=torch.float64) / (((height + 1) // 2) * ((width + 1) // 2))
+        # The kernels are a function of the mean alone; a single pixel of that value has it.
+        return Conditions(vectors, dynamic(mean.float()[None, :, None, None]))
+
+    def _vectors(self, window: Tensor) -> ModulationVectors:
+        found: list[ModulationVectors] = []
+        # Small pictures: one lane does not stumble over another.
+        self._everywhere(lambda: found.append(self._network.stfm.condition(window[None])), 1)
+        return found[0]
+
+    def render(self, window: Tensor, conditions: Conditions, band: Band, out: Tensor) -> None:
+        """Render a band of the centre frame into ``out`` (3, H, W), fp32, all on the device.
+
+        The columns beside the band are worked on as far as it depends on them, and left alone in ``out``.
+        """
+        height, width = window.shape[-2:]
+        wide = Band(max(0, band.left - HALO_COLUMNS), min(width, band.right + HALO_COLUMNS), band.rows)
+        inside = slice(band.left - wide.left, band.right - wide.left)
+        centre = window[self.config.radius]
+        flow = Flow(height, band.rows)
+
+        def composed(span: Span, correction: Tensor) -> Tensor:
+            place = slice(*span), slice(band.left, band.right)
+            sdr = centre[None, :, *place]
+            return out[:, *place].copy_(self._network.compose(sdr, correction[..., inside])[0])
+
+        flow.add(composed, self._corrections(flow, window, conditions, wide))
+        flow.run(self._everywhere)
+
+    def _corrections(self, flow: Flow, window: Tensor, conditions: Conditions, band: Band) -> Layer:
+        modulation = self._network.stfm.modulation
+        height, width = window.shape[-2:]
+        modulate = Modulator(modulation, conditions.vectors, self._exact, height=height, width=width)
+        offsets = self._offsets(flow, window, conditions.kernels, band)
+        aligned = flow.add(lambda span, strip: self._sampler(window, strip, span.top, band.left), offsets)
+        modulated = flow.add(lambda span, strip: modulate(strip, span.top, band.left), aligned)
+        residual = aligned
+        for conv in self._residual_in:
+            residual = conv(flow, residual)
+        for block in self._residual:
+            residual = block(flow, residual)
+        features = self._lkqe_in(flow, self._residual_out(flow, residual, add=modulated))
+        for block in self._lkqe:
+            features = block(flow, features)
+        return self._head(flow, features)
+
+    def _offsets(self, flow: Flow, window: Tensor, kernels: Tensor | None, band: Band) -> Layer:
+        encoded = self._encoded(flow, window, band)
+        dynamic = self._network.dmfa.ldoe.dynamic
+        if dynamic is not None and kernels is not None:
+            # Other kernels for every window: nothing that a target could compile ahead.
+            mine = Target(self._target.device, self._target.dtype)
+            encoded = RowConv(kernels[0][:, None], dynamic.bias, mine, groups=self.config.features)(flow, encoded)
+        full = self._up(flow, self._depthwise_out(flow, encoded), columns=band.right - band.left)
+        return full if self._offset is None else self._offset(flow, full)
+
+    def _encoded(self, flow: Flow, window: Tensor, band: Band) -> Layer:
+        """LDOE's half-resolution features before its dynamic kernel."""
+        return self._depthwise_in(flow, self._stem(flow, window[..., band.left : band.right]))
