@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -74,6 +75,10 @@ class LateDevice:
 
     def release(self) -> None:
         self.released += 1
+
+    def arithmetic(self, *, exact: bool) -> AbstractContextManager[None]:
+        self.exact = exact
+        return nullcontext()
 
     def capture(self, stream: LateStream, work: Work) -> Work:
         if not self.graphs:

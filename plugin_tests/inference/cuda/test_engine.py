@@ -13,9 +13,10 @@ from torch import Tensor
 from plugin_tests.inference.cuda.late_device import LateDevice
 from plugin_tests.inference.networks import SMALL, lively, window
 from vsdslnet.errors import EngineError
+from vsdslnet.inference.backend import is_out_of_memory
 from vsdslnet.inference.cpu.backend import TorchEngine
 from vsdslnet.inference.cuda import engine as engine_module
-from vsdslnet.inference.cuda.engine import CudaEngine, is_out_of_memory
+from vsdslnet.inference.cuda.engine import CudaEngine
 from vsdslnet.network.dslnet import DSLNet
 
 EXACT = 2.5e-5
@@ -107,7 +108,7 @@ def test_a_size_is_warmed_up_once_and_the_log_says_so(caplog: pytest.LogCaptureF
             engine(window(16, 24, config=TINY, seed=seed))
         engine(window(24, 16, config=TINY))
     said = [record.message for record in caplog.records if "warmed up" in record.message]
-    assert [line.split(":")[2].split()[0] for line in said] == ["24x16", "16x24"]
+    assert [line.split("float32: ")[1].split()[0] for line in said] == ["24x16", "16x24"]
     assert all("as a graph" in line for line in said)
     assert device.captures == 2
 

@@ -50,16 +50,14 @@ def _seen(network: DeviceNetwork, window: Tensor) -> Iterator[tuple[list[nn.Modu
     """Layers that are alike, and what one of them was given for this window."""
     alike: dict[object, list[nn.Module]] = {}
     given: dict[object, tuple[tuple[Any, ...], dict[str, Any]]] = {}
-    hooks = []
 
     def remember(layer: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
         key = (type(layer), _name(layer), tuple(inputs[0].shape), tuple(sorted(named.items())))
         alike.setdefault(key, []).append(layer)
         given.setdefault(key, (inputs, named))
 
+    hooks = [layer.register_forward_pre_hook(remember, with_kwargs=True) for layer in network.layers_with_forms()]
     try:
-        for layer in network.layers_with_forms():
-            hooks.append(layer.register_forward_pre_hook(remember, with_kwargs=True))
         network.render(window)
     finally:
         for hook in hooks:
@@ -73,7 +71,7 @@ def _times(layer: nn.Module, given: tuple[Any, ...], device: Device, tolerance: 
     inputs, named = given
     forms: nn.ModuleDict = layer.forms  # type: ignore[assignment]
     if len(forms) == 1:
-        return {name: 0.0 for name in forms}
+        return dict.fromkeys(forms, 0.0)
     expected = forms["torch"](*inputs, **named)
     scale = float(expected.float().square().mean().sqrt())
     times = {}

@@ -37,7 +37,7 @@ class Form(Protocol):
     """One way of computing a depthwise convolution."""
 
     def __call__(self, x: Tensor, *, relu_in: bool = False, relu_out: bool = False) -> Tensor:
-        """(1, C, H, W) channels-last, of any dtype -> the same shape in the form's; a ReLU may come before or behind."""
+        """(1, C, H, W) channels-last, of any dtype -> the same in the form's; a ReLU may come before or behind."""
         ...
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import torch
@@ -59,6 +60,10 @@ class Device(Protocol):
         """Give back memory that nothing uses, after an allocation failed."""
         ...
 
+    def arithmetic(self, *, exact: bool) -> AbstractContextManager[None]:
+        """How convolutions are computed meanwhile: always the same way, and not in TF32 if ``exact``."""
+        ...
+
     def capture(self, stream: Stream, work: Work) -> Work:
         """Record what ``work`` does to memory that stays, without doing it; the result does it all again."""
         ...
@@ -94,13 +99,21 @@ class CudaDevice:
         with torch.cuda.device(self.device):
             torch.cuda.empty_cache()
 
+    def arithmetic(self, *, exact: bool) -> AbstractContextManager[None]:
+        """See :class:`Device`; trying all of cuDNN's ways would end in other bits in another process."""
+        flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=not exact
+        )
+        return flags
+
     def capture(self, stream: Stream, work: Work) -> Work:
         """See :class:`Device`."""
         assert isinstance(stream, _CudaStream)
         graph = torch.cuda.CUDAGraph()
         # Other frames are uploaded meanwhile, by other threads: only this one's calls are watched.
-        with torch.cuda.device(self.device), torch.cuda.graph(
-            graph, stream=stream.cuda, capture_error_mode="thread_local"
+        with (
+            torch.cuda.device(self.device),
+            torch.cuda.graph(graph, stream=stream.cuda, capture_error_mode="thread_local"),
         ):
             work()
         return graph.replay
@@ -111,7 +124,7 @@ class CudaDevice:
         with torch.cuda.device(self.device):
             work()
             for _ in range(repeats):
-                start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+                start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
                 start.record()
                 work()
                 end.record()
@@ -122,7 +135,7 @@ class CudaDevice:
 
 class _CudaStream:
     def __init__(self, device: torch.device) -> None:
-        self.cuda = torch.cuda.Stream(device)
+        self.cuda = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def submit(self, work: Work) -> None:
         """See :class:`Stream`."""
@@ -131,7 +144,7 @@ class _CudaStream:
 
     def record(self) -> Event:
         """See :class:`Stream`; whoever waits for it sleeps, so that an encoder has the core."""
-        event = torch.cuda.Event(blocking=True)
+        event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         event.record(self.cuda)
         return event
 

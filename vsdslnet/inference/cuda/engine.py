@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from vsdslnet.errors import EngineError
+from vsdslnet.inference.backend import is_out_of_memory
 from vsdslnet.inference.cuda.bands import MAX_BANDS, Band, bands_of, least_bands
 from vsdslnet.inference.cuda.choice import choose_forms
 from vsdslnet.inference.cuda.device import Device, Stream
@@ -166,6 +167,10 @@ class CudaEngine:
         """From ``size.window`` to ``size.picture``: a fixed row of operations that never asks the device."""
 
         def work() -> None:
+            with self._device.arithmetic(exact=self._network.dtype == torch.float32):
+                compute()
+
+        def compute() -> None:
             window = compensated_on_device(size.window) if self._motion_compensated else size.window
             if len(rows) == 1:
                 size.picture.copy_(self._network.render(window))
@@ -243,14 +248,6 @@ class _Size:
 
 def _start_copy(there: Tensor, here: Tensor) -> None:
     there.copy_(here, non_blocking=True)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocation failed, on the device or, in words, on the host."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    text = str(error).lower()
-    return any(words in text for words in ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc"))
 
 
 def _first_line(error: BaseException) -> str:

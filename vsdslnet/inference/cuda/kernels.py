@@ -202,8 +202,9 @@ def modulate(
 ):
     """STFM's modulation branch of a picture (positions, C), ``columns`` of them a row, in one pass over it.
 
-    ``weights`` (LAYERS, CHANNELS, CHANNELS), inputs before outputs, and ``biases`` (LAYERS, CHANNELS), fp32, have TFM and
-    CFM in them; ``spatial`` (small_rows, small_columns, 2 C) is V_SM, read bilinearly at top + y step_y, left + x step_x.
+    ``weights`` (LAYERS, CHANNELS, CHANNELS), inputs before outputs, and ``biases`` (LAYERS, CHANNELS), fp32, have TFM
+    and CFM in them; ``spatial`` (small_rows, small_columns, 2 C) is V_SM, read bilinearly at top + y step_y,
+    left + x step_x.
     """
     position = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     channel = tl.arange(0, CHANNELS)

@@ -104,7 +104,7 @@ def _laid_out(network: DSLNet, device: torch.device, dtype: torch.dtype) -> DSLN
             module.__class__ = _DynamicKernel
     deform = network.dmfa.deform
     _exchange(network, "dmfa.deform", DeviceDeformable(deform, torch.float32 if dtype == torch.bfloat16 else dtype))
-    return network.to(device, memory_format=torch.channels_last)
+    return network.to(device).to(memory_format=torch.channels_last)
 
 
 def _exchange(network: nn.Module, name: str, module: nn.Module) -> None:
@@ -145,9 +145,10 @@ class _DeviceLKRB(nn.Module):
         self.sum_dtype = torch.float32 if dtype == torch.bfloat16 else dtype
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the base."""
+        """(N, C, H, W) -> the same shape."""
         if self.text:
             residual = self.depthwise(self.conv(x), relu_in=True, relu_out=True)
         else:
             residual = self.conv(self.depthwise(x, relu_in=True, relu_out=True))
-        return residual.to(self.sum_dtype).add_(x)
+        out: Tensor = residual.to(self.sum_dtype).add_(x)
+        return out
