@@ -18,7 +18,7 @@ HALF = 2e-3
 """Of values up to 1, what rounding them to fp16 leaves."""
 
 
-@pytest.mark.parametrize(("channels", "kernel", "height", "width"), [(5, 17, 37, 50), (2, 7, 70, 140), (3, 3, 1, 9)])
+@pytest.mark.parametrize(("channels", "kernel", "height", "width"), [(5, 17, 37, 50), (2, 7, 34, 140), (3, 3, 1, 9)])
 @pytest.mark.parametrize("out_rows", [2, 4])
 @torch.inference_mode()
 def test_toeplitz_products_are_the_convolution(
