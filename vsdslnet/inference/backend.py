@@ -7,6 +7,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from vsdslnet.network.config import Base
+
 __all__ = ["Engine", "is_out_of_memory"]
 
 
@@ -14,6 +16,8 @@ class Engine(Protocol):
     """One network, ready to run; safe to call from several threads at once."""
 
     radius_frames: int
+    base: Base
+    """The formula that the network corrects."""
     description: str
 
     def __call__(self, window: Tensor) -> Tensor:

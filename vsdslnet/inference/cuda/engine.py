@@ -47,6 +47,7 @@ class CudaEngine:
         self, network: DSLNet, device: Device, *, dtype: torch.dtype, tile: tuple[int, int] | None = None
     ) -> None:
         self.radius_frames = network.config.radius
+        self.base = network.config.base
         self.description = f"torch {device.device} {str(dtype).removeprefix('torch.')}"
         self._device = device
         self._motion_compensated = network.config.motion_compensated
