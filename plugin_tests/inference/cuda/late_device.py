@@ -84,7 +84,7 @@ class LateDevice:
         if not self.graphs:
             raise RuntimeError("operation not permitted when stream is capturing\nmore advice")
         self.captures += 1
-        # A graph is recorded without anybody waiting for the device.
+        # A graph is recorded without anybody waiting for the device; what the host finds once is found by then.
         with NoQuestions():
             work()
         return work

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from plugin_tests.inference.networks import SMALL, lively
 from plugin_tests.questions import NoQuestions
-from vsdslnet.color.sdr_to_hdr import bt2446a_pq
+from vsdslnet.color.bases import base_pq
 from vsdslnet.inference.cuda.network import DeviceNetwork
 from vsdslnet.inference.foreign_frames import without_foreign_frames_on_device
 from vsdslnet.network.motion import compensated_on_device
@@ -48,7 +48,7 @@ def moved_there(laid_out: DeviceNetwork) -> None:
 def test_no_tensor_is_on_the_processor_and_nothing_asks(dtype: torch.dtype, changes: dict[str, Any]) -> None:
     config = msgspec.structs.replace(TINY, **changes)
     network = DeviceNetwork(lively(config), torch.device("cpu"), dtype)
-    bt2446a_pq(torch.zeros(3, 1, 1))  # its matrices are numbers of the processor's, found once
+    base_pq(torch.zeros(3, 1, 1), config.base)  # its matrices are numbers of the processor's, found once
     with FakeTensorMode(), torch.inference_mode():
         moved_there(network)
         window = torch.empty(config.frames, 3, 400, 24, device=CUDA)
@@ -63,7 +63,7 @@ def test_no_tensor_is_on_the_processor_and_nothing_asks(dtype: torch.dtype, chan
 @pytest.mark.parametrize("form", ["torch-planes", "blocks"])
 def test_every_form_of_depthwise_layers_stays_there(form: str) -> None:
     network = DeviceNetwork(lively(TINY), torch.device("cpu"), torch.float16)
-    bt2446a_pq(torch.zeros(3, 1, 1))
+    base_pq(torch.zeros(3, 1, 1), TINY.base)
     with FakeTensorMode(), torch.inference_mode():
         moved_there(network)
         for layer in network.layers_with_forms():
