@@ -16,6 +16,7 @@ from vsdslnet.inference.backends import create_engine
 from vsdslnet.inference.cpu.threads import LastingThreads
 from vsdslnet.inference.foreign_frames import without_foreign_frames
 from vsdslnet.inference.look import apply_look
+from vsdslnet.looks import check_look
 from vsdslnet.options import BackendOptions, ConvertOptions, LookOptions
 
 __all__ = [
@@ -62,6 +63,8 @@ class Converter:
         self._look: LookOptions = settings
         self.radius_frames = engine.radius_frames
         self.base = engine.base
+        if settings.look is not None:
+            check_look(settings.look, engine.base)
 
     @classmethod
     def load(cls, options: ConvertOptions) -> Converter:

@@ -6,8 +6,10 @@
     "model:data:opt;" \
     "peak:float:opt;" \
     "white:float:opt;" \
+    "look:data:opt;" \
     "strength:float:opt;" \
     "saturation:float:opt;" \
+    "transfer:data:opt;" \
     "format:int:opt;" \
     "dither_type:data:opt;" \
     "num_streams:int:opt;" \
