@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -13,10 +13,11 @@ from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.errors import ArgumentError, EngineError
 from vsdslnet.inference.backend import Engine
 from vsdslnet.inference.backends import create_engine
-from vsdslnet.inference.cpu.threads import LastingThreads
+from vsdslnet.inference.cpu.lanes import in_lanes, on_engine_thread
 from vsdslnet.inference.foreign_frames import without_foreign_frames
 from vsdslnet.inference.look import apply_look
-from vsdslnet.inference.settings import ConvertSettings, EngineSettings
+from vsdslnet.inference.settings import ConvertSettings, EngineSettings, LookSettings
+from vsdslnet.network.side_by_side import each
 
 __all__ = [
     "Converter",
@@ -25,9 +26,11 @@ __all__ = [
     "get_engine",
     "measure_light_nits",
     "network_picture",
-    "on_engine_thread",
-    "sanitised",
+    "sanitise_",
 ]
+
+_BAND_ROWS = 64
+"""Rows of a frame that a thread finishes at once; what comes out is the same whoever does."""
 
 
 class HdrFrame(NamedTuple):
@@ -54,6 +57,7 @@ class Converter:
     def __call__(self, window: Tensor) -> HdrFrame:
         """SDR R'G'B' (2T+1, 3, H, W) fp32, nominally 0..1 (NaN counts as 0) -> the centre frame in HDR.
 
+        The window is worked on in place: it is not what it was afterwards.
         ArgumentError on another shape; EngineError if the network's picture holds a NaN.
         """
         frames = 2 * self.radius_frames + 1
@@ -63,22 +67,25 @@ class Converter:
 
     @torch.inference_mode()
     def _convert(self, window: Tensor) -> HdrFrame:
-        sdr = sanitised(window)
-        centre = sdr[self.radius_frames]
-        network_pq = centre if self._look.strength == 0 else network_picture(self._engine, sdr)
-        pq = apply_look(network_pq, centre, self._look)
-        max_nits, average_nits = measure_light_nits(pq)
-        return HdrFrame(pq, max_nits, average_nits)
+        centre = window[self.radius_frames]
+        if self._look.strength == 0:
+            sanitise_(centre[None])
+            return finished(centre, centre, self._look)
+        sanitise_(window)
+        # The engine may move the centre's neighbours, and never the centre.
+        return finished(network_picture(self._engine, window), centre, self._look)
 
 
-def sanitised(window: Tensor) -> Tensor:
-    """A copy of SDR frames within 0..1: NaN counts as 0, infinities as the nearer end."""
-    return torch.nan_to_num(window, nan=0.0, posinf=1.0, neginf=0.0).clamp_(0, 1)
+def sanitise_(window: Tensor) -> None:
+    """Put SDR frames within 0..1, in place: NaN counts as 0, infinities as the nearer end."""
+    each(
+        lambda plane: plane.nan_to_num_(nan=0.0).clamp_(0, 1), (plane for frame in window for plane in frame), in_lanes
+    )
 
 
 def network_picture(engine: Engine, sdr: Tensor) -> Tensor:
     """An engine's picture of a sanitised window, without its foreign frames; EngineError if it holds a NaN."""
-    pq = engine(without_foreign_frames(sdr))
+    pq = engine(without_foreign_frames(sdr, in_lanes))
     if bool(pq.isnan().any()):
         raise EngineError(
             f"the network gave numbers that are not finite ({engine.description}): "
@@ -87,20 +94,34 @@ def network_picture(engine: Engine, sdr: Tensor) -> Tensor:
     return pq
 
 
+def finished(network_pq: Tensor, sdr: Tensor, look: LookSettings) -> HdrFrame:
+    """The network's PQ (3, H, W) and the SDR frame it came from -> the frame with its look, and its light."""
+    pq = torch.empty_like(network_pq)
+
+    def finish(rows: slice) -> tuple[float, float]:
+        pq[:, rows] = apply_look(network_pq[:, rows], sdr[:, rows], look)
+        return _light_nits(pq[:, rows])
+
+    height = pq.shape[-2]
+    bands = [slice(first, min(first + _BAND_ROWS, height)) for first in range(0, height, _BAND_ROWS)]
+    light = each(finish, bands, in_lanes)
+    return HdrFrame(pq, max(most for most, _ in light), math.fsum(total for _, total in light) / pq[0].numel())
+
+
 def measure_light_nits(pq: Tensor) -> tuple[float, float]:
     """Maximum and average light of a frame in cd/m² (CTA-861.3 annex P): PQ (3, H, W) -> max, mean."""
+    most, total = _light_nits(pq)
+    return most, total / pq[0].numel()
+
+
+def _light_nits(pq: Tensor) -> tuple[float, float]:
+    """Maximum and sum over the pixels of (3, rows, W)."""
     brightest = pq_to_nits(pq.amax(dim=-3))
-    return float(brightest.max()), float(brightest.mean(dtype=torch.float64))
+    return float(brightest.max()), float(brightest.sum(dtype=torch.float64))
 
 
-_threads = LastingThreads()
 _engines: dict[EngineSettings, Engine] = {}
 _engines_lock = threading.Lock()
-
-
-def on_engine_thread[T](call: Callable[[], T]) -> T:
-    """The call's result, or what it raised, from a thread that engines may run on (see ``lasting_threads``)."""
-    return _threads.run(call)
 
 
 def get_engine(settings: EngineSettings) -> Engine:

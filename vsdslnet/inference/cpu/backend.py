@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vsdslnet.errors import EngineError
-from vsdslnet.inference.cpu.lanes import frame_under_way
+from vsdslnet.inference.cpu.lanes import on_engine_thread
 from vsdslnet.inference.cpu.strip_layers import Target
 from vsdslnet.inference.cpu.strip_network import Band, StreamedDSLNet
 from vsdslnet.inference.cpu.tiling import FramePlan, cpu_rows, plan_frame
@@ -44,6 +44,9 @@ class TorchEngine:
 
     def __call__(self, window: Tensor) -> Tensor:
         """See :class:`~vsdslnet.inference.backend.Engine`."""
+        return on_engine_thread(lambda: self._whole(window))
+
+    def _whole(self, window: Tensor) -> Tensor:
         plan: FramePlan | None = self.plan(width=window.shape[-1], height=window.shape[-2])
         if self._motion_compensated and self._target.device.type == "cpu":
             self._align(window)
@@ -83,7 +86,7 @@ class TorchEngine:
     def _align(self, window: Tensor) -> None:
         # Not in the attempts at a plan, which would move the same frames twice.
         try:
-            compensate_(window)
+            compensate_(window, self._streamed.everywhere)
         except (MemoryError, RuntimeError) as error:
             raise EngineError(f"{self.description}: {error}") from error
 
@@ -95,10 +98,9 @@ class TorchEngine:
 
     def _render_here(self, window: Tensor, plan: FramePlan) -> Tensor:
         out = torch.empty(window.shape[1:], dtype=torch.float32, device=window.device)
-        with frame_under_way():
-            conditions = self._streamed.conditions(window, plan.rows)
-            for left, right in plan.bands:
-                self._streamed.render(window, conditions, Band(left, right, plan.rows), out)
+        conditions = self._streamed.conditions(window, plan.rows)
+        for left, right in plan.bands:
+            self._streamed.render(window, conditions, Band(left, right, plan.rows), out)
         return out
 
     def _render_cuda(self, window: Tensor, plan: FramePlan) -> Tensor:
