@@ -16,8 +16,8 @@ from vsdslnet.inference.backends import create_engine
 from vsdslnet.inference.cpu.lanes import in_lanes, on_engine_thread
 from vsdslnet.inference.foreign_frames import without_foreign_frames
 from vsdslnet.inference.look import apply_look
-from vsdslnet.inference.settings import ConvertSettings, EngineSettings, LookSettings
 from vsdslnet.network.side_by_side import each
+from vsdslnet.options import BackendOptions, ConvertOptions, LookOptions
 
 __all__ = [
     "Converter",
@@ -49,9 +49,9 @@ class HdrFrame(NamedTuple):
 class Converter:
     """Turns windows into HDR frames; pure and safe to call from several threads."""
 
-    def __init__(self, engine: Engine, settings: ConvertSettings) -> None:
+    def __init__(self, engine: Engine, settings: ConvertOptions) -> None:
         self._engine = engine
-        self._look = settings.look
+        self._look: LookOptions = settings
         self.radius_frames = engine.radius_frames
 
     def __call__(self, window: Tensor) -> HdrFrame:
@@ -70,17 +70,16 @@ class Converter:
         centre = window[self.radius_frames]
         if self._look.strength == 0:
             sanitise_(centre[None])
-            return finished(centre, centre, self._look)
+            return with_look(centre, centre, self._look)
         sanitise_(window)
         # The engine may move the centre's neighbours, and never the centre.
-        return finished(network_picture(self._engine, window), centre, self._look)
+        return with_look(network_picture(self._engine, window), centre, self._look)
 
 
 def sanitise_(window: Tensor) -> None:
     """Put SDR frames within 0..1, in place: NaN counts as 0, infinities as the nearer end."""
-    each(
-        lambda plane: plane.nan_to_num_(nan=0.0).clamp_(0, 1), (plane for frame in window for plane in frame), in_lanes
-    )
+    planes = [plane for frame in window for plane in frame]
+    each(lambda plane: plane.nan_to_num_(nan=0.0).clamp_(0, 1), planes, in_lanes)
 
 
 def network_picture(engine: Engine, sdr: Tensor) -> Tensor:
@@ -94,7 +93,7 @@ def network_picture(engine: Engine, sdr: Tensor) -> Tensor:
     return pq
 
 
-def finished(network_pq: Tensor, sdr: Tensor, look: LookSettings) -> HdrFrame:
+def with_look(network_pq: Tensor, sdr: Tensor, look: LookOptions) -> HdrFrame:
     """The network's PQ (3, H, W) and the SDR frame it came from -> the frame with its look, and its light."""
     pq = torch.empty_like(network_pq)
 
@@ -120,11 +119,11 @@ def _light_nits(pq: Tensor) -> tuple[float, float]:
     return float(brightest.max()), float(brightest.sum(dtype=torch.float64))
 
 
-_engines: dict[EngineSettings, Engine] = {}
+_engines: dict[BackendOptions, Engine] = {}
 _engines_lock = threading.Lock()
 
 
-def get_engine(settings: EngineSettings) -> Engine:
+def get_engine(settings: BackendOptions) -> Engine:
     """The engine for these settings; equal ones share it, and so one model."""
     with _engines_lock:
         engine = _engines.get(settings)
@@ -133,6 +132,6 @@ def get_engine(settings: EngineSettings) -> Engine:
     return engine
 
 
-def get_converter(settings: ConvertSettings) -> Converter:
+def get_converter(settings: ConvertOptions) -> Converter:
     """A converter for these settings, with the shared engine."""
-    return Converter(get_engine(settings.engine), settings)
+    return Converter(get_engine(settings.part(BackendOptions)), settings)

@@ -9,6 +9,7 @@ import vapoursynth as vs
 
 from vsdslnet.color.h273 import ChromaLocation, Matrix, Primaries, Range, Transfer
 from vsdslnet.errors import ArgumentError, ClipError
+from vsdslnet.options import ColorOptions
 from vsdslnet.plugin.hdr_signs import HDR_TRANSFERS, SDR_TRANSFERS, first_integer, hdr_sign
 
 __all__ = ["ColorOverrides", "ColorTags", "guess_tags", "read_tags"]
@@ -53,16 +54,11 @@ class ColorTags:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ColorOverrides:
+class ColorOverrides(ColorOptions):
     """Convert's ``*_in`` arguments: what the user knows better than the frame; None believes the frame."""
 
-    matrix_in: int | None = None
-    transfer_in: int | None = None
-    primaries_in: int | None = None
-    range_in: int | None = None
-    chromaloc_in: int | None = None
-
     def __post_init__(self) -> None:
+        super().__post_init__()
         allowed = {
             "matrix_in": _MATRICES | {0},
             "transfer_in": SDR_TRANSFERS,

@@ -20,7 +20,7 @@ from collections.abc import Callable
 
 import torch
 
-from vsdslnet.inference.cpu.threads import LastingThreads
+from vsdslnet.inference.cpu.threads import LastingThreads, finished
 
 __all__ = ["in_lanes", "on_engine_thread"]
 
@@ -94,7 +94,7 @@ def in_lanes(work: Callable[[], None], most: int) -> None:
             work()
 
     calls = [_lanes.start(lane) for _ in range(lanes)]
-    errors = [error for error in (call.error() for call in calls) if error is not None]
+    errors = [error for error in (finished(call).exception() for call in calls) if error is not None]
     if errors:
         raise errors[0]
 
