@@ -142,16 +142,37 @@ class LookOptions(Options):
 
     peak_nits: float = option(
         1000.0,
-        "Brightest highlight; diffuse white (203 nits) and what is darker do not move.",
+        "Brightest highlight, above white; diffuse white and what is darker do not move.",
         name="peak",
         unit="nits",
-        low=300,
+        low=100,
         high=10_000,
     )
+    white_nits: float = option(
+        203.0,
+        "Light of diffuse white. What is darker gets brighter or darker with it, highlights still end at the peak. "
+        "Film grades have it near 100.",
+        name="white",
+        unit="nits",
+        low=50,
+        high=600,
+    )
+    look: str | None = option(
+        None,
+        "Which grade made the picture: the name of an installed look, or a .safetensors file made by vsdslnet fit.",
+        otherwise="the grade that real pairs have in the middle",
+        cure="give a look's name or a file made by vsdslnet fit",
+    )
     strength: float = option(
-        1.0, "0 is plain colour conversion with white at 203 nits, 1 is the network.", low=0, high=1
+        1.0, "0 is plain colour conversion with SDR white at diffuse white, 1 is the network.", low=0, high=1
     )
     saturation: float = option(1.0, "Factor on chroma, in ICtCp.", low=0, high=4)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.peak_nits <= self.white_nits:
+            cure = "highlights need room above diffuse white: raise peak, or lower white"
+            raise ArgumentError("peak", self.peak_nits, f"a number above white={self.white_nits:g} nits", cure)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,7 +254,14 @@ class PictureOptions(ColorOptions, LookOptions, ModelOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertOptions(BackendOptions, LookOptions, ModelOptions):
-    """What turns SDR frames into HDR frames: a network and a look."""
+    """What turns SDR frames into HDR frames: a network and a look.
+
+    >>> ConvertOptions(peak_nits=600).precision
+    'auto'
+    >>> ConvertOptions(peak_nits=20)
+    Traceback (most recent call last):
+    vsdslnet.errors.ArgumentError: peak=20 is not allowed: a number from 300 to 10000 nits
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,10 +16,11 @@ from vsdslnet.encode.job.description import JobPlan
 from vsdslnet.encode.job.folder import clear, job_folder, locked, sweep
 from vsdslnet.encode.job.journal import Journal, finish_durably
 from vsdslnet.encode.prepare import check_output, check_room, prepare
-from vsdslnet.encode.progress import Reporter
+from vsdslnet.encode.progress import QuietReporter, Reporter
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.probe import open_media
 from vsdslnet.encode.workers.interface import ChunkEngine
+from vsdslnet.encode.workers.local import LocalEngine
 from vsdslnet.errors import JobError
 from vsdslnet.hdr10 import ContentLight
 
@@ -40,10 +41,10 @@ class Finished:
 def encode_file(
     source: Path,
     output: Path,
-    settings: EncodeSettings,
+    settings: EncodeSettings | None = None,
     *,
-    engine: ChunkEngine,
-    reporter: Reporter,
+    engine: ChunkEngine | None = None,
+    reporter: Reporter | None = None,
     restart: bool = False,
     overwrite: bool = False,
     keep: bool = False,
@@ -52,8 +53,15 @@ def encode_file(
 
     Until it is complete, everything lies in ``<output>.vsdslnet/``; ``keep`` leaves that folder. MediaError,
     ClipError, EngineError or ArgumentError: nothing was begun. OutputError: the place is wrong. JobError: stopped,
-    and the same call goes on with what is finished.
+    and the same call goes on with what is finished. Without ``engine`` one process of this machine makes the chunks;
+    without ``reporter`` nobody hears of it.
+
+    >>> from vsdslnet import EncodeSettings, encode_file
+    >>> done = encode_file(source, output, EncodeSettings(model="dslnet-lut", preset="draft", encoder="av"))
+    >>> done.frames, done.dropped, done.light.max_cll_nits <= 1000
+    (8, [], True)
     """
+    settings, engine, reporter = settings or EncodeSettings(), engine or LocalEngine(), reporter or QuietReporter()
     source, output = source.expanduser(), output.expanduser().absolute()
     open_media(source).close()  # what is wrong with the source comes first
     check_output(source, output, overwrite=overwrite)

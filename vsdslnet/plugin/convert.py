@@ -8,6 +8,7 @@ import vapoursynth as vs
 
 from vsdslnet.color.h273 import Matrix, Range
 from vsdslnet.hdr10 import mastering_display
+from vsdslnet.looks import check_look
 from vsdslnet.options import ClipOptions, ConvertOptions
 from vsdslnet.plugin.color_tags import ColorOverrides, guess_tags, read_tags
 from vsdslnet.plugin.formats import check_input, default_dither, output_format
@@ -17,7 +18,7 @@ from vsdslnet.plugin.lut import frame_lattice, with_luts
 from vsdslnet.plugin.peak import within_peak
 from vsdslnet.plugin.scene import SceneCuts, with_scene_cuts
 from vsdslnet.plugin.sdr_rgb import tagged, to_sdr_rgb
-from vsdslnet.weights import is_lut, model_radius_frames
+from vsdslnet.weights import find, is_lut, model_radius_frames, read
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +38,8 @@ def convert(clip: vs.VideoNode, options: ClipOptions) -> vs.VideoNode:
     overrides.check_family(clip.format.color_family)
     target = output_format(clip, options.format)
     radius_frames = model_radius_frames(options.model)
+    if options.look is not None:
+        check_look(options.look, read(find(options.model)).config.base)
     _check_first_frame(clip, overrides)
 
     settings = options.part(ConvertOptions)

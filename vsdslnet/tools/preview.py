@@ -114,7 +114,8 @@ def _report(
     )
     text = page.page(
         title=source.name,
-        settings=f"model {settings.model}, peak {settings.peak_nits:g} nits, strength {settings.strength:g}",
+        settings=f"model {settings.model}, white {settings.white_nits:g}, peak {settings.peak_nits:g} nits, "
+        f"strength {settings.strength:g}",
         light=picture_png(light),
         sections=sections,
     )

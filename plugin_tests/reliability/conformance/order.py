@@ -28,6 +28,8 @@ UNDER_WAY = (1, 2, 4)
 _FRAMES = 60
 _PENDING = 12
 _MATRIX_FRAMES = 4
+_LOOK = {"strength": 0.9, "saturation": 1.1, "peak": 800}
+"""Takes powers: a number behind the last whole vector may have another last bit."""
 _SLOWEST_SECONDS = 1200
 
 
@@ -95,13 +97,13 @@ def matrix(options: Options) -> list[Figure]:
 
 
 def print_hashes(model: str) -> None:
-    """Four frames with the light they carry, of the network and of its LUT, for each number of frames under way."""
+    """Frames in fp32 with the light they carry, of the network and of its LUT, for each number of frames under way."""
     # No whole number of vectors, neither a row nor a frame.
     source = textured(vs.core, vs.YUV420P8, width=162, height=98, length=_MATRIX_FRAMES + 2)
     vs.core.num_threads = max(UNDER_WAY)
     for what, name in (("network", model), ("LUT", f"{model}-lut")):
         for under_way in UNDER_WAY:
-            clip = uncached(source, name, num_streams=under_way, strength=0.9, saturation=1.1, peak=800)
+            clip = uncached(source, name, num_streams=under_way, format=vs.RGBS, **_LOOK)
             found = hashlib.sha256()
             for first in range(0, _MATRIX_FRAMES, under_way):
                 for future in [clip.get_frame_async(first + at) for at in range(under_way)]:

@@ -39,6 +39,7 @@ class TorchEngine:
         self._streamed = StreamedDSLNet(network, self._target)
         self._tile = tile
         self.radius_frames = network.config.radius
+        self.base = network.config.base
         self._motion_compensated = network.config.motion_compensated
         self.description = f"torch {self._target.device} {str(self._target.dtype).removeprefix('torch.')}"
 

@@ -18,9 +18,9 @@ from vsdslnet.training.dataset.batches import Batch, draw_batch
 from vsdslnet.training.dataset.store import Pool
 from vsdslnet.training.initialisation.activations import calibrate
 from vsdslnet.training.initialisation.offsets import motion_distance, start_alignment
+from vsdslnet.training.loop.tone import train_tone
 from vsdslnet.training.pointwise.flat_field import render_points, spatial_at, vectors_of_frames
 from vsdslnet.training.pointwise.points import Points
-from vsdslnet.training.pointwise.tone import train_tone
 from vsdslnet.training.simulation.synthetic import colored_light
 
 SMALL = DSLNetConfig(features=8, kernel=5, dynamic_kernel=3)
