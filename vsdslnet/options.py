@@ -31,6 +31,7 @@ __all__ = [
     "PictureOptions",
     "SceneOptions",
     "Spec",
+    "TransferOptions",
     "another_default",
     "option",
     "specs",
@@ -113,6 +114,7 @@ class Options:
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Backend = Literal["auto", "torch"]
+OutputTransfer = Literal["pq", "hlg"]
 Dither = Literal["none", "ordered", "random", "error_diffusion"]
 CutsFrom = Literal["props", "detect", "none"]
 Codec = Literal["hevc", "av1"]
@@ -176,7 +178,19 @@ class LookOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OutputOptions(Options):
+class TransferOptions(Options):
+    """Which of BT.2100's two signals the picture leaves as."""
+
+    GROUP: ClassVar[str] = "Output"
+
+    transfer: OutputTransfer = option(
+        "pq",
+        "Signal of the output: pq is HDR10's, hlg is BT.2100's HLG as a display of the peak's light shows it.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions(TransferOptions):
     """The form in which Convert gives its frames."""
 
     GROUP: ClassVar[str] = "Output"
@@ -289,6 +303,14 @@ class EncoderOptions(Options):
     )
     parameters: dict[str, str] = option(
         {}, "Further parameters of the encoder, as name=value:name=value.", name="params", otherwise="none"
+    )
+    hdr10plus: bool = option(
+        False,
+        "Add dynamic metadata (HDR10+, SMPTE ST 2094-40), measured shot by shot, to the stream, and write it as "
+        "OUTPUT.hdr10plus.json. Players that know HDR10 only play the file as before.",
+    )
+    hdr10plus_target: int = option(
+        400, "Peak of the display that the tone curves of HDR10+ are made for.", unit="nits", low=100, high=10_000
     )
     chunk_frames: int = option(
         120, "Most frames in a chunk: what a crash can cost, and the longest GOP.", unit="frames", low=8, high=2000

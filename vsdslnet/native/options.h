@@ -9,6 +9,7 @@
     "look:data:opt;" \
     "strength:float:opt;" \
     "saturation:float:opt;" \
+    "transfer:data:opt;" \
     "format:int:opt;" \
     "dither_type:data:opt;" \
     "num_streams:int:opt;" \
