@@ -47,7 +47,7 @@ class _Engine:
 
     def __init__(self, real: Any) -> None:
         self._real = real
-        self.radius_frames, self.description = real.radius_frames, real.description
+        self.radius_frames, self.description, self.base = real.radius_frames, real.description, real.base
         self.steps: _Steps | None = None
 
     def __call__(self, window: Tensor) -> Tensor:
