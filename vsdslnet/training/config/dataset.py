@@ -19,6 +19,7 @@ __all__ = [
     "MotionConfig",
     "SourceConfig",
     "ViewConfig",
+    "for_local",
     "for_restoration",
     "for_tone",
     "load_recipe",
@@ -155,6 +156,7 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     validation_scenes: tuple[str, ...]
     """Scene ids that training never sees."""
     exclude_scenes: tuple[str, ...] = ()
+    broadcast_lut: str = "luts/nbcu/5-NBCU_PQ2SDR_DL_v1.2.cube"
     youtube_lut: str = "luts/yt_hdr10_to_bt709_65.npy"
     """Below the data folder; without the file the look is refused by name."""
     view: ViewConfig = ViewConfig()
@@ -192,6 +194,12 @@ def for_tone(config: DataConfig) -> DataConfig:
         degrade=replace(config.degrade, h264_share=0.0, clean_share=0.4),
         looks=config.looks | {"colourist": _TONE_COLOURIST},
     )
+
+
+def for_local(config: DataConfig) -> DataConfig:
+    """As for the restoration, in windows that hold the crops of 96 px of the schedule "local" with room to move."""
+    wide = msgspec.structs.replace(config.view, crop_height=128, crop_width=192)
+    return for_restoration(msgspec.structs.replace(config, view=wide))
 
 
 def for_restoration(config: DataConfig) -> DataConfig:
