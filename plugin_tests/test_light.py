@@ -10,8 +10,8 @@ import torch
 import vapoursynth as vs
 
 from plugin_tests.plugin.clips import textured
+from vsdslnet.color.light import measure_light_nits
 from vsdslnet.encode.chunk.light import frame_light_nits, with_light
-from vsdslnet.inference.converter import measure_light_nits
 
 
 @pytest.mark.parametrize("peak", [300.0, 1000.0])
