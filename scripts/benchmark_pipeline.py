@@ -22,7 +22,13 @@ core = vs.core
 clip = core.bs.VideoSource(source, showprogress=0).std.Loop(1000)
 clip = clip.resize.Bicubic(width=int(width), height=int(height), format=vs.YUV420P8)
 core.dslnet.Convert(
-    clip, model=model, precision=precision, backend=backend, num_streams=int(streams), format=vs.YUV420P10
+    clip,
+    model=model,
+    device=device,
+    precision=precision,
+    backend=backend,
+    num_streams=int(streams),
+    format=vs.YUV420P10,
 ).set_output()
 """
 
@@ -40,6 +46,7 @@ class Pipeline(NamedTuple):
     backend: str = "auto"
     streams: int = 1
     threads: int = 0
+    device: str = "cpu"
 
 
 def seconds_a_frame(pipeline: Pipeline, *, frames: int, warm_up: int = 1) -> float:
@@ -54,6 +61,7 @@ def _seconds(pipeline: Pipeline, frames: int) -> float:
         "width": width,
         "height": height,
         "model": pipeline.model,
+        "device": pipeline.device,
         "precision": pipeline.precision,
         "backend": pipeline.backend,
         "streams": pipeline.streams,

@@ -116,10 +116,9 @@ def preview(
         or an even spread.
     """
     settings = EncodeSettings(**vars(picture))
-    try:
-        from vsdslnet.tools.preview import parse_times, write_report
-    except ImportError as error:
-        raise EngineError(f"{error.name} is not installed; pip install matplotlib") from None
+    from vsdslnet.encode.source.times import parse_times
+    from vsdslnet.tools.preview import write_report
+
     page = output or _beside(source, ".preview.html")
     with _counted() as told:
         frames = write_report(source, page, settings, at_seconds=parse_times(at) if at else [], told=told)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from vsdslnet.color.hlg import HLG_A, HLG_B, HLG_C
 from vsdslnet.color.pq import C1, C2, C3, M1, M2, PQ_MAX_NITS, pq_scalar
+from vsdslnet.color.references import GRAPHICS_WHITE_NITS, SDR_GAMMA
 
 __all__ = [
     "GRAPHICS_WHITE_NITS",
@@ -21,12 +22,6 @@ __all__ = [
     "pq_to_nits",
     "srgb_to_linear",
 ]
-
-GRAPHICS_WHITE_NITS = 203.0
-"""HDR reference (diffuse, graphics) white (BT.2408-7 table 1)."""
-
-SDR_GAMMA = 2.4
-"""Exponent of the SDR reference display with a black of 0 (BT.1886 annex 1)."""
 
 
 def nits_to_pq(nits: Tensor) -> Tensor:

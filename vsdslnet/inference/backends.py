@@ -11,6 +11,8 @@ from vsdslnet.errors import EngineError
 from vsdslnet.inference.backend import Engine
 from vsdslnet.inference.cpu.backend import TorchEngine
 from vsdslnet.inference.cpu.strip_layers import Target
+from vsdslnet.inference.cuda.device import CudaDevice
+from vsdslnet.inference.cuda.engine import CudaEngine
 from vsdslnet.inference.precision import automatic_precision, choose_precision
 from vsdslnet.options import BackendOptions
 
@@ -22,6 +24,8 @@ def create_engine(settings: BackendOptions) -> Engine:
     file = weights.read(weights.find(settings.model))
     device, dtype = _choose(settings, file.metadata)
     network = weights.load_network(file)
+    if device.type == "cuda":
+        return CudaEngine(network, CudaDevice(device.index), dtype=dtype, tile=settings.tile)
     return TorchEngine(network, target=Target(device, dtype), tile=settings.tile)
 
 
@@ -48,6 +52,12 @@ def choose_device(asked: str, index: int) -> torch.device:
     if asked == "cpu" or (asked == "auto" and not count):
         return torch.device("cpu")
     if index >= count:
-        found = f"CUDA devices here: {count}" if count else "PyTorch sees no CUDA device here"
+        found = f"CUDA devices here: {count}" if count else _why_none()
         raise EngineError(f"device='{asked}', device_index={index}: {found}; use a lower index, or device='cpu'")
     return torch.device("cuda", index)
+
+
+def _why_none() -> str:
+    if torch.version.cuda is None:
+        return "PyTorch sees no CUDA device here, and this build of it could not use one"
+    return "PyTorch sees no CUDA device here"

@@ -17,6 +17,7 @@ from vsdslnet.plugin.hdr_props import STALE_PROPS, chroma_location
 from vsdslnet.plugin.hlg import pq_to_hlg
 from vsdslnet.plugin.lut import frame_lattice, with_luts
 from vsdslnet.plugin.peak import within_peak
+from vsdslnet.plugin.plain import plain_hdr
 from vsdslnet.plugin.scene import SceneCuts, with_scene_cuts
 from vsdslnet.plugin.sdr_rgb import tagged, to_sdr_rgb
 from vsdslnet.weights import find, is_lut, model_radius_frames, read
@@ -45,7 +46,9 @@ def convert(clip: vs.VideoNode, options: ClipOptions) -> vs.VideoNode:
 
     settings = options.part(ConvertOptions)
     readable = with_scene_cuts(tagged(clip, overrides), cuts)
-    if is_lut(options.model):
+    if options.strength == 0 and options.saturation == 1:
+        hdr = plain_hdr(readable, white_nits=options.white_nits)
+    elif is_lut(options.model):
         hdr = with_luts(readable, settings, radius_frames, cuts)
     else:
         hdr = _to_hdr_rgb(to_sdr_rgb(readable), settings, radius_frames, options.num_streams, cuts)

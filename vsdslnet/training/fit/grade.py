@@ -116,7 +116,7 @@ def _check(example: Example) -> None:
     share_above = float((pq.amax(dim=0) > pq_scalar(4000)).float().mean())
     if share_above > 0.02 and float(sdr.max()) < 0.85:
         raise MediaError(f"{example.name}: SDR and HDR seem to be swapped")
-    if share_above > 0.2:
+    if share_above > 0.05:
         raise MediaError(f"{example.name}: the HDR side does not look like PQ, {share_above:.0%} lie above 4000 nits")
     shown = nits_to_pq(GRAPHICS_WHITE_NITS * luminance_of(srgb_to_linear(sdr)))
     light = [shown.flatten(), nits_to_pq(luminance_of(pq_to_nits(pq))).flatten()]
