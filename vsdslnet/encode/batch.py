@@ -131,6 +131,8 @@ def _encode(job: Job, settings: EncodeSettings, options: JobOptions, engine: Chu
         dropped=done.dropped,
     )
     light = f"MaxCLL {done.light.max_cll_nits}, MaxFALL {done.light.max_fall_nits}"
+    if settings.transfer != "pq":  # which has no such thing in the file
+        light = f"HLG, brightest {done.light.max_cll_nits} nits"
     _tell_person(options, f"{done.output}: {done.frames} frames, {done.size_bytes / 1e6:.1f} MB, {light}")
     for what in done.dropped:
         _tell_person(options, f"not carried over: {what}")
