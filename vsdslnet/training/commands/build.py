@@ -40,7 +40,7 @@ def pool(
     config: Annotated[Path | None, Parameter(help="recipe (TOML); default: the shipped one")] = None,
     stage: Annotated[
         Literal["whole", "tone", "restoration"],
-        Parameter(help="tone: for train --tone-pool, quicker, centre frames count only; restoration: spoilt more"),
+        Parameter(help="tone: for train --tone-pool, quicker, centre frames count only; restoration: degraded more"),
     ] = "whole",
 ) -> None:
     """Simulate windows: the same arguments give the same bytes, whatever the number of workers."""

@@ -64,7 +64,7 @@ def main(given: Sequence[str] | None = None) -> None:
 def commands(data: Path, out: Path, workers: int) -> list[list[str]]:
     """Commands and their arguments, in order."""
     pools = {name: str(out / "pools" / name) for name in POOLS}
-    # Tone is learnt from as many pictures as there are; the restoration from windows that are spoilt more.
+    # Tone is learnt from as many pictures as there are; the restoration from windows that are degraded more.
     tone = ["--pool", pools["train"], "--tone-pool", pools["tone"], "--tone-pool", pools["restoration"]]
     restoration = ["--pool", pools["restoration"]]
     calm = out / "calm.safetensors"
