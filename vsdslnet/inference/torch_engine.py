@@ -12,6 +12,7 @@ from vsdslnet.inference.plan import FramePlan, cpu_rows, plan_frame
 from vsdslnet.inference.streamed import Band, StreamedDSLNet
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.motion import compensate_
+from vsdslnet.network.pixel_blocks import block_count
 
 __all__ = ["TorchEngine"]
 
@@ -37,7 +38,8 @@ class TorchEngine:
     ) -> None:
         self._target = target or Target(torch.device("cpu"), torch.float32)
         self._streamed = StreamedDSLNet(network, self._target)
-        self._tile = tile
+        scale = self._streamed.scale
+        self._tile = None if tile is None else (block_count(tile[0], scale), block_count(tile[1], scale))
         self.radius_frames = network.config.radius
         self._motion_compensated = network.config.motion_compensated
         self.description = f"torch {self._target.device} {str(self._target.dtype).removeprefix('torch.')}"
@@ -61,15 +63,16 @@ class TorchEngine:
         )
 
     def plan(self, *, width: int, height: int) -> FramePlan:
-        """How a frame of this size is going to be cut."""
+        """How a frame of this size, in pixels, is going to be cut, in blocks of the network's scale."""
+        width, height = (block_count(side, self._streamed.scale) for side in (width, height))
         # A third of the strips that are alive at once is fp32 in any precision.
-        bytes_per_pixel = self._streamed.config.features * (2 * self._target.dtype.itemsize + 4) // 3
+        bytes_per_position = self._streamed.config.features * (2 * self._target.dtype.itemsize + 4) // 3
         return plan_frame(
             width=width,
             height=height,
             rows=cpu_rows(width, height) if self._target.device.type == "cpu" else height,
             budget_bytes=self._budget_bytes(),
-            bytes_per_pixel=bytes_per_pixel,
+            bytes_per_pixel=bytes_per_position,
             tile=self._tile,
         )
 
