@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from plugin_tests.paths import ROOT
 from plugin_tests.small_network import save_small_network
 
-ROOT = Path(__file__).resolve().parent.parent
 EXIT_SECONDS = 120
 
 

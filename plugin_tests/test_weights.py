@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from plugin_tests.figures import Options, broken
-from plugin_tests.fuzz import weights_files as hostile
-from plugin_tests.fuzz.weights_files import assemble, parts
+from plugin_tests.reliability.figures import Options, broken
+from plugin_tests.reliability.fuzz import weights_files as hostile
+from plugin_tests.reliability.fuzz.weights_files import assemble, parts
 from vsdslnet import weights
 from vsdslnet.errors import WeightsError
 from vsdslnet.network.config import DSLNetConfig

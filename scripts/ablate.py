@@ -18,7 +18,7 @@ from typing import get_args
 
 from vsdslnet.errors import ArgumentError, DslnetError
 from vsdslnet.network.config import Base
-from vsdslnet.network.variants import VARIANTS, build_variant, count_parameters
+from vsdslnet.training.paper.variants import VARIANTS, build_variant, count_parameters
 
 
 def main() -> None:
@@ -61,10 +61,10 @@ def run(arguments: argparse.Namespace) -> None:
     """Train, measure, write ``tables.md``, ``figures.json`` and ``figures.png``."""
     import msgspec
 
-    from vsdslnet.training.comparison import compare, finished, measure_base, scaled_schedule
-    from vsdslnet.training.paper_tables import as_markdown, plot_figures
-    from vsdslnet.training.pool import Pool
-    from vsdslnet.training.train_config import load_schedule
+    from vsdslnet.training.config.run import load_schedule
+    from vsdslnet.training.dataset.store import Pool
+    from vsdslnet.training.paper.comparison import compare, finished, measure_base, scaled_schedule
+    from vsdslnet.training.paper.tables import as_markdown, plot_figures
 
     names = list(VARIANTS) if arguments.variants == ["all"] else arguments.variants
     unknown = [name for name in names if name not in VARIANTS]
@@ -107,7 +107,7 @@ def time_frames(names: list[str], known: Path) -> dict[str, float]:
     """Core seconds a frame by name: those in the file ``known``, and what is missing there measured and added."""
     import msgspec
 
-    from vsdslnet.training.comparison import frame_seconds
+    from vsdslnet.training.paper.comparison import frame_seconds
 
     seconds = msgspec.json.decode(known.read_bytes(), type=dict[str, float]) if known.is_file() else {}
     seconds |= {name: round(frame_seconds(name), 3) for name in dict.fromkeys(names) if name not in seconds}

@@ -37,11 +37,11 @@ from vsdslnet.color.ictcp import delta_e_itp
 from vsdslnet.color.sdr_to_hdr import BASE_PEAK_NITS
 from vsdslnet.color.transfer import pq_scalar, pq_to_nits
 from vsdslnet.errors import DslnetError
-from vsdslnet.inference.distil import distil
-from vsdslnet.inference.engines import create_engine
+from vsdslnet.inference.backends import create_engine
+from vsdslnet.inference.lut.distil import distil
+from vsdslnet.inference.lut.key_size import small_size
 from vsdslnet.inference.precision import JUDGED_KEYS
 from vsdslnet.inference.settings import ConvertSettings, EngineSettings
-from vsdslnet.inference.small import small_size
 
 SIZES = [(480, 270), (960, 540), (1920, 1080)]
 LARGE = [(3840, 2160)]

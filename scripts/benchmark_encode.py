@@ -27,12 +27,12 @@ import av
 import torch
 from av.video.reformatter import Colorspace
 
-from vsdslnet.encode.journal import ChunkResult
-from vsdslnet.encode.local import LocalEngine
+from vsdslnet.encode.job.journal import ChunkResult
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.inference.engines import create_engine
+from vsdslnet.encode.workers.local import LocalEngine
+from vsdslnet.inference.backends import create_engine
 
 
 class Cost(NamedTuple):

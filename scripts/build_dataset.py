@@ -15,9 +15,9 @@ from cyclopts import App, Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from vsdslnet.errors import ArgumentError, DslnetError
-from vsdslnet.training.data_config import DataConfig, for_restoration, for_tone, load_recipe
-from vsdslnet.training.pool import build_pool
-from vsdslnet.training.video_dataset import Film, build_video_dataset
+from vsdslnet.training.config.dataset import DataConfig, for_restoration, for_tone, load_recipe
+from vsdslnet.training.dataset.from_video import Film, build_video_dataset
+from vsdslnet.training.dataset.store import build_pool
 
 app = App(help=__doc__)
 

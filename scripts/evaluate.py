@@ -25,12 +25,12 @@ from vsdslnet import weights
 from vsdslnet.errors import DslnetError
 from vsdslnet.inference.converter import get_converter
 from vsdslnet.inference.settings import ConvertSettings
-from vsdslnet.training import evaluation
-from vsdslnet.training.evaluation_report import as_json, as_markdown
-from vsdslnet.training.formulas import FORMULAS
-from vsdslnet.training.noise_evaluation import evaluate_noise, noise_as_markdown
-from vsdslnet.training.pictures import ContactSheets
-from vsdslnet.training.point_evaluation import evaluate_points, points_as_markdown
+from vsdslnet.training.evaluation import groups as evaluation
+from vsdslnet.training.evaluation.formulas import FORMULAS
+from vsdslnet.training.evaluation.noise import evaluate_noise, noise_as_markdown
+from vsdslnet.training.evaluation.pictures import ContactSheets
+from vsdslnet.training.evaluation.points import evaluate_points, points_as_markdown
+from vsdslnet.training.evaluation.report import as_json, as_markdown
 
 app = App(help=__doc__)
 
@@ -85,7 +85,7 @@ def evaluate(
         pairs = evaluation.load_pairs(data, max_side_px=max_side or None)
         groups += evaluation.evaluate_pairs(pairs, convert, radius, on_picture=drawn)
     if pool:
-        from vsdslnet.training.pool import Pool
+        from vsdslnet.training.dataset.store import Pool
 
         network = weights.load_network(file).to(memory_format=torch.channels_last)
         for folder in pool:
@@ -128,7 +128,7 @@ def points(
     pool
         Folders of finished pools.
     """
-    from vsdslnet.training.pool import Pool
+    from vsdslnet.training.dataset.store import Pool
 
     file = weights.read(weights.find(model))
     groups = evaluate_points([Pool(folder) for folder in pool], weights.load_network(file))
@@ -148,7 +148,7 @@ def noise(*, model: str = "dslnet", pool: Path, per_group: int | None = None) ->
     per_group
         At most so many windows of each group.
     """
-    from vsdslnet.training.pool import Pool
+    from vsdslnet.training.dataset.store import Pool
 
     file = weights.read(weights.find(model))
     network = weights.load_network(file).to(memory_format=torch.channels_last)

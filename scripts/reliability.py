@@ -23,22 +23,22 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from plugin_tests.figures import Figure, Options  # noqa: E402
+from plugin_tests.reliability.figures import Figure, Options  # noqa: E402
 
 ITEMS = {
-    "order": ("plugin_tests.conformance.order", "random seeks and threads give the same bits"),
-    "colour": ("plugin_tests.conformance.colour_numbers", "curves and differences against colour-science"),
-    "trained": ("plugin_tests.conformance.trained", "the trained network on flat fields"),
-    "temporal": ("plugin_tests.conformance.temporal", "over time: noise, an object, a flash, a fade"),
-    "clips": ("plugin_tests.fuzz.clips", "generated clips: every format, odd sizes, wrong properties"),
-    "arguments": ("plugin_tests.fuzz.arguments", "wrong values for every argument of Convert"),
-    "weights": ("plugin_tests.fuzz.weights_files", "hostile weights files"),
-    "media": ("plugin_tests.fuzz.media_files", "damaged media files through an encode"),
-    "failures": ("plugin_tests.crash.failures", "failures injected at every step"),
-    "lifetimes": ("plugin_tests.crash.lifetimes", "cores, exits, cycles, memory"),
-    "kills": ("plugin_tests.crash.kill_encode", "encodes killed at random moments"),
-    "files": ("plugin_tests.conformance.hdr10_files", "HDR10 fields of every preset and codec"),
-    "supply": ("plugin_tests.conformance.supply", "dependencies, and no network at run time"),
+    "order": ("plugin_tests.reliability.conformance.order", "random seeks and threads give the same bits"),
+    "colour": ("plugin_tests.reliability.conformance.colour_numbers", "curves and differences against colour-science"),
+    "trained": ("plugin_tests.reliability.conformance.trained", "the trained network on flat fields"),
+    "temporal": ("plugin_tests.reliability.conformance.temporal", "over time: noise, an object, a flash, a fade"),
+    "clips": ("plugin_tests.reliability.fuzz.clips", "generated clips: every format, odd sizes, wrong properties"),
+    "arguments": ("plugin_tests.reliability.fuzz.arguments", "wrong values for every argument of Convert"),
+    "weights": ("plugin_tests.reliability.fuzz.weights_files", "hostile weights files"),
+    "media": ("plugin_tests.reliability.fuzz.media_files", "damaged media files through an encode"),
+    "failures": ("plugin_tests.reliability.crash.failures", "failures injected at every step"),
+    "lifetimes": ("plugin_tests.reliability.crash.lifetimes", "cores, exits, cycles, memory"),
+    "kills": ("plugin_tests.reliability.crash.kill_encode", "encodes killed at random moments"),
+    "files": ("plugin_tests.reliability.conformance.hdr10_files", "HDR10 fields of every preset and codec"),
+    "supply": ("plugin_tests.reliability.conformance.supply", "dependencies, and no network at run time"),
 }
 LIMIT_SECONDS = 3600
 

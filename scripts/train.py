@@ -15,10 +15,10 @@ import msgspec
 
 from vsdslnet import weights
 from vsdslnet.errors import ArgumentError, DslnetError
-from vsdslnet.training.loop import train
-from vsdslnet.training.pool import Pool
-from vsdslnet.training.report import plot_log
-from vsdslnet.training.train_config import TrainConfig, available_schedules, load_schedule
+from vsdslnet.training.config.run import TrainConfig, available_schedules, load_schedule
+from vsdslnet.training.dataset.store import Pool
+from vsdslnet.training.loop.log_plots import plot_log
+from vsdslnet.training.loop.run import train
 
 
 def main() -> None:

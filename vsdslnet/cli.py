@@ -27,8 +27,8 @@ from vsdslnet.errors import (
 )
 
 if TYPE_CHECKING:
-    from vsdslnet.encode.engine import ChunkEngine
     from vsdslnet.encode.settings import EncodeSettings
+    from vsdslnet.encode.workers.interface import ChunkEngine
 
 __all__ = ["app", "main"]
 
@@ -283,15 +283,16 @@ def preview(
     output
         The page to write, .html; by default SOURCE.preview.html beside the source.
     at
-        Times, [hours:][minutes:]seconds with commas between; by default the longest shots' middles.
+        Times, [hours:][minutes:]seconds with commas between; by default the middles of a short clip's longest shots,
+        or an even spread.
     """
     settings = look.settings()
     try:
-        from vsdslnet.encode.preview import parse_times, write_report
+        from vsdslnet.tools.preview import parse_times, write_report
     except ImportError as error:
         raise EngineError(f"{error.name} is not installed; pip install matplotlib") from None
     page = output or _beside(source, ".preview.html")
-    with _counted("converting frames") as told:
+    with _counted() as told:
         frames = write_report(source, page, settings, at_seconds=parse_times(at) if at else [], told=told)
     print(f"{page}: frames {', '.join(map(str, frames))}")
 
@@ -316,8 +317,8 @@ def lut(
     at
         Time of a frame of the scene, [hours:][minutes:]seconds.
     """
-    from vsdslnet.encode.scene_lut import write_lut
-    from vsdslnet.encode.times import parse_times
+    from vsdslnet.encode.source.times import parse_times
+    from vsdslnet.tools.lut import write_lut
 
     settings = look.settings()
     at_seconds, *more = parse_times(at)
@@ -336,7 +337,7 @@ def info(source: Path, /) -> None:
     source
         The video file.
     """
-    from vsdslnet.encode.probe import probe
+    from vsdslnet.encode.source.probe import probe
 
     found = probe(source)
     rate = found.frame_rate[0] / found.frame_rate[1]
@@ -374,7 +375,7 @@ def bench(*, width: int = 640, height: int = 360, frames: int = 8, model: str = 
     device
         auto, cpu or cuda.
     """
-    from vsdslnet.encode.bench import conversion_speed
+    from vsdslnet.tools.bench import conversion_speed
 
     speed = conversion_speed(width=width, height=height, frames=frames, model=model, device=device)
     print(f"{width}x{height}: {speed:.3f} fps, {width * height * speed / 1e6:.3f} Mpixel/s")
@@ -394,7 +395,7 @@ def demo(folder: Path = Path("demo"), *, model: str = "dslnet", picture: Path | 
     picture
         The PNG to draw, if not the one in the folder.
     """
-    from vsdslnet.demo import before_after_png, write_sdr_clip
+    from vsdslnet.tools.demo import before_after_png, write_sdr_clip
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -413,16 +414,18 @@ def _beside(source: Path, suffix: str) -> Path:
 
 
 @contextmanager
-def _counted(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on the error stream, from the first call with (done, total) on; gone at the end."""
+def _counted() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on the error stream, from the first call with (what, done, total) on; gone at the end."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     progress = Progress(*columns, console=Console(stderr=True), transient=True)
-    task = progress.add_task(what, total=None)
+    task = progress.add_task("", total=None)
 
-    def told(done: int, total: int) -> None:
+    def told(what: str, done: int, total: int) -> None:
         progress.start()
+        if what != progress.tasks[task].description:
+            progress.reset(task, description=what)  # another kind of step: the time that one takes says nothing
         progress.update(task, completed=done, total=total)
 
     try:
@@ -441,10 +444,10 @@ def _engine(name: str, workers: int | None, threads: int | None, address: str | 
         if value is not None and name != "ray":
             raise ArgumentError(option, value, "only with --engine ray", "add it, or leave this out")
     if name == "ray":
-        from vsdslnet.encode.ray_engine import RayEngine
+        from vsdslnet.encode.workers.ray_cluster import RayEngine
 
         return RayEngine(address=address, workers=workers, threads=threads, store=store)
-    from vsdslnet.encode.local import LocalEngine
+    from vsdslnet.encode.workers.local import LocalEngine
 
     return LocalEngine(workers=workers or 1, threads=threads)
 

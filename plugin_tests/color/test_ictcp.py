@@ -6,7 +6,7 @@ import colour
 import numpy as np
 import torch
 
-from plugin_tests.conformance.colour_numbers import ICTCP_METHOD, delta_e_error, planes, random_light
+from plugin_tests.reliability.conformance.colour_numbers import ICTCP_METHOD, delta_e_error, planes, random_light
 from vsdslnet.color.ictcp import delta_e_itp, ictcp_to_nits, nits_to_ictcp
 
 

@@ -10,7 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from plugin_tests.conformance.colour_numbers import SIXTEEN_BIT, TEN_BIT, limited_code, pq_error_codes, wrong_codes
+from plugin_tests.reliability.conformance.colour_numbers import (
+    SIXTEEN_BIT,
+    TEN_BIT,
+    limited_code,
+    pq_error_codes,
+    wrong_codes,
+)
 from vsdslnet.color import transfer
 from vsdslnet.color.transfer import nits_to_pq, pq_scalar, pq_to_nits
 

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from plugin_tests.encode.media import make_clip
+from plugin_tests.paths import ROOT
 from vsdslnet.encode.settings import EncodeSettings
-
-ROOT = Path(__file__).resolve().parents[2]
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -10,12 +10,12 @@ from typing import Any
 import av
 import numpy as np
 
-from vsdslnet.encode.chunks import ChunkMaker, Progress
-from vsdslnet.encode.engine import check_here
-from vsdslnet.encode.job import JobPlan
-from vsdslnet.encode.journal import ChunkResult
-from vsdslnet.encode.plan import Chunk
+from vsdslnet.encode.chunk.maker import ChunkMaker, Progress
+from vsdslnet.encode.job.chunks import Chunk
+from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.journal import ChunkResult
 from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.encode.workers.interface import check_here
 
 TICKS = 24_000
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vsdslnet.encode.journal import ChunkResult
+from vsdslnet.encode.job.journal import ChunkResult
 
 __all__ = ["made_up_result"]
 

@@ -16,8 +16,8 @@ import vapoursynth as vs
 
 from plugin_tests.encode.conftest import Command
 from plugin_tests.encode.media import make_clip, video_times
-from plugin_tests.encode.test_probe import bad_source
-from vsdslnet.encode.frame_errors import told_of
+from plugin_tests.encode.source.test_probe import bad_source
+from vsdslnet.encode.source.frame_errors import told_of
 from vsdslnet.errors import MediaError
 
 

@@ -14,14 +14,14 @@ import av
 import numpy as np
 import pytest
 
-from plugin_tests.conformance.hdr10_files import wrong_fields
+from plugin_tests.encode.chunk.test_light import light_by_numpy
 from plugin_tests.encode.media import InProcessEngine
-from plugin_tests.encode.test_light import light_by_numpy
-from vsdslnet.encode.journal import Journal
+from plugin_tests.reliability.conformance.hdr10_files import wrong_fields
+from vsdslnet.encode.job.journal import Journal
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import Finished, encode_file
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source import deliver, open_converted
+from vsdslnet.encode.source.clip import deliver, open_converted
 
 SETTINGS = EncodeSettings(model="dslnet-lut", preset="draft", chunk_frames=24)
 CASES = [

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from plugin_tests.conformance.hdr10_files import light_of_header, media_info, wrong_fields
+from plugin_tests.encode.chunk.test_light import light_by_numpy
 from plugin_tests.encode.media import (
     InProcessEngine,
     decoded_video,
@@ -24,14 +24,14 @@ from plugin_tests.encode.media import (
     packets,
     video_times,
 )
-from plugin_tests.encode.test_light import light_by_numpy
-from vsdslnet.encode.job import JobPlan
-from vsdslnet.encode.journal import Journal
-from vsdslnet.encode.mux import mux
+from plugin_tests.reliability.conformance.hdr10_files import light_of_header, media_info, wrong_fields
+from vsdslnet.encode.container.mux import mux
+from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.journal import Journal
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import Finished, encode_file
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source import deliver, open_converted
+from vsdslnet.encode.source.clip import deliver, open_converted
 from vsdslnet.errors import ArgumentError, EngineError, JobError, MediaError, OutputError
 from vsdslnet.hdr10 import ContentLight
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vsdslnet.encode.encoder_parameters import svt_parameters, x265_parameters
+from vsdslnet.encode.chunk.encoder_parameters import svt_parameters, x265_parameters
 from vsdslnet.encode.settings import Codec, EncodeSettings
 from vsdslnet.errors import ArgumentError
 

@@ -14,8 +14,9 @@ from vsdslnet import weights
 from vsdslnet.color.sdr_to_hdr import bt2446a_pq, plain_pq
 from vsdslnet.color.transfer import nits_to_pq, pq_scalar
 from vsdslnet.errors import ArgumentError, EngineError, WeightsError
-from vsdslnet.inference import converter, distil
+from vsdslnet.inference import converter
 from vsdslnet.inference.converter import Converter, get_converter, measure_light_nits
+from vsdslnet.inference.lut import distil
 from vsdslnet.inference.settings import ConvertSettings
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from plugin_tests.inference.networks import lively
+from plugin_tests.paths import SCRIPTS
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+sys.path.insert(0, str(SCRIPTS))
 
 export_onnx = pytest.importorskip("export_onnx")
 pytest.importorskip("onnxruntime")

@@ -9,8 +9,8 @@ import pytest
 
 MEASURE = """
 import resource, sys, torch
-from vsdslnet.inference.layers import Target
-from vsdslnet.inference.torch_engine import TorchEngine
+from vsdslnet.inference.cpu.strip_layers import Target
+from vsdslnet.inference.cpu.backend import TorchEngine
 from vsdslnet.network.dslnet import DSLNet
 
 width, height, dtype = int(sys.argv[1]), int(sys.argv[2]), getattr(torch, sys.argv[3])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vsdslnet.inference.layers import rounded
+from vsdslnet.inference.cpu.strip_layers import rounded
 
 BF16_STEP = 2.0**-8
 """Between neighbouring bf16 numbers, relative to the larger power of two below them."""

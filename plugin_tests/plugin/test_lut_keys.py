@@ -9,7 +9,7 @@ import vapoursynth as vs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES, block_cuts, cuts_in, keys_of
+from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES, block_cuts, cuts_in, keys_in_clip
 
 K = KEY_INTERVAL_FRAMES
 
@@ -20,7 +20,7 @@ def cuts_around(n: int, cuts: set[int], length: int) -> list[int]:
 
 
 def shares(n: int, cuts: set[int], length: int) -> dict[int, float]:
-    return {key.frame: key.weight for key in keys_of(n, cuts_around(n, cuts, length))}
+    return {key.frame: key.weight for key in keys_in_clip(n, sorted(cuts), length)}
 
 
 def test_a_scene_without_cuts_runs_from_key_to_key() -> None:

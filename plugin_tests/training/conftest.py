@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from vsdslnet.color.transfer import linear_to_srgb, nits_to_pq
-from vsdslnet.training.data_config import DataConfig, SourceConfig, ViewConfig, load_recipe
+from vsdslnet.training.config.dataset import DataConfig, SourceConfig, ViewConfig, load_recipe
 
 
 def panorama(seed: int, *, width: int = 256) -> np.ndarray:

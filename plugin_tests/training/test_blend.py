@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from plugin_tests.paths import SCRIPTS
 from vsdslnet import weights
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "blend.py"
+SCRIPT = SCRIPTS / "blend.py"
 
 
 def saved(path: Path, seed: int, features: int = 8) -> str:

@@ -8,9 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from vsdslnet.training.train_config import available_schedules
+from plugin_tests.paths import SCRIPTS
+from vsdslnet.training.config.run import available_schedules
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "make_weights.py"
+SCRIPT = SCRIPTS / "make_weights.py"
 
 READ_OPTIONS = ("--data", "--pool", "--tone-pool", "--start", "--of")
 

@@ -9,10 +9,10 @@ import msgspec
 
 import vsdslnet
 from vsdslnet import weights
-from vsdslnet.encode.encoders import choose_encoder
-from vsdslnet.encode.job import JobIdentity, JobPlan
-from vsdslnet.encode.probe import identify
+from vsdslnet.encode.chunk.encoders import choose_encoder
+from vsdslnet.encode.job.description import JobIdentity, JobPlan
 from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.encode.source.probe import identify
 from vsdslnet.errors import ArgumentError, JobError, WeightsError
 
 __all__ = ["check_node", "job_identity"]

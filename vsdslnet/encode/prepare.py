@@ -10,16 +10,16 @@ import msgspec
 import vapoursynth as vs
 
 from vsdslnet.color.h273 import Transfer
-from vsdslnet.encode.encoders import check_parameters, choose_encoder
-from vsdslnet.encode.folder import holds_job, job_folder
+from vsdslnet.encode.chunk.encoders import check_parameters, choose_encoder
 from vsdslnet.encode.identity import job_identity
-from vsdslnet.encode.job import PLAN_NAME, JobIdentity, JobPlan, read_plan
-from vsdslnet.encode.journal import write_durably
+from vsdslnet.encode.job.chunks import plan_chunks
+from vsdslnet.encode.job.description import PLAN_NAME, JobIdentity, JobPlan, read_plan
+from vsdslnet.encode.job.folder import holds_job, job_folder
+from vsdslnet.encode.job.journal import write_durably
 from vsdslnet.encode.place import check_name
-from vsdslnet.encode.plan import plan_chunks
-from vsdslnet.encode.probe import SourceInfo, probe
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source import color_overrides, open_source, scene_cuts
+from vsdslnet.encode.source.clip import color_overrides, open_source, scene_cuts
+from vsdslnet.encode.source.probe import SourceInfo, probe
 from vsdslnet.errors import JobError, MediaError, OutputError, one_line
 
 __all__ = ["check_output", "check_room", "prepare"]

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from vsdslnet.encode.job import JobPlan
-from vsdslnet.encode.journal import ChunkResult, Journal
+from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.journal import ChunkResult, Journal
 
 __all__ = ["JsonReporter", "PersonReporter", "QuietReporter", "Reporter"]
 

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import av
 
-from vsdslnet.encode.chunk_file import reason
-from vsdslnet.encode.engine import ChunkEngine
-from vsdslnet.encode.folder import clear, job_folder, locked, sweep
-from vsdslnet.encode.job import JobPlan
-from vsdslnet.encode.journal import Journal, finish_durably
-from vsdslnet.encode.mux import mux
+from vsdslnet.encode.chunk.file import reason
+from vsdslnet.encode.container.mux import mux
+from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.folder import clear, job_folder, locked, sweep
+from vsdslnet.encode.job.journal import Journal, finish_durably
 from vsdslnet.encode.prepare import check_output, check_room, prepare
-from vsdslnet.encode.probe import open_media
 from vsdslnet.encode.progress import Reporter
 from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.encode.source.probe import open_media
+from vsdslnet.encode.workers.interface import ChunkEngine
 from vsdslnet.errors import JobError
 from vsdslnet.hdr10 import ContentLight
 

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.errors import ArgumentError, EngineError
-from vsdslnet.inference.engine import Engine
-from vsdslnet.inference.engines import create_engine
+from vsdslnet.inference.backend import Engine
+from vsdslnet.inference.backends import create_engine
+from vsdslnet.inference.cpu.threads import LastingThreads
 from vsdslnet.inference.foreign_frames import without_foreign_frames
-from vsdslnet.inference.lasting_threads import LastingThreads
 from vsdslnet.inference.look import apply_look
 from vsdslnet.inference.settings import ConvertSettings, EngineSettings
 

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from vsdslnet.errors import EngineError
-from vsdslnet.inference.layers import Convolution, Target
-from vsdslnet.inference.torch_engine import TorchEngine
+from vsdslnet.inference.cpu.backend import TorchEngine
+from vsdslnet.inference.cpu.strip_layers import Convolution, Target
 from vsdslnet.network.dslnet import DSLNet
 
 __all__ = ["OpenVinoEngine", "OpenVinoTarget", "check_openvino", "openvino_is_installed"]
@@ -57,7 +57,7 @@ class OpenVinoTarget(Target):
         self._hint = _HINTS[precision]
 
     def convolution(self, weight: Tensor, bias: Tensor | None, *, groups: int, relu: bool) -> Convolution:
-        """See :meth:`~vsdslnet.inference.layers.Target.convolution`."""
+        """See :meth:`~vsdslnet.inference.cpu.strip_layers.Target.convolution`."""
         outputs, channels, context = weight.shape[0], weight.shape[1] * groups, weight.shape[-1] - 1
         # In bf16 depthwise kernels are no faster, and compiling some of them never ends (2026.4, 17x17).
         hint = "f32" if groups > 1 else self._hint

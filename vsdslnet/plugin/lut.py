@@ -88,7 +88,7 @@ def frame_lattice(
 
 def _lattices(tagged: vs.VideoNode, settings: ConvertSettings, radius_frames: int, cuts: SceneCuts) -> vs.VideoNode:
     """Small frames, each with the lattice of its window in a property."""
-    from vsdslnet.inference.small import small_size
+    from vsdslnet.inference.lut.key_size import small_size
 
     width, height = small_size(tagged.width, tagged.height)
     small = to_sdr_rgb(tagged, width=width, height=height)
@@ -101,7 +101,7 @@ def _lattices(tagged: vs.VideoNode, settings: ConvertSettings, radius_frames: in
 
 def _lattice_selector(settings: ConvertSettings) -> Selector:
     def learn(frames: list[vs.VideoFrame]) -> vs.VideoFrame:
-        from vsdslnet.inference.distil import distil
+        from vsdslnet.inference.lut.distil import distil
 
         learnt = frames[len(frames) // 2].copy()
         learnt.props[_LATTICE] = distil(window_tensor(frames), settings).numpy().tobytes()
@@ -120,7 +120,7 @@ def _cube(sdr: vs.VideoNode, lattice: bytes) -> vs.VideoNode:
     """A clip through a lattice; timecube reads LUTs from files only."""
     import torch
 
-    from vsdslnet.inference.cube_file import cube_text
+    from vsdslnet.inference.lut.cube_file import cube_text
 
     with NamedTemporaryFile("w", suffix=".cube", delete_on_close=False) as file:
         file.write(cube_text(torch.from_numpy(_lattice_of(lattice).copy()), title="dslnet"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import vapoursynth as vs
 
-__all__ = ["KEY_INTERVAL_FRAMES", "Key", "block_cuts", "keys_of"]
+__all__ = ["KEY_INTERVAL_FRAMES", "Key", "block_cuts", "cuts_in", "keys_in_clip", "keys_of"]
 
 KEY_INTERVAL_FRAMES = 48
 """From one key frame to the next: two seconds, in which a preview makes up for the time a LUT takes."""
@@ -42,6 +43,12 @@ def keys_of(n: int, cuts: list[int]) -> list[Key]:
     if after or share == 0:
         return [Key(left, 1.0)]
     return [Key(left, 1 - share), Key(right, share)]
+
+
+def keys_in_clip(n: int, cuts: Sequence[int], frames: int) -> list[Key]:
+    """:func:`keys_of` frame n of a clip of so many ``frames``, all of whose ``cuts`` are known."""
+    left = n - n % KEY_INTERVAL_FRAMES
+    return keys_of(n, [cut for cut in (*cuts, frames) if left < cut <= left + KEY_INTERVAL_FRAMES])
 
 
 def block_cuts(clip: vs.VideoNode, *, believe: bool) -> vs.VideoNode:

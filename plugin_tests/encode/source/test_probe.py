@@ -1,0 +1,100 @@
+"""Sources are looked at before any work: what can't be converted is refused in one line."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from plugin_tests.encode.media import make_clip
+from vsdslnet.encode.source.probe import identify, probe
+from vsdslnet.errors import MediaError
+
+
+def audio_only(path: Path) -> Path:
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("aac", rate=48_000)
+        samples = np.zeros((2, 1024), np.float32)
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, 0, Fraction(1, 48_000)
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return path
+
+
+def bad_source(kind: str, folder: Path) -> Path:
+    path = folder / f"{kind}.mkv"
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "text":
+        path.write_text("not a film\n" * 100)
+    elif kind == "empty":
+        path.touch()
+    elif kind == "audio":
+        audio_only(path)
+    elif kind == "hdr":
+        make_clip(path, frames=4, audio=False, colour=(9, 16, 9))
+    elif kind == "hlg":
+        make_clip(path, frames=4, audio=False, colour=(9, 18, 9))
+    elif kind == "interlaced":
+        make_clip(path, frames=4, audio=False, options={"x264-params": "tff=1"})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("missing", "no such file"),
+        ("directory", "is a directory"),
+        ("text", "not a media file"),
+        ("empty", "not a media file"),
+        ("audio", "has no video"),
+        ("hdr", "is HDR already"),
+        ("hlg", "is HDR already"),
+        ("interlaced", "is interlaced; deinterlace"),
+    ],
+)
+def test_a_source_that_cannot_be_converted_is_refused_in_one_line(kind: str, says: str, tmp_path: Path) -> None:
+    path = bad_source(kind, tmp_path)
+    with pytest.raises(MediaError, match=says) as caught:
+        probe(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_geometry_rate_and_rotation_are_read(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "a.mp4", frames=4, sample_aspect=Fraction(4, 3), rotation=-90)
+    info = probe(path)
+    assert (info.width, info.height) == (96, 64)
+    assert info.frame_rate == (24, 1)
+    assert info.sample_aspect == (4, 3)
+    assert info.display_matrix == (0, 65_536, 0, -65_536, 0, 0, 0, 0, 1 << 30)
+
+
+@pytest.mark.parametrize(("pixel_format", "is_rgb"), [("bgr0", True), ("yuv420p", False), ("gray", False)])
+def test_rgb_is_told_from_what_has_a_matrix(pixel_format: str, is_rgb: bool, tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as output:
+        video = output.add_stream("ffv1", rate=24)
+        video.width, video.height, video.pix_fmt = 64, 64, pixel_format
+        grey = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 128, np.uint8), format="rgb24")
+        output.mux(video.encode(grey.reformat(format=pixel_format)))
+        output.mux(video.encode(None))
+    assert probe(path).is_rgb is is_rgb
+
+
+def test_identity_changes_with_contents_and_with_time(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(1000))
+    first = identify(path)
+    assert identify(path) == first
+    path.write_bytes(bytes(999) + b"\1")
+    os.utime(path, ns=(first.modified_ns, first.modified_ns))
+    assert identify(path) != first
+    path.write_bytes(bytes(1000))
+    os.utime(path, ns=(first.modified_ns + 1, first.modified_ns + 1))
+    assert identify(path) != first

@@ -1,0 +1,108 @@
+"""What lives on a node, without a cluster: it counts no chunk twice, and makes none with other weights or programs."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from plugin_tests.encode.results import made_up_result
+from vsdslnet.encode.chunk.encoders import Picture, open_encoder
+from vsdslnet.encode.chunk.maker import ChunkMaker, Progress
+from vsdslnet.encode.job.chunks import Chunk
+from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.journal import ChunkResult, Journal
+from vsdslnet.encode.prepare import prepare
+from vsdslnet.encode.progress import _Tally
+from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.encode.workers.process import Done, Failed
+from vsdslnet.encode.workers.ray_cluster import _ChunkActor
+from vsdslnet.errors import JobError
+
+
+@pytest.fixture
+def plan(clip: Path, settings: EncodeSettings, tmp_path: Path) -> JobPlan:
+    return prepare(clip, tmp_path, settings, threads=1, scanned=lambda frames, total: None)
+
+
+class _InstantMaker:
+    """Says that it has made a chunk."""
+
+    def make(self, chunk: Chunk, progress: Progress) -> ChunkResult:
+        progress(chunk.index, chunk.frames, 100.0)
+        return made_up_result(chunk.index, frames=chunk.frames, max_nits=100.0)
+
+
+def test_a_finished_chunk_is_not_counted_as_being_worked_on(plan: JobPlan, tmp_path: Path) -> None:
+    actor = _ChunkActor(str(tmp_path), None)
+    actor._plan, actor._maker = plan, cast(ChunkMaker, _InstantMaker())
+    tally = _Tally(plan, Journal(tmp_path, suffix=plan.suffix))
+    event = actor.make(0)
+    assert isinstance(event, Done)
+    tally.finished(event.result)
+    state = actor.state()
+    if state is not None:
+        tally.working(*state)
+    assert tally.frames == plan.chunks[0].frames
+
+
+def _written(plan: JobPlan, tmp_path: Path, **changes: Any) -> _ChunkActor:
+    """An actor for a job whose head had another identity."""
+    begun = msgspec.structs.replace(plan, identity=msgspec.structs.replace(plan.identity, **changes))
+    (tmp_path / "plan.json").write_bytes(msgspec.json.encode(begun))
+    return _ChunkActor(str(tmp_path), None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"model_sha256": "0"}, "the model has changed"),
+        ({"tools": "vsdslnet 0, x265 program"}, "the programs have changed (vsdslnet 0, x265 program ->"),
+    ],
+)
+def test_a_node_with_another_model_or_other_programs_makes_nothing(
+    changes: dict[str, str], says: str, plan: JobPlan, tmp_path: Path
+) -> None:
+    event = _written(plan, tmp_path, **changes).make(0)
+    assert isinstance(event, Failed)
+    assert event.kind == "JobError"
+    assert event.text.startswith("node ")
+    assert says in event.text
+
+
+def test_a_node_without_the_model_says_so(plan: JobPlan, tmp_path: Path) -> None:
+    settings = msgspec.structs.replace(plan.identity.settings, model=str(tmp_path / "missing.safetensors"))
+    event = _written(plan, tmp_path, settings=settings).make(0)
+    assert isinstance(event, Failed)
+    assert event.kind == "JobError"
+    assert "missing.safetensors': there is no such file" in event.text
+
+
+def test_a_node_that_cannot_run_the_network_as_asked_says_so(plan: JobPlan, tmp_path: Path) -> None:
+    settings = msgspec.structs.replace(plan.identity.settings, precision="fp16", device="cpu")
+    event = _written(plan, tmp_path, settings=settings).make(0)
+    assert isinstance(event, Failed)
+    assert event.kind == "EngineError"
+    assert "fp16" in event.text
+
+
+def test_a_program_that_is_not_there_is_named(
+    settings: EncodeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    picture = Picture(width=64, height=64, frame_rate=Fraction(24), sample_aspect=Fraction(1))
+    with pytest.raises(JobError, match="no x265 program on the PATH; install it"):
+        open_encoder("x265 program, 4.1", settings, picture=picture, frames=8, path=tmp_path / "chunk")
+
+
+def test_a_model_by_its_path_is_found_from_any_folder(
+    clip: Path, settings: EncodeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Path(settings.model)
+    monkeypatch.chdir(model.parent)
+    relative = msgspec.structs.replace(settings, model=model.name)
+    plan = prepare(clip, tmp_path, relative, threads=1, scanned=lambda frames, total: None)
+    assert plan.identity.settings.model == str(model)

@@ -1,0 +1,85 @@
+"""Many machines: two nodes, one of them killed half-way, and the file is the local engine's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugin_tests.encode.media import decoded_video
+from vsdslnet.encode.job.journal import ChunkResult
+from vsdslnet.encode.progress import QuietReporter
+from vsdslnet.encode.run import encode_file
+from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.encode.workers.local import LocalEngine
+
+ray = pytest.importorskip("ray")
+cluster_utils = pytest.importorskip("ray.cluster_utils")
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A head that computes nothing and two nodes of one core each."""
+    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    for name in ("first", "second"):
+        cluster.add_node(num_cpus=1, resources={name: 1}, env_vars=dict(os.environ))
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+class NodeKiller(QuietReporter):
+    """Kills a node as soon as one chunk is finished."""
+
+    def __init__(self, cluster: Any) -> None:
+        self.cluster = cluster
+        self.killed = False
+        self.finished_after = 0
+
+    def finished(self, result: ChunkResult) -> None:
+        if self.killed:
+            self.finished_after += 1
+        else:
+            self.killed = True
+            self.cluster.remove_node(list(self.cluster.worker_nodes)[-1], allow_graceful=False)
+
+
+def test_a_killed_node_costs_nothing_but_time(
+    cluster: Any, clip: Path, settings: EncodeSettings, tmp_path: Path
+) -> None:
+    from vsdslnet.encode.workers.ray_cluster import RayEngine
+
+    killer = NodeKiller(cluster)
+    engine = RayEngine(address=cluster.address, threads=1)
+    encode_file(clip, tmp_path / "ray.mkv", settings, engine=engine, reporter=killer)
+    assert killer.killed
+    assert killer.finished_after >= 2
+    local = LocalEngine(threads=1)
+    encode_file(clip, tmp_path / "local.mkv", settings, engine=local, reporter=QuietReporter())
+    assert decoded_video(tmp_path / "ray.mkv") == decoded_video(tmp_path / "local.mkv")
+
+
+def test_nodes_without_a_shared_path_work_through_a_store(
+    cluster: Any, clip: Path, settings: EncodeSettings, tmp_path: Path
+) -> None:
+    from vsdslnet.encode.workers.ray_cluster import RayEngine
+
+    store = tmp_path / "store"
+    engine = RayEngine(address=cluster.address, threads=1, store=store.as_uri())
+    encode_file(clip, tmp_path / "ray.mkv", settings, engine=engine, reporter=QuietReporter())
+    assert list(store.iterdir()) == []
+    encode_file(clip, tmp_path / "local.mkv", settings, engine=LocalEngine(threads=1), reporter=QuietReporter())
+    assert decoded_video(tmp_path / "ray.mkv") == decoded_video(tmp_path / "local.mkv")
+
+
+def test_a_wrong_address_is_an_engine_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vsdslnet.encode.workers.ray_cluster import RayEngine
+    from vsdslnet.errors import EngineError
+
+    with pytest.raises(EngineError, match="no Ray cluster answers"):
+        RayEngine(address="127.0.0.1:1")

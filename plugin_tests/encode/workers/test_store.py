@@ -1,0 +1,163 @@
+"""The store: what goes in comes out, whole, and nothing of a job stays behind; also through an S3 server in-process."""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+pytest.importorskip("fsspec")
+
+from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.journal import ChunkResult, chunk_path, file_sha256
+from vsdslnet.encode.prepare import prepare
+from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.encode.workers.store import JobStore, store_name
+from vsdslnet.errors import EngineError, JobError
+
+
+@pytest.fixture(params=["memory", "file", "s3"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "memory":
+        yield f"memory://{uuid.uuid4().hex}"
+    elif request.param == "file":
+        yield (tmp_path / "store").as_uri()
+    else:
+        yield from s3_bucket()
+
+
+def s3_bucket() -> Iterator[str]:
+    """A bucket of moto's server on a free port of this machine."""
+    s3fs = pytest.importorskip("s3fs")
+    server = pytest.importorskip("moto.server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    running.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.delenv("AWS_CA_BUNDLE", raising=False)
+        s3fs.S3FileSystem.clear_instance_cache()
+        s3fs.S3FileSystem().mkdir("films")
+        yield "s3://films/jobs"
+    running.stop()
+
+
+@pytest.fixture
+def plan(clip: Path, settings: EncodeSettings, tmp_path: Path) -> JobPlan:
+    (tmp_path / "job").mkdir()
+    return prepare(clip, tmp_path / "job", settings, threads=1, scanned=lambda frames, total: None)
+
+
+def made_chunk(folder: Path, plan: JobPlan) -> tuple[Path, ChunkResult]:
+    path = chunk_path(folder, 0, plan.suffix)
+    path.write_bytes(b"pictures" * 1000)
+    return path, ChunkResult(
+        index=0,
+        frames=plan.chunks[0].frames,
+        size_bytes=path.stat().st_size,
+        sha256=file_sha256(path),
+        frames_sha256="",
+        max_nits=100.0,
+        max_average_nits=10.0,
+        seconds=1.0,
+    )
+
+
+def test_a_chunk_comes_back_whole_and_nothing_stays(url: str, plan: JobPlan, clip: Path, tmp_path: Path) -> None:
+    node = tmp_path / "node"
+    node.mkdir()
+    store = JobStore(url, job="film")
+    store.offer(plan)
+    store.offer(plan)  # a job that goes on
+
+    there = JobStore(url, job="film").fetch_job(node)
+    copy = Path(there.source.path)
+    assert copy.parent == node
+    assert copy.read_bytes() == clip.read_bytes()
+    assert msgspec.structs.replace(there, source=plan.source) == plan
+
+    path, result = made_chunk(node, plan)
+    data = path.read_bytes()
+    store.put_chunk(path)
+    assert not path.exists()
+    store.take_chunk(result, tmp_path / "job", suffix=plan.suffix)
+    assert chunk_path(tmp_path / "job", 0, plan.suffix).read_bytes() == data
+    store.clear()
+    assert not store._files.exists(store._root)
+
+
+def test_a_damaged_chunk_is_not_taken(plan: JobPlan, tmp_path: Path) -> None:
+    store = JobStore(f"memory://{uuid.uuid4().hex}", job="film")
+    store.offer(plan)
+    path, result = made_chunk(tmp_path, plan)
+    store.put_chunk(path)
+    with pytest.raises(JobError, match="chunk 0 is damaged"):
+        store.take_chunk(msgspec.structs.replace(result, sha256="0"), tmp_path / "job", suffix=plan.suffix)
+    assert not list((tmp_path / "job").glob("*chunk*"))
+
+
+def test_jobs_of_one_store_have_folders_of_their_own(plan: JobPlan, tmp_path: Path) -> None:
+    folder = tmp_path / "out.mkv.vsdslnet"
+    brighter = msgspec.structs.replace(plan.identity.settings, peak_nits=600.0)
+    other = msgspec.structs.replace(plan, identity=msgspec.structs.replace(plan.identity, settings=brighter))
+    names = {
+        store_name(plan, folder),
+        store_name(other, folder),
+        store_name(plan, tmp_path / "elsewhere" / folder.name),
+    }
+    assert len(names) == 3
+    assert store_name(plan, folder) == store_name(plan, folder)  # a job that goes on finds its source there
+
+
+def test_a_store_that_forbids_deleting_keeps_the_chunk_and_the_job(
+    plan: JobPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = JobStore(f"memory://{uuid.uuid4().hex}", job="film")
+    store.offer(plan)
+    path, result = made_chunk(tmp_path, plan)
+    store.put_chunk(path)
+
+    def forbidden(*arguments: object, **options: object) -> None:
+        raise PermissionError(13, "Access Denied")
+
+    monkeypatch.setattr(store._files, "rm_file", forbidden)
+    monkeypatch.setattr(store._files, "rm", forbidden)
+    store.take_chunk(result, tmp_path / "job", suffix=plan.suffix)
+    store.clear()
+    assert file_sha256(chunk_path(tmp_path / "job", 0, plan.suffix)) == result.sha256
+
+
+def test_a_store_that_fails_on_a_node_is_one_line(
+    plan: JobPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = JobStore(f"memory://{uuid.uuid4().hex}", job="film")
+    with pytest.raises(JobError, match=r"^store='memory.*plan and source can't be read on a node"):
+        store.fetch_job(tmp_path)
+    path, _ = made_chunk(tmp_path, plan)
+
+    def forbidden(*arguments: object, **options: object) -> None:
+        raise PermissionError(13, "Access\nDenied")
+
+    monkeypatch.setattr(store._files, "put_file", forbidden)
+    with pytest.raises(JobError, match=r"^store='memory.*chunk-000000.hevc can't be written on a node") as caught:
+        store.put_chunk(path)
+    assert "\n" not in str(caught.value)
+    assert path.exists()
+
+
+def test_an_unknown_or_unreachable_store_is_one_line(plan: JobPlan, tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="store='nowhere://x'"):
+        JobStore("nowhere://x", job="film")
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file, not a folder")
+    with pytest.raises(EngineError, match="can't be written to"):
+        JobStore(blocked.as_uri(), job="film").offer(plan)

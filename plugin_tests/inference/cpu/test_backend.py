@@ -1,0 +1,167 @@
+"""The streamed engine against the plain network: the same picture, whatever the size and the tiles."""
+
+from __future__ import annotations
+
+import threading
+
+import msgspec
+import pytest
+import torch
+
+from plugin_tests.inference.networks import SMALL, lively, window
+from vsdslnet.errors import EngineError
+from vsdslnet.inference.cpu import backend as torch_engine
+from vsdslnet.inference.cpu.backend import TorchEngine
+from vsdslnet.inference.cpu.graph import Flow
+from vsdslnet.inference.cpu.strip_layers import Target
+from vsdslnet.network.motion import compensated
+
+EXACT = 2.5e-5
+SIZES = [(1, 1), (1, 90), (90, 1), (2, 2), (7, 5), (33, 47), (64, 64), (131, 30), (30, 301), (97, 96)]
+
+
+@torch.inference_mode()
+def plain(network: torch.nn.Module, frames: torch.Tensor) -> torch.Tensor:
+    return network(frames[None])[0]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_equals_the_plain_network_at_any_size(size: tuple[int, int]) -> None:
+    network, frames = lively(), window(*size)
+    expected = plain(network, frames)
+    assert (TorchEngine(network)(frames) - expected).abs().max() <= EXACT
+
+
+@pytest.mark.parametrize("tile", [(64, 64), (100, 66), (130, 500)], ids=str)
+def test_tiles_leave_no_seam(tile: tuple[int, int]) -> None:
+    network, frames = lively(), window(150, 420)
+    expected = plain(network, frames)
+    assert (TorchEngine(network, tile=tile)(frames) - expected).abs().max() <= EXACT
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lkrb": "text"},
+        {"offset_conv": False},
+        {"dynamic_kernel": 0},
+        {"base": "none"},
+        {"radius": 2},
+        {"condition_pixels": 0},
+        {"black_anchor": 0.0},
+    ],
+    ids=str,
+)
+def test_follows_every_reading_a_config_can_ask_for(changes: dict[str, object]) -> None:
+    config = msgspec.structs.replace(SMALL, **changes)
+    network, frames = lively(config), window(70, 61, config=config)
+    assert (TorchEngine(network)(frames) - plain(network, frames)).abs().max() <= EXACT
+
+
+def test_the_test_networks_correct_and_move_enough_to_notice() -> None:
+    network, frames = lively(), window(64, 64)
+    stacked = frames[None].flatten(1, 2)
+    with torch.inference_mode():
+        encoded = network.dmfa.ldoe.encode(stacked)
+        offsets = network.dmfa.ldoe.offsets(encoded, network.dmfa.ldoe.kernels(encoded), (64, 64))
+        base = network.compose(frames[None, SMALL.radius], torch.zeros(1, 3, 64, 64))[0]
+    assert offsets.std() > 1
+    assert (plain(network, frames) - base).abs().mean() > 0.005
+
+
+def test_bf16_stays_close_to_fp32() -> None:
+    network, frames = lively(), window(80, 112)
+    expected = plain(network, frames)
+    result = TorchEngine(network, target=Target(torch.device("cpu"), torch.bfloat16))(frames)
+    assert result.dtype == torch.float32
+    assert 0 < (result - expected).abs().mean() < 2e-3
+
+
+def test_bf16_sees_no_motion_where_nothing_moves() -> None:
+    network, still = lively(), window(40, 48)[:1].expand(SMALL.frames, -1, -1, -1)
+    stem = network.dmfa.ldoe.stem
+    kernels = stem.weight.view(-1, SMALL.frames, 3, 3, 3)
+    kernels[:, SMALL.radius] -= kernels.sum(dim=1)
+    stem.bias.zero_()  # type: ignore[union-attr]
+    engine = TorchEngine(network, target=Target(torch.device("cpu"), torch.bfloat16))
+    spans = Flow(40, 16).spans
+    features = torch.cat([engine._streamed._stem.strip(still, span) for span in spans], dim=-2)
+    assert features.shape == (1, SMALL.features, 20, 24)
+    assert features.abs().max() < 1e-5
+
+
+def test_threads_at_once_get_what_one_gets() -> None:
+    engine = TorchEngine(lively())
+    frames = [window(60, 70, seed=seed) for seed in range(4)]
+    alone = [engine(each) for each in frames]
+    together: dict[int, torch.Tensor] = {}
+
+    def run(index: int) -> None:
+        together[index] = engine(frames[index])
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all((together[i] - alone[i]).abs().max() <= 1e-6 for i in range(4))
+
+
+def test_leaves_the_window_alone() -> None:
+    frames = window(40, 40)
+    before = frames.clone()
+    TorchEngine(lively())(frames)
+    assert torch.equal(frames, before)
+
+
+class Starved:
+    """A streamed network that runs out of memory until the strips are small enough."""
+
+    def __init__(self, real: object, largest_rows: int) -> None:
+        self.real, self.largest_rows, self.refused = real, largest_rows, 0
+        self.config = real.config  # type: ignore[attr-defined]
+
+    def conditions(self, frames: torch.Tensor, rows: int) -> object:
+        if rows > self.largest_rows:
+            self.refused += 1
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        return self.real.conditions(frames, rows)  # type: ignore[attr-defined]
+
+    def render(self, *arguments: object) -> None:
+        self.real.render(*arguments)  # type: ignore[attr-defined]
+
+
+def test_out_of_memory_falls_to_smaller_strips() -> None:
+    network, frames = lively(), window(60, 70)
+    engine = TorchEngine(network)
+    starved = Starved(engine._streamed, largest_rows=8)
+    engine._streamed = starved  # type: ignore[assignment]
+    assert (engine(frames) - plain(network, frames)).abs().max() <= EXACT
+    assert starved.refused > 0
+
+
+def test_out_of_memory_at_the_smallest_size_says_what_to_do() -> None:
+    engine = TorchEngine(lively())
+    engine._streamed = Starved(engine._streamed, largest_rows=0)  # type: ignore[assignment]
+    with pytest.raises(EngineError, match=r"out of memory for a 300x40 frame.*smaller"):
+        engine(window(40, 300))
+
+
+def test_other_failures_are_not_taken_for_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = TorchEngine(lively())
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("could not create a primitive")
+
+    monkeypatch.setattr(engine._streamed, "render", broken)
+    with pytest.raises(EngineError, match="could not create a primitive"):
+        engine(window(20, 20))
+    assert not torch_engine._is_out_of_memory(RuntimeError("could not create a primitive"))
+
+
+def test_neighbours_are_moved_onto_the_centre_first() -> None:
+    network, still = lively(msgspec.structs.replace(SMALL, motion_compensated=True)), window(48, 64)
+    frames = torch.stack([still[1].roll(shift, dims=-1) for shift in (-2, 0, 2)])
+    expected = plain(network, compensated(frames[None])[0])
+    assert (expected - plain(network, frames)).abs().max() > 0.01
+    assert (TorchEngine(network)(frames.clone()) - expected).abs().max() <= EXACT

@@ -1,0 +1,57 @@
+"""Frame plans: cover the frame, fit the memory, shrink in steps."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vsdslnet.inference.cpu.tiling import FramePlan, cpu_rows, estimate_bytes, plan_frame
+
+GIB = 1 << 30
+ENGINE_BYTES = 2 * GIB
+
+
+@given(st.integers(1, 9000), st.integers(1, 9000), st.integers(1 << 20, 8 * GIB))
+def test_bands_cover_every_column_once_from_even_origins(width: int, height: int, budget_bytes: int) -> None:
+    plan = plan_frame(
+        width=width, height=height, rows=cpu_rows(width, height), budget_bytes=budget_bytes, bytes_per_pixel=128
+    )
+    columns = [column for left, right in plan.bands for column in range(left, right)]
+    assert columns == list(range(width))
+    assert all(left % 2 == 0 for left, _ in plan.bands)
+    assert plan.rows % 8 == 0
+
+
+@given(st.integers(1, 9000), st.integers(1, 9000))
+def test_usual_frames_need_no_second_band(width: int, height: int) -> None:
+    plan = plan_frame(
+        width=width, height=height, rows=cpu_rows(width, height), budget_bytes=ENGINE_BYTES, bytes_per_pixel=128
+    )
+    assert len(plan.bands) == 1
+    assert estimate_bytes(plan, 128) <= ENGINE_BYTES
+
+
+def test_shrinking_ends() -> None:
+    plan: FramePlan | None = FramePlan(7680, 7680, 32)
+    sizes = []
+    while plan is not None:
+        sizes.append(estimate_bytes(plan, 256))
+        plan = plan.smaller()
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] < sizes[0] / 100
+
+
+def test_a_tile_is_taken_as_it_is() -> None:
+    plan = plan_frame(width=500, height=500, rows=32, budget_bytes=1, bytes_per_pixel=256, tile=(129, 66))
+    assert (plan.columns, plan.rows) == (130, 72)
+
+
+def test_strips_are_taller_on_narrow_frames_and_many_on_small_ones() -> None:
+    assert cpu_rows(1920, 1080) == 16
+    assert cpu_rows(7680, 4320) == 16
+    assert cpu_rows(960, 540) == 32
+    assert cpu_rows(480, 270) == 16
+    assert cpu_rows(256, 144) == 16
+    assert cpu_rows(64, 64) == 64
+    assert cpu_rows(64, 4000) == 128
+    assert cpu_rows(1, 1) == 128

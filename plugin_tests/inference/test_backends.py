@@ -1,0 +1,46 @@
+"""Building engines from settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from plugin_tests.inference.networks import lively, window
+from vsdslnet import weights
+from vsdslnet.errors import EngineError
+from vsdslnet.inference.backends import choose_device, create_engine
+from vsdslnet.inference.settings import EngineSettings
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    path = tmp_path / "small.safetensors"
+    weights.save(lively(), path)
+    return str(path)
+
+
+def test_settings_make_a_working_engine(model: str) -> None:
+    engine = create_engine(EngineSettings(model=model, backend="torch", device="cpu"))
+    pq = engine(window(24, 40))
+    assert pq.shape == (3, 24, 40)
+    assert pq.isfinite().all()
+    assert engine.radius_frames == 1
+
+
+def test_precision_shows_in_the_description(model: str) -> None:
+    settings = EngineSettings(model=model, precision="bf16", backend="torch", device="cpu")
+    assert "bfloat16" in create_engine(settings).description
+
+
+def test_a_missing_cuda_device_is_named_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(EngineError, match=r"no CUDA device here; .*device='cpu'"):
+        choose_device("cuda", 0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(EngineError, match="CUDA devices here: 2"):
+        choose_device("auto", 2)
+    assert choose_device("auto", 1) == torch.device("cuda", 1)
+    assert choose_device("cpu", 0) == torch.device("cpu")

@@ -1,0 +1,59 @@
+"""Each check passes a good converter and catches a bad one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from vsdslnet.color.sdr_to_hdr import bt2446a_pq, plain_pq
+from vsdslnet.training.evaluation import temporal_checks
+
+RADIUS = 1
+
+
+def formula(window: torch.Tensor) -> torch.Tensor:
+    return bt2446a_pq(window[RADIUS])
+
+
+def test_plain_conversion_flickers_like_itself_and_averaging_frames_less() -> None:
+    plain = temporal_checks.static_noise(lambda w: plain_pq(w[RADIUS]), RADIUS)
+    assert plain["noise_ratio_to_plain"] == pytest.approx(1.0, abs=1e-3)
+    calm = temporal_checks.static_noise(lambda w: plain_pq(w.mean(0)), RADIUS)
+    assert calm["noise_ratio_to_plain"] < 0.8
+
+
+def test_only_a_global_converter_moves_the_untouched_side() -> None:
+    local = temporal_checks.entering_object(formula, RADIUS)
+    assert local == {"untouched_mean_codes": 0, "untouched_max_codes": 0}
+    pumping = temporal_checks.entering_object(lambda w: formula(w) - 0.1 * w.mean(), RADIUS)
+    assert pumping["untouched_mean_codes"] > 2
+
+
+def test_what_lies_within_a_layers_reach_of_the_object_is_not_called_untouched() -> None:
+    """120 px, the halo of the inference's bands; one more and the object is seen."""
+    for reach_px, seen in ((119, False), (125, True)):
+
+        def near_sighted(window: torch.Tensor, reach_px: int = reach_px) -> torch.Tensor:
+            return formula(window) + 0.05 * window[RADIUS].roll(-reach_px, dims=-1)
+
+        assert (temporal_checks.entering_object(near_sighted, RADIUS)["untouched_max_codes"] > 0) == seen
+
+
+def test_a_flash_is_seen_beside_itself_only_by_a_converter_that_mixes_frames() -> None:
+    assert temporal_checks.flash(formula, RADIUS) == {"beside_flash_mean_codes": 0, "beside_flash_max_codes": 0}
+    mixing = temporal_checks.flash(lambda w: formula(w) - 0.05 * w.mean(), RADIUS)
+    assert mixing["beside_flash_mean_codes"] > 2
+
+
+def test_a_fade_that_brightens_on_the_way_is_caught() -> None:
+    found = temporal_checks.fade(formula, RADIUS)
+    assert found["fade_rise_mean_codes"] == found["fade_rise_max_codes"] == 0
+    assert found["fade_step_ratio"] < 2
+    adapting = temporal_checks.fade(lambda w: formula(w) + 0.5 * (1 - w.mean()), RADIUS)
+    assert adapting["fade_rise_max_codes"] > 1
+
+
+def test_windows_of_a_clip_repeat_its_ends() -> None:
+    clip = torch.arange(4.0).reshape(4, 1, 1, 1)
+    seen = [w.flatten().tolist() for w in temporal_checks.clip_windows(clip, 2)]
+    assert seen == [[0, 0, 0, 1, 2], [0, 0, 1, 2, 3], [0, 1, 2, 3, 3], [1, 2, 3, 3, 3]]

@@ -1,0 +1,214 @@
+"""A run is a pure function of its configuration: stopped and resumed, it is the same run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from plugin_tests.training.dataset.pools import write_pool
+from vsdslnet import weights
+from vsdslnet.errors import ArgumentError
+from vsdslnet.network.config import DSLNetConfig
+from vsdslnet.training.config.run import (
+    LossConfig,
+    OptimiserConfig,
+    ToneConfig,
+    TrainConfig,
+    available_schedules,
+    load_schedule,
+)
+from vsdslnet.training.dataset.batches import draw_batch
+from vsdslnet.training.dataset.store import Pool
+from vsdslnet.training.loop.log_plots import plot_log, read_log
+from vsdslnet.training.loop.objective import entering, grey_fields, ramp_shortfall, with_intruder
+from vsdslnet.training.loop.run import rate_factor, train
+
+SMALL = DSLNetConfig(features=8, kernel=5, dynamic_kernel=3)
+CONFIG = TrainConfig(
+    network=SMALL,
+    loss=LossConfig(guard_every=2),
+    optimiser=OptimiserConfig(rate=5e-3, warmup_steps=2),
+    steps=6,
+    batch=4,
+    patch_px=16,
+    validate_every=3,
+    validation_windows=2,
+    precision="no",
+)
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
+    return Pool(write_pool(tmp_path_factory.mktemp("pool") / "train"))
+
+
+def _losses(run: Path) -> list[dict[str, float]]:
+    steps, _ = read_log(run / "log.jsonl")
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in steps]
+
+
+def test_a_stopped_run_goes_on_with_the_same_losses_and_weights(pool: Pool, tmp_path: Path) -> None:
+    whole = train(CONFIG, pool, tmp_path / "whole", validation=pool)
+    train(CONFIG, pool, tmp_path / "parts", stop_after=4)
+    # What a kill leaves behind: lines in the log past the last checkpoint.
+    with (tmp_path / "parts" / "log.jsonl").open("a") as log:
+        log.write(json.dumps({"step": 5, "loss": 99.0}) + '\n{"step": 6, "lo')
+    parts = train(CONFIG, pool, tmp_path / "parts")
+    assert _losses(tmp_path / "parts") == _losses(tmp_path / "whole")
+    samples = sorted((tmp_path / "whole" / "samples").iterdir())
+    assert [path.name for path in samples] == ["step-000003.png", "step-000006.png"]
+    sheets = [np.asarray(Image.open(path)) for path in samples]
+    assert sheets[0].shape == sheets[1].shape
+    assert (sheets[0] != sheets[1]).any()  # it has learnt
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, parts.state_dict()[name]), name
+
+
+def test_a_run_with_a_tone_stage_is_the_same_killed_before_its_first_checkpoint(pool: Pool, tmp_path: Path) -> None:
+    config = msgspec.structs.replace(CONFIG, tone=ToneConfig(steps=4, windows=4, points=16), steps=2)
+    whole = train(config, pool, tmp_path / "whole", tone_pools=[pool])
+    train(config, pool, tmp_path / "parts", tone_pools=[pool], stop_after=0)
+    (tmp_path / "parts" / "checkpoint.pt").unlink()
+    parts = train(config, pool, tmp_path / "parts", tone_pools=[pool])
+    assert len((tmp_path / "parts" / "tone.jsonl").read_text().splitlines()) == 4
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, parts.state_dict()[name]), name
+
+
+def test_a_finished_network_is_shrunk_towards_its_base_once(pool: Pool, tmp_path: Path) -> None:
+    whole = train(CONFIG, pool, tmp_path / "whole")
+    config = msgspec.structs.replace(CONFIG, shrink=0.5)
+    shrunk = [train(config, pool, tmp_path / "shrunk") for _ in range(2)]
+    for network in shrunk:
+        assert torch.equal(network.state_dict()["head.weight"], 0.5 * whole.state_dict()["head.weight"])
+
+
+def test_training_lowers_the_loss_and_writes_loadable_weights(pool: Pool, tmp_path: Path) -> None:
+    config = TrainConfig(
+        network=SMALL,
+        loss=LossConfig(steady=0, ramp=0),
+        optimiser=OptimiserConfig(rate=5e-3, warmup_steps=2),
+        steps=40,
+        batch=4,
+        patch_px=16,
+        precision="bf16",
+    )
+    train(config, pool, tmp_path)
+    losses = [row["loss"] for row in _losses(tmp_path)]
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+    network = weights.load_network(weights.read(tmp_path / "ema.safetensors"))
+    assert network.config == SMALL
+    plot_log(tmp_path / "log.jsonl", tmp_path / "log.png")
+    assert (tmp_path / "log.png").stat().st_size > 1000
+
+
+def test_another_configuration_is_refused_in_the_same_folder(pool: Pool, tmp_path: Path) -> None:
+    train(CONFIG, pool, tmp_path, stop_after=1)
+    other = TrainConfig(network=SMALL, steps=6, batch=2, patch_px=16)
+    with pytest.raises(ArgumentError, match="configuration it was started with"):
+        train(other, pool, tmp_path)
+
+
+def test_a_patch_larger_than_the_pools_windows_is_refused(pool: Pool, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="at most the side of the pool's windows, 96"):
+        train(msgspec.structs.replace(CONFIG, patch_px=160), pool, tmp_path)
+
+
+def test_processes_share_one_global_batch(pool: Pool) -> None:
+    whole = draw_batch(pool, CONFIG, 3)
+    halves = [draw_batch(pool, CONFIG, 3, rank, 2) for rank in range(2)]
+    assert torch.equal(torch.cat([h.window for h in halves]), whole.window)
+    assert halves[0].boxes + halves[1].boxes == whole.boxes
+
+
+def test_a_crop_and_its_target_show_the_same_place(pool: Pool) -> None:
+    for step in range(8):
+        batch = draw_batch(pool, CONFIG, step)
+        expected = batch.window[:, 2].pow(2.2) * batch.target.amax() / batch.window[:, 2].amax() ** 2.2
+        assert torch.nn.functional.l1_loss(batch.target, expected) < 0.02
+
+
+def test_flow_follows_the_flips(pool: Pool) -> None:
+    as_they_are = msgspec.structs.replace(CONFIG, network=msgspec.structs.replace(SMALL, motion_compensated=False))
+    for step in range(8):
+        batch = draw_batch(pool, as_they_are, step)
+        for window, flow, clean in zip(batch.window, batch.flow, batch.clean, strict=True):
+            assert torch.equal(clean, window[2])
+            shift = int(flow[3, 0, 8, 8])
+            assert int(flow[2, 0, 8, 8]) == 0
+            inner = slice(2, -2)
+            moved = window[3].roll(-shift, dims=-1)
+            assert torch.equal(moved[..., inner], window[2][..., inner])
+
+
+def test_rates_follow_the_papers_halvings() -> None:
+    config = load_schedule("paper").optimiser
+    assert [rate_factor(config, step, 350_000) for step in (60_000, 160_000, 200_000, 340_000)] == [
+        0.5,
+        0.125,
+        0.0625,
+        0.5**7,
+    ]
+
+
+def test_every_schedule_that_ships_is_valid() -> None:
+    assert {load_schedule(name).batch > 0 for name in available_schedules()} == {True}
+
+
+def test_an_unknown_key_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "odd.toml").write_text("stepz = 3\n")
+    with pytest.raises(ArgumentError, match="stepz"):
+        load_schedule(str(tmp_path / "odd.toml"))
+
+
+def test_ramp_shortfall_is_zero_inside_its_slopes_and_grows_outside() -> None:
+    base = torch.full((4,), 0.01)
+    assert ramp_shortfall(base, base, (0.3, 2.0)) == 0
+    falling, steep = ramp_shortfall(-base, base, (0.3, 2.0)), ramp_shortfall(4 * base, base, (0.3, 2.0))
+    assert falling > 0
+    assert steep > 0
+
+
+def test_an_intruder_stays_off_the_crop() -> None:
+    import numpy as np
+
+    whole = torch.full((2, 5, 3, 36, 64), 0.5)
+    boxes = [(0.6, 0.2, 0.9, 0.6), (0.1, 0.1, 0.4, 0.5)]
+    for seed in range(8):
+        out = with_intruder(whole, boxes, np.random.default_rng(seed))
+        for (x0, _, x1, _), sample in zip(boxes, out, strict=True):
+            assert (sample[..., round(x0 * 64) : round(x1 * 64)] == 0.5).all()
+            assert (sample != 0.5).flatten(1).any(dim=1).all()
+
+
+def test_what_enters_is_seen_one_frame_earlier_by_the_next_window() -> None:
+    import numpy as np
+
+    for seed in range(20):
+        before, after = entering(5, np.random.default_rng(seed))
+        assert torch.equal(before[1:], after[:-1])
+        assert not before[0]
+        assert after.any()
+
+
+def test_grey_fields_come_in_rising_pairs() -> None:
+    import numpy as np
+
+    fields = grey_fields(8, 4, np.random.default_rng(0))[:, 0, 0, 0]
+    assert (fields[1::2] > fields[::2]).all()
+    assert fields.max() <= 1
+
+
+def test_neighbours_of_a_batch_lie_on_the_centre_and_flow_is_what_is_left(pool: Pool) -> None:
+    left, before = [], []
+    as_they_are = msgspec.structs.replace(CONFIG, network=msgspec.structs.replace(SMALL, motion_compensated=False))
+    for step in range(6):
+        left.append(draw_batch(pool, CONFIG, step).flow.abs().nanmean())
+        before.append(draw_batch(pool, as_they_are, step).flow.abs().nanmean())
+    assert sum(left) < 0.5 * sum(before)

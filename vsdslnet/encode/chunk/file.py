@@ -1,0 +1,109 @@
+"""A chunk's file on its way: frames are measured, hashed and encoded; it gets its name when it is whole."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import vapoursynth as vs
+
+from vsdslnet.encode.bitstream import av1, hevc
+from vsdslnet.encode.chunk.encoders import Picture, open_encoder
+from vsdslnet.encode.chunk.light import frame_light_nits
+from vsdslnet.encode.job.chunks import Chunk
+from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.journal import ChunkResult, chunk_path, file_sha256, finish_durably
+from vsdslnet.errors import JobError
+
+__all__ = ["ChunkFile", "reason"]
+
+
+class ChunkFile:
+    """Takes a chunk's frames in order. End it with ``finish`` or ``abort``.
+
+    ``finish`` may run on another thread, beside the next chunk's frames: an encoder looks ahead, and has
+    dozens of frames still to encode when it is given the last. JobError if the encoder or the disk fails.
+    """
+
+    def __init__(self, plan: JobPlan, folder: Path, chunk: Chunk, picture: Picture) -> None:
+        self._chunk, self._folder, self._suffix = chunk, folder, plan.suffix
+        self.index = chunk.index
+        self._final = chunk_path(folder, chunk.index, plan.suffix)
+        self._partial = self._final.with_name(f".{self._final.name}.{uuid.uuid4().hex}.partial")
+        self._started = time.monotonic()
+        self._digest = hashlib.sha256()
+        self.max_nits = self._max_average_nits = 0.0
+        try:
+            with self._disk_errors_told():
+                self._encoder = open_encoder(
+                    plan.encoder, plan.identity.settings, picture=picture, frames=chunk.frames, path=self._partial
+                )
+        except BaseException:
+            self._partial.unlink(missing_ok=True)
+            raise
+
+    def add(self, frame: vs.VideoFrame) -> None:
+        """The next frame, of a clip ``with_light``."""
+        max_nits, average_nits = frame_light_nits(frame)
+        self.max_nits = max(self.max_nits, max_nits)
+        self._max_average_nits = max(self._max_average_nits, average_nits)
+        for plane in range(3):
+            self._digest.update(np.ascontiguousarray(np.asarray(frame[plane])).data)
+        with self._disk_errors_told():
+            self._encoder.feed(frame)
+
+    def abort(self) -> None:
+        """Leave nothing."""
+        self._encoder.abort()
+        self._partial.unlink(missing_ok=True)
+
+    def finish(self) -> ChunkResult:
+        """Encode what is left, check the file and give it its name."""
+        try:
+            with self._disk_errors_told():
+                self._encoder.close()
+                self._check()
+                result = ChunkResult(
+                    index=self.index,
+                    frames=self._chunk.frames,
+                    size_bytes=self._partial.stat().st_size,
+                    sha256=file_sha256(self._partial),
+                    frames_sha256=self._digest.hexdigest(),
+                    max_nits=self.max_nits,
+                    max_average_nits=self._max_average_nits,
+                    seconds=time.monotonic() - self._started,
+                )
+                finish_durably(self._partial, self._final)
+        finally:
+            self._partial.unlink(missing_ok=True)
+        return result
+
+    def _check(self) -> None:
+        """Count what the encoder wrote: a full disk or a dying program may go unnoticed otherwise."""
+        data = self._partial.read_bytes()
+        pictures = len(hevc.access_units(data)) if self._suffix == "hevc" else len(av1.temporal_units(data))
+        if pictures != self._chunk.frames:
+            raise JobError(
+                f"{self._folder}: the encoder wrote {pictures} of {self._chunk.frames} frames; is the disk full? "
+                "What is finished is kept: run this command again"
+            )
+
+    @contextmanager
+    def _disk_errors_told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise JobError(f"{self._folder}: can't write ({reason(error)})") from None
+
+
+def reason(error: OSError) -> str:
+    """Why the system refused, in words a person knows."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "no space is left"
+    return error.strerror or str(error)

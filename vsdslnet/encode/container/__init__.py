@@ -1,0 +1,1 @@
+"""The finished file: chunks joined, and everything else the source holds."""

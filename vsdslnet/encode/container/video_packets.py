@@ -1,0 +1,121 @@
+"""The finished chunks as one stream of packets with the source's timestamps and the measured light."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+from vsdslnet.encode.bitstream import av1, hevc
+from vsdslnet.encode.job.chunks import Chunk
+from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.journal import chunk_path
+from vsdslnet.errors import JobError
+from vsdslnet.hdr10 import ContentLight
+
+__all__ = ["VideoPacket", "VideoPackets"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoPacket:
+    """A coded picture as containers store it; times in units of the plan's time base, from 0."""
+
+    data: bytes
+    pts: int
+    dts: int
+    duration: int
+    is_keyframe: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Coded:
+    data: bytes
+    order: int
+    is_keyframe: bool
+
+
+class VideoPackets:
+    """Reads the chunks of a job one after the other."""
+
+    def __init__(self, plan: JobPlan, folder: Path, light: ContentLight) -> None:
+        self._plan, self._folder, self._light = plan, folder, light
+        self._hevc = plan.suffix == "hevc"
+        self._headers: tuple[bytes, ...] | None = None
+        start = round(Fraction(plan.source.start_seconds) / Fraction(*plan.time_base))
+        self._pts = [at - start for at in plan.timestamps]
+        one_frame = max(1, round(1 / plan.frame_rate / Fraction(*plan.time_base)))
+        self._durations = [later - at for at, later in zip(self._pts, self._pts[1:], strict=False)]
+        self._durations.append(self._durations[-1] if self._durations else one_frame)
+        self._one_frame = one_frame
+
+    def first_picture(self) -> bytes:
+        """The first picture with its headers, as an elementary stream with the measured light."""
+        data = self._read(self._plan.chunks[0])
+        if self._hevc:
+            unit = hevc.access_units(data)[0]
+            nals, _ = hevc.patch_content_light(unit.nals, self._light.payload())
+            return replace(unit, nals=nals).annex_b()
+        unit_av1, _ = av1.patch_content_light(av1.temporal_units(data)[0], self._light.payload())
+        return _TEMPORAL_DELIMITER + unit_av1
+
+    def __iter__(self) -> Iterator[VideoPacket]:
+        """Packets in decoding order."""
+        delay = self._reorder_delay()
+        for chunk in self._plan.chunks:
+            for place, coded in enumerate(self._coded(chunk)):
+                shown = chunk.first + coded.order
+                yield VideoPacket(
+                    data=coded.data,
+                    pts=self._pts[shown],
+                    dts=self._dts(chunk.first + place - delay),
+                    duration=self._durations[shown],
+                    is_keyframe=coded.is_keyframe,
+                )
+
+    def _dts(self, place: int) -> int:
+        """Decoding times: the presentation times, late by the reordering; before the first, extrapolated."""
+        return self._pts[place] if place >= 0 else self._pts[0] + place * self._one_frame
+
+    def _reorder_delay(self) -> int:
+        """Frames that a picture may be decoded before it is shown: the most over all chunks."""
+        if not self._hevc:
+            return 0
+        return max(
+            place - unit.order
+            for chunk in self._plan.chunks
+            for place, unit in enumerate(hevc.access_units(self._read(chunk)))
+        )
+
+    def _coded(self, chunk: Chunk) -> Iterator[_Coded]:
+        """The pictures of a chunk with the measured light in every sequence start."""
+        data, payload = self._read(chunk), self._light.payload()
+        patched = 0
+        if self._hevc:
+            for unit in hevc.access_units(data):
+                nals, count = hevc.patch_content_light(unit.nals, payload)
+                patched += count
+                if unit.is_keyframe:
+                    self._same_headers(unit.parameter_sets(), chunk)
+                new = replace(unit, nals=nals)
+                yield _Coded(data=new.length_prefixed(), order=new.order, is_keyframe=new.is_keyframe)
+        else:
+            for order, unit_av1 in enumerate(av1.temporal_units(data)):
+                new_unit, count = av1.patch_content_light(unit_av1, payload)
+                patched += count
+                yield _Coded(data=new_unit, order=order, is_keyframe=av1.is_keyframe(unit_av1))
+        if not patched:
+            raise JobError(f"chunk {chunk.index} carries no content light level: the encoder left it out")
+
+    def _same_headers(self, headers: tuple[bytes, ...], chunk: Chunk) -> None:
+        """One header in the container serves all chunks only if theirs are the same."""
+        if self._headers is None:
+            self._headers = headers
+        elif self._headers != headers:
+            raise JobError(f"chunk {chunk.index} has other stream headers than the first; use --restart")
+
+    def _read(self, chunk: Chunk) -> bytes:
+        return chunk_path(self._folder, chunk.index, self._plan.suffix).read_bytes()
+
+
+_TEMPORAL_DELIMITER = b"\x12\x00"

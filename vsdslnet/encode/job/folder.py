@@ -1,0 +1,80 @@
+"""A job's folder: one job at a time in it, swept before work, cleared when its file is complete."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vsdslnet.encode.job.description import PLAN_NAME
+from vsdslnet.errors import JobError, OutputError
+
+__all__ = ["clear", "holds_job", "job_folder", "locked", "sweep"]
+
+_LOCK_NAME = "lock"
+_JOURNAL_NAME = "journal.jsonl"
+
+
+def job_folder(output: Path) -> Path:
+    """Where a job keeps what it has done: beside the file it makes."""
+    return output.with_name(f"{output.name}.vsdslnet")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder, made where there is none, for one job; leave none behind in which no job was begun.
+
+    JobError if another process holds it, OutputError if it can't be made. The system lets go when we die.
+    """
+    try:
+        folder.mkdir(exist_ok=True)
+        file = (folder / _LOCK_NAME).open("wb")
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # refused unless it is empty
+        raise OutputError(f"{folder.parent}: can't be written to ({error.strerror})") from None
+    with file:
+        if os.name == "posix":
+            import fcntl
+
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise JobError(f"{folder}: another encode is at work here; wait for it or end it") from None
+        try:
+            yield
+        finally:
+            # Still ours: the folder of another, whose source is only being looked through, would seem idle too.
+            if os.name != "posix":
+                file.close()  # Windows removes no open file, and so none of another job's
+            _remove_if_idle(folder)
+
+
+def sweep(folder: Path, *, everything: bool) -> None:
+    """Remove what a killed process left half-written; with ``everything`` all but the lock."""
+    for path in folder.iterdir():
+        if path.name != _LOCK_NAME and (everything or path.name.endswith(".partial")):
+            path.unlink()
+
+
+def holds_job(folder: Path) -> bool:
+    """Whether a job was begun there and not yet cleared away."""
+    return (folder / PLAN_NAME).exists() or (folder / _JOURNAL_NAME).exists()
+
+
+def clear(folder: Path) -> None:
+    """Remove a finished job's folder: its journal after everything else, so that a stop is understood."""
+    for path in folder.iterdir():
+        if path.name not in (_JOURNAL_NAME, _LOCK_NAME):
+            path.unlink()
+    (folder / _JOURNAL_NAME).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_if_idle(folder: Path) -> None:
+    """Remove a folder in which nothing was kept."""
+    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {_LOCK_NAME}:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""The source: what it holds, and its frames."""

@@ -1,0 +1,1 @@
+"""Who makes the chunks: processes on this machine, or a Ray cluster."""

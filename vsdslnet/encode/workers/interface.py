@@ -1,0 +1,46 @@
+"""The seam between a job and what makes its chunks: this machine, or many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from vsdslnet.encode.chunk.maker import Progress
+from vsdslnet.encode.job.chunks import Chunk
+from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.journal import ChunkResult
+from vsdslnet.encode.settings import EncodeSettings
+
+__all__ = ["ChunkEngine", "check_here"]
+
+
+class ChunkEngine(Protocol):
+    """Makes chunks, wherever; the files lie in the job's folder when their results are given out.
+
+    ``threads``: that a new job's chunks are to be made with, each. A job that goes on keeps its number.
+    """
+
+    threads: int
+
+    def check(self, settings: EncodeSettings) -> None:
+        """EngineError if it can be known before any work that the network can't run as asked for."""
+        ...
+
+    def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
+        """Results in the order they are finished. JobError, MediaError, ... if it can't go on.
+
+        Closing the iterator stops everything that still runs.
+        """
+        ...
+
+
+def check_here(settings: EncodeSettings) -> None:
+    """EngineError if this machine can't run the network as asked for.
+
+    Else its first frame would be the one to say so, after a whole film was looked through.
+    """
+    # Here, as it loads torch, which takes seconds.
+    from vsdslnet.inference.backends import check_engine
+
+    check_engine(settings.convert_settings().engine)

@@ -1,0 +1,249 @@
+"""DSLNet's layers on strips, with weights prepared once for one device and precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vsdslnet.inference.cpu.blockwise import SIDE, block_weight, from_blocks, in_blocks
+from vsdslnet.inference.cpu.graph import Flow, Layer, Part, Span
+from vsdslnet.inference.precision import bf16_is_native
+from vsdslnet.network.blocks import LKRB
+from vsdslnet.network.config import DSLNetConfig
+from vsdslnet.network.dslnet import mapped_colors
+from vsdslnet.network.pixel_blocks import shuffled
+
+__all__ = ["Convolution", "RowConv", "RowDepthwise", "RowLKRB", "RowPixels", "RowStem", "RowUp", "Target", "rounded"]
+
+Convolution = Callable[[Tensor], Tensor]
+
+_PART_COLUMNS = 480
+"""Columns of a large depthwise convolution at once: 17 rows of 3840 leave the caches (it took 1.6 times as long)."""
+
+
+class Target:
+    """Where and how a network computes: ``device`` and the ``dtype`` of its activations."""
+
+    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
+        self.device = device
+        self.dtype = dtype
+        self.lanes_pay = device.type == "cpu"
+        self.parts_pay = device.type == "cpu"
+        self.blocks_pay = dtype == torch.bfloat16 and device.type == "cpu" and bf16_is_native(device)
+
+    def put(self, tensor: Tensor, layout: torch.memory_format | None = None) -> Tensor:
+        """A copy of a weight here, channels-last if it has four dimensions and nothing else is asked for."""
+        if layout is None:
+            layout = torch.channels_last if tensor.dim() == 4 else torch.contiguous_format
+        return tensor.detach().to(self.device, self.dtype, memory_format=layout)
+
+    def convolution(self, weight: Tensor, bias: Tensor | None, *, groups: int, relu: bool) -> Convolution:
+        """A convolution over rows with their context (1, C, n + 2 radius, W) -> (1, C', n, W).
+
+        The columns are zero padded; the result is the caller's own.
+        """
+        weight, bias = self.put(rounded(weight, self.dtype)), None if bias is None else self.put(bias)
+        padding = (0, weight.shape[-1] // 2)
+
+        def run(x: Tensor) -> Tensor:
+            y = F.conv2d(x, weight, bias, padding=padding, groups=groups)
+            return y.relu_() if relu else y
+
+        return run
+
+
+def rounded(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """Weights (C', C, k, k) that ``dtype`` holds exactly, near the given ones, each kernel's sum kept.
+
+    What rounding takes from a tap goes to the next smaller one. Where a feature is even, a convolution sees
+    nothing but that sum: rounded tap by tap, errors of the sums were a cast of colour over the whole picture.
+    """
+    if dtype == weight.dtype:
+        return weight
+    taps = weight.detach().flatten(2)
+    order = taps.abs().argsort(dim=-1, descending=True)
+    left = torch.zeros_like(taps[..., 0])
+    out = torch.empty_like(taps)
+    for place in order.unbind(-1):
+        wanted = taps.gather(-1, place[..., None])[..., 0] + left
+        given = wanted.to(dtype).to(taps.dtype)
+        left = wanted - given
+        out.scatter_(-1, place[..., None], given[..., None])
+    return out.view_as(weight)
+
+
+class RowConv:
+    """A convolution that keeps the size, on strips: a ReLU (``leak`` 0) or LeakyReLU may follow at once."""
+
+    def __init__(
+        self, weight: Tensor, bias: Tensor | None, target: Target, *, groups: int = 1, leak: float | None = None
+    ) -> None:
+        self.radius = weight.shape[-1] // 2
+        self.dtype = target.dtype
+        self.leak = leak or None
+        self.convolution = target.convolution(weight, bias, groups=groups, relu=leak == 0)
+
+    @classmethod
+    def of(cls, conv: nn.Module, target: Target, *, leak: float | None = None) -> RowConv:
+        """The same convolution as a module's."""
+        assert isinstance(conv, nn.Conv2d)
+        return cls(conv.weight, conv.bias, target, groups=conv.groups, leak=leak)
+
+    def __call__(self, flow: Flow, x: Layer, *, add: Layer | None = None) -> Layer:
+        """Of strips of any dtype; ``add`` is an fp32 layer to add the result to."""
+
+        def convolved(_: Span, near: Tensor, *skip: Tensor) -> Tensor:
+            y = self.convolution(near.to(self.dtype))
+            if self.leak is not None:
+                y = F.leaky_relu_(y, self.leak)
+            return y.float().add_(skip[0]) if skip else y
+
+        return flow.add(convolved, x.near(self.radius), *([] if add is None else [add]), step=x.step)
+
+
+class RowDepthwise:
+    """A large depthwise convolution on strips, with a ReLU before or after it: in the faster of two ways."""
+
+    def __init__(self, conv: nn.Module, target: Target, *, relu_in: bool = False, relu_out: bool = False) -> None:
+        assert isinstance(conv, nn.Conv2d)
+        self.radius = conv.kernel_size[0] // 2
+        self.dtype = target.dtype
+        self.relu_in, self.relu_out = relu_in, relu_out
+        self.part_columns = _PART_COLUMNS if target.parts_pay and self.radius else 0
+        self.in_blocks = target.blocks_pay and self.radius % SIDE == 0 and self.radius >= SIDE
+        if self.in_blocks:
+            self.weight = target.put(block_weight(rounded(conv.weight.detach(), target.dtype)))
+            self.bias = None if conv.bias is None else target.put(conv.bias.repeat_interleave(SIDE * SIDE))
+        else:
+            self.convolution = target.convolution(conv.weight, conv.bias, groups=conv.groups, relu=relu_out)
+
+    def __call__(self, flow: Flow, x: Layer) -> Layer:
+        """Strips of any dtype -> strips of the same rows in the target's."""
+        return self._of_blocks(flow, x) if self.in_blocks else self._of_rows(flow, x)
+
+    def _of_rows(self, flow: Flow, x: Layer) -> Layer:
+        def convolved(near: Tensor) -> Tensor:
+            near = near.to(self.dtype)
+            if self.relu_in:
+                # With context the strip is the op's own.
+                near = near.relu_() if self.radius else near.relu()
+            return self.convolution(near)
+
+        def in_parts(_: Span, parts: Iterator[Part]) -> Tensor:
+            return torch.cat([convolved(near)[..., inside] for near, inside in parts], dim=-1)
+
+        if self.part_columns:
+            return flow.add(in_parts, x.near(self.radius, columns=self.part_columns), step=x.step)
+        return flow.add(lambda _, near: convolved(near), x.near(self.radius), step=x.step)
+
+    def _of_blocks(self, flow: Flow, x: Layer) -> Layer:
+        # Each strip is gathered once, and not again as the context of others.
+        def gathered(_: Span, strip: Tensor) -> Tensor:
+            return in_blocks(strip, self.dtype, relu=self.relu_in)
+
+        def convolved(span: Span, strip: Tensor, near: Tensor) -> Tensor:
+            reach = self.radius // SIDE
+            y = F.conv2d(near, self.weight, self.bias, padding=(0, reach), groups=strip.shape[1])
+            return from_blocks(y.relu_() if self.relu_out else y, strip.shape[-2], strip.shape[-1])
+
+        blocks = flow.add(gathered, x, step=x.step * SIDE)
+        return flow.add(convolved, x, blocks.near(self.radius // SIDE), step=x.step)
+
+
+class RowLKRB:
+    """:class:`~vsdslnet.network.blocks.LKRB` on strips.
+
+    What blocks add to stays fp32: rounded to bf16 after each of them, it was most of bf16's error.
+    """
+
+    def __init__(self, block: nn.Module, target: Target) -> None:
+        assert isinstance(block, LKRB)
+        self.text = block.order == "text"
+        self.depthwise = RowDepthwise(block.depthwise, target, relu_in=not self.text, relu_out=True)
+        self.conv = RowConv.of(block.conv, target, leak=0 if self.text else None)
+
+    def __call__(self, flow: Flow, x: Layer) -> Layer:
+        """Strips of any dtype -> fp32 strips of the same rows."""
+        if self.text:
+            y = self.depthwise(flow, self.conv(flow, x))
+            return flow.add(lambda _, strip, skip: strip.float() + skip, y, x)
+        return self.conv(flow, self.depthwise(flow, x), add=x)
+
+
+class RowStem:
+    """LDOE's 3x3 stride-2 convolution with its ReLU, cut from whole frames in blocks of ``scale`` x ``scale`` pixels."""
+
+    def __init__(self, conv: nn.Conv2d, target: Target, *, scale: int = 1) -> None:
+        # 3x3 blocks are 3s x 3s pixels: no copy has to make blocks of them, nor channels-last of whole frames.
+        self.layout = torch.channels_last if scale == 1 else torch.contiguous_format
+        self.weight = target.put(shuffled(conv.weight, scale), self.layout)
+        self.bias = None if conv.bias is None else target.put(conv.bias)
+        self.target = target
+        self.scale = scale
+
+    def __call__(self, flow: Flow, window: Tensor) -> Layer:
+        """Frames (2T+1, 3, H, W) of whole blocks -> half-resolution strips."""
+        return flow.add(lambda span: self.strip(window, span), step=2)
+
+    def strip(self, window: Tensor, span: Span) -> Tensor:
+        """The half-resolution rows of a span that begins at an even row of blocks."""
+        rows, scale = span.bottom - span.top, self.scale
+        cut = window[..., scale * max(0, span.top - 1) : scale * span.bottom, :].flatten(0, 1)[None]
+        cut = cut.to(self.target.dtype, memory_format=self.layout)
+        missing = (0, 0, scale * int(span.top == 0), scale * (rows % 2))
+        y = F.conv2d(F.pad(cut, missing), self.weight, self.bias, stride=2 * scale, padding=(0, scale))
+        return y.contiguous(memory_format=torch.channels_last).relu_()
+
+
+class RowUp:
+    """The 4x4 stride-2 transposed convolution with its ReLU: half-resolution strips -> full-resolution strips."""
+
+    def __init__(self, conv: nn.ConvTranspose2d, target: Target) -> None:
+        self.weight = target.put(conv.weight)
+        self.bias = None if conv.bias is None else target.put(conv.bias)
+
+    def __call__(self, flow: Flow, x: Layer, *, columns: int) -> Layer:
+        """An odd side's last half-resolution pixel makes two; those beyond the frame are cut off."""
+
+        def enlarged(span: Span, near: Tensor) -> Tensor:
+            # With a row of context on both sides, output rows 1..2n+2 of 2n+4 are whole; padding cuts to them.
+            y = F.conv_transpose2d(near, self.weight, self.bias, stride=2, padding=(3, 1)).relu_()
+            return y[..., : span.bottom - span.top, :columns]
+
+        return flow.add(enlarged, x.near(1))
+
+
+class RowPixels:
+    """From what the head says of blocks to the correction of their pixels (``DSLNet.pixels_of``), on strips."""
+
+    def __init__(self, config: DSLNetConfig, *, height: int) -> None:
+        self.scale, self.color_map, self.height = config.scale, config.color_map, height
+        self.radius = 1 if config.color_map else 0
+        """Rows of blocks beside a strip that its pixels depend on."""
+
+    def correction(self, said: Tensor, sdr: Tensor, span: Span, inside: slice) -> Tensor:
+        """Correction (1, 3, H, W) of a strip's pixels within the columns ``inside`` of blocks.
+
+        ``said`` (1, C, n + 2 radius, W') may be written into; ``sdr`` (1, 3, H, W) are the frame's pixels there.
+        """
+        pixels = 3 * self.scale**2
+        own = said[..., self.radius : said.shape[-2] - self.radius, inside]
+        correction = shuffled(own[:, :pixels], self.scale)
+        if not self.color_map:
+            return correction
+        return correction.contiguous().add_(mapped_colors(self._maps(said[:, pixels:], span, inside), sdr))
+
+    def _maps(self, said: Tensor, span: Span, inside: slice) -> Tensor:
+        """The maps at a strip's pixels: beyond the frame's borders as on them."""
+        left, right = min(1, inside.start), min(1, said.shape[-1] - inside.stop)
+        near = said[..., inside.start - left : inside.stop + right].contiguous()
+        near = F.pad(near, (1 - left, 1 - right, 0, 0), mode="replicate")
+        if span.top == 0:
+            near[..., 0, :] = near[..., 1, :]
+        if span.bottom == self.height:
+            near[..., -1, :] = near[..., -2, :]
+        full = F.interpolate(near, scale_factor=self.scale, mode="bilinear", align_corners=False)
+        return full[..., self.scale : -self.scale, self.scale : -self.scale]

@@ -1,0 +1,168 @@
+"""DSLNet strip by strip: the same network as :class:`~vsdslnet.network.dslnet.DSLNet`, for inference.
+
+What the network counts in are blocks of pixels, ``scale`` of its config a side: strips are of so many rows of blocks,
+a band of so many columns of them. Only what reads frames and what writes the picture knows pixels.
+
+First the whole window's conditions (1 % of the work), then the frame strip by strip through every layer.
+In any precision fp32 are ConditionNet, the stem, the sampling, the residual branch's first convolution, the
+modulation, what residual blocks add to, the head, the analytic base and the sum: little work, and most of the error
+if it were rounded. The stem above all: its weights take differences of frames, which rounded weights no longer
+cancel to nothing where nothing moves. The residual branch is the next: it reads frames that were learnt to be
+compared, and where they are even, rounding them shifts the whole area.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from vsdslnet.inference.cpu.graph import Everywhere, Flow, Layer, Span
+from vsdslnet.inference.cpu.lanes import here, in_lanes
+from vsdslnet.inference.cpu.modulation import Modulator
+from vsdslnet.inference.cpu.sampling import FrameSampler
+from vsdslnet.inference.cpu.strip_layers import RowConv, RowDepthwise, RowLKRB, RowPixels, RowStem, RowUp, Target
+from vsdslnet.network.config import DSLNetConfig
+from vsdslnet.network.dslnet import Conditions, DSLNet
+from vsdslnet.network.pixel_blocks import whole_blocks
+from vsdslnet.network.stfm import ModulationVectors
+
+__all__ = ["Band", "StreamedDSLNet", "halo_blocks"]
+
+_LEAK = 0.1
+
+
+class Band(NamedTuple):
+    """Block columns ``left`` to ``right``, worked on in strips of ``rows`` blocks; left is even, rows a multiple of 8."""
+
+    left: int
+    right: int
+    rows: int
+
+
+def halo_blocks(config: DSLNetConfig) -> int:
+    """Columns of blocks beside a band that its columns depend on, an even number (for the paper's kernels 120)."""
+    block = config.kernel // 2 + 1
+    # Residual branch: three 3x3 and a chain; LKQE: one and a chain; the head; and a colour map's bilinear neighbour.
+    trunk = (3 + config.chain * block) + (1 + config.chain * block) + 1 + config.color_map
+    # The stem, and at half the resolution two large kernels and the dynamic one; upwards again; the offset conv.
+    offsets = 1 + 2 * (2 * (config.kernel // 2) + config.dynamic_kernel // 2) + 2 + config.offset_conv
+    return trunk + offsets + (trunk + offsets) % 2
+
+
+class StreamedDSLNet:
+    """A DSLNet's weights made ready for one device and precision; holds no state between windows."""
+
+    def __init__(self, network: DSLNet, target: Target) -> None:
+        self.config = network.config
+        self.scale = network.config.scale
+        self._exact = exact = Target(target.device, torch.float32)
+        self._everywhere: Everywhere = in_lanes if target.lanes_pay else here
+        self._target = target
+        self._network = network.to(target.device)
+        ldoe = network.dmfa.ldoe
+        self._halo = halo_blocks(network.config)
+        self._stem = RowStem(ldoe.stem, exact, scale=self.scale)
+        self._depthwise_in = RowDepthwise(ldoe.depthwise_in, target)
+        self._depthwise_out = RowDepthwise(ldoe.depthwise_out, target, relu_out=True)
+        self._up = RowUp(ldoe.up, target)
+        self._offset = None if ldoe.offset is None else RowConv.of(ldoe.offset, target)
+        self._sampler = FrameSampler(network.dmfa.deform, exact)
+        residual, lkqe = list(network.stfm.residual), list(network.lkqe)
+        self._residual_in = [
+            RowConv.of(residual[0], exact, leak=_LEAK),
+            RowConv.of(residual[2], target, leak=_LEAK),
+        ]
+        self._residual = [RowLKRB(block, target) for block in residual[4:-1]]
+        self._residual_out = RowConv.of(residual[-1], target)
+        self._lkqe_in = RowConv.of(lkqe[0], target, leak=0)
+        self._lkqe = [RowLKRB(block, target) for block in lkqe[2:]]
+        self._head = RowConv.of(network.head, exact)
+
+    def conditions(self, window: Tensor, rows: int) -> Conditions:
+        """Whole frames (2T+1, 3, H, W) on the device -> their global conditions, in strips of ``rows`` blocks."""
+        vectors = self._vectors(window)
+        dynamic = self._network.dmfa.ldoe.dynamic
+        if dynamic is None:
+            return Conditions(vectors, None)
+        window = whole_blocks(window, self.scale)
+        height, width = self._blocks(window)
+        flow = Flow(height, rows)
+        sums = torch.empty(len(flow.spans), self.config.features, device=window.device)
+
+        def summed(span: Span, strip: Tensor) -> Tensor:
+            return torch.sum(strip, dim=(0, 2, 3), dtype=torch.float32, out=sums[span.top // rows])
+
+        flow.add(summed, self._encoded(flow, window, Band(0, width, rows)))
+        flow.run(self._everywhere)
+        mean = sums.sum(dim=0, dtype=torch.float64) / (((height + 1) // 2) * ((width + 1) // 2))
+        # The kernels are a function of the mean alone; a single pixel of that value has it.
+        return Conditions(vectors, dynamic(mean.float()[None, :, None, None]))
+
+    def _vectors(self, window: Tensor) -> ModulationVectors:
+        found: list[ModulationVectors] = []
+        # Small pictures: one lane does not stumble over another.
+        self._everywhere(lambda: found.append(self._network.stfm.condition(window[None])), 1)
+        return found[0]
+
+    def render(self, window: Tensor, conditions: Conditions, band: Band, out: Tensor) -> None:
+        """Render a band of the centre frame into ``out`` (3, H, W), fp32, all on the device.
+
+        The columns beside the band are worked on as far as it depends on them, and left alone in ``out``.
+        """
+        window = whole_blocks(window, self.scale)
+        height, width = self._blocks(window)
+        wide = Band(max(0, band.left - self._halo), min(width, band.right + self._halo), band.rows)
+        centre = window[self.config.radius][None]
+        flow = Flow(height, band.rows)
+        inside = slice(band.left - wide.left, band.right - wide.left)
+        pixels = RowPixels(self.config, height=height)
+
+        def composed(span: Span, said: Tensor) -> Tensor:
+            rows, columns = (slice(self.scale * first, self.scale * last) for first, last in (span, band[:2]))
+            sdr = centre[..., rows, columns]
+            pq = self._network.compose(sdr, pixels.correction(said, sdr, span, inside))[0]
+            place = out[:, rows, columns]
+            return place.copy_(pq[..., : place.shape[-2], : place.shape[-1]])
+
+        said = self._said(flow, window, conditions, wide)
+        flow.add(composed, said.near(pixels.radius))
+        flow.run(self._everywhere)
+
+    def _blocks(self, window: Tensor) -> tuple[int, int]:
+        """Rows and columns of a window's blocks."""
+        return window.shape[-2] // self.scale, window.shape[-1] // self.scale
+
+    def _said(self, flow: Flow, window: Tensor, conditions: Conditions, band: Band) -> Layer:
+        """What the head says, in blocks."""
+        modulation = self._network.stfm.modulation
+        height, width = self._blocks(window)
+        modulate = Modulator(modulation, conditions.vectors, self._exact, height=height, width=width)
+        offsets = self._offsets(flow, window, conditions.kernels, band)
+        aligned = flow.add(lambda span, strip: self._sampler(window, strip, span.top, band.left), offsets)
+        modulated = flow.add(lambda span, strip: modulate(strip, span.top, band.left), aligned)
+        residual = aligned
+        for conv in self._residual_in:
+            residual = conv(flow, residual)
+        for block in self._residual:
+            residual = block(flow, residual)
+        features = self._lkqe_in(flow, self._residual_out(flow, residual, add=modulated))
+        for block in self._lkqe:
+            features = block(flow, features)
+        return self._head(flow, features)
+
+    def _offsets(self, flow: Flow, window: Tensor, kernels: Tensor | None, band: Band) -> Layer:
+        encoded = self._encoded(flow, window, band)
+        dynamic = self._network.dmfa.ldoe.dynamic
+        if dynamic is not None and kernels is not None:
+            # Other kernels for every window: nothing that a target could compile ahead.
+            mine = Target(self._target.device, self._target.dtype)
+            encoded = RowConv(kernels[0][:, None], dynamic.bias, mine, groups=self.config.features)(flow, encoded)
+        full = self._up(flow, self._depthwise_out(flow, encoded), columns=band.right - band.left)
+        return full if self._offset is None else self._offset(flow, full)
+
+    def _encoded(self, flow: Flow, window: Tensor, band: Band) -> Layer:
+        """LDOE's half-resolution features before its dynamic kernel."""
+        columns = slice(self.scale * band.left, self.scale * band.right)
+        return self._depthwise_in(flow, self._stem(flow, window[..., columns]))

@@ -1,0 +1,1 @@
+"""Commands beside the encode: a preview page, a scene's LUT, the speed, a demonstration."""

@@ -1,0 +1,41 @@
+"""``vsdslnet lut``: the 3D LUT of a scene as a .cube file, for grading software."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vsdslnet.encode.job.journal import write_durably
+from vsdslnet.encode.place import check_place
+from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.encode.source.clip import color_overrides, open_source
+from vsdslnet.encode.source.frame_errors import told_of
+from vsdslnet.encode.source.probe import probe
+from vsdslnet.encode.source.times import frame_at
+from vsdslnet.errors import OutputError
+from vsdslnet.inference.lut.cube_file import cube_text
+from vsdslnet.plugin.convert import frame_lut
+from vsdslnet.plugin.scene import SceneCuts
+
+__all__ = ["write_lut"]
+
+
+def write_lut(source: Path, output: Path, settings: EncodeSettings, *, at_seconds: float) -> int:
+    """Write the LUT of the frame on screen at ``at_seconds``; return that frame's number.
+
+    It is the LUT that ``model="NAME-lut"`` applies there, the look included. MediaError or ClipError if the
+    source can't be converted; OutputError if the file can't be written.
+    """
+    info = probe(source, transfer_in=settings.transfer_in)
+    check_place(output, suffix=".cube")
+    opened = open_source(Path(info.path), track=info.track)
+    frame = frame_at(opened, at_seconds)
+    overrides = color_overrides(settings)
+    cuts = SceneCuts.parse(settings.scene_cuts)
+    with told_of(source):
+        lattice = frame_lut(opened.clip, frame, settings=settings.convert_settings(), overrides=overrides, cuts=cuts)
+    title = f"{settings.model} frame {frame}, {settings.peak_nits:g} nits"
+    try:
+        write_durably(output, cube_text(lattice, title=title).encode())
+    except OSError as error:
+        raise OutputError(f"{output}: can't be written ({error.strerror})") from None
+    return frame

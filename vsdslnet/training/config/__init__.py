@@ -1,0 +1,1 @@
+"""The recipes of data sets and of training runs, read from TOML."""

@@ -1,0 +1,112 @@
+"""Batches: random crops of a pool's windows, the same for a (seed, step) whatever was run before."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vsdslnet.network.motion import compensate_, full_size
+from vsdslnet.training.config.run import TrainConfig
+from vsdslnet.training.dataset.store import Pool, planes
+
+__all__ = ["Batch", "draw_batch"]
+
+
+class Batch(NamedTuple):
+    """Crops and what belongs to them; B windows of F frames, P x P pixels.
+
+    ``window``     (B, F, 3, P, P) SDR R'G'B' 0..1.
+    ``whole``      (B, F, 3, h, w) the whole frames, averaged down, for ConditionNet.
+    ``boxes``      B times x0, y0, x1, y1: where the crop lies in the whole frame, 0..1.
+    ``target``     (B, 3, P, P) PQ BT.2020.
+    ``clean``      (B, 3, P, P) the centre frame's R'G'B' 0..1 before anything spoilt it.
+    ``flow``       (B, F, 2, P, P) motion in px, x before y, from the centre frame; NaN where unknown. Of compensated
+                   windows it is what is left of it.
+    """
+
+    window: Tensor
+    whole: Tensor
+    boxes: list[tuple[float, float, float, float]]
+    target: Tensor
+    clean: Tensor
+    flow: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        window, whole, target, clean, flow = (
+            part.to(device) for part in (self.window, self.whole, self.target, self.clean, self.flow)
+        )
+        return Batch(window, whole, self.boxes, target, clean, flow)
+
+
+def draw_batch(pool: Pool, config: TrainConfig, step: int, rank: int = 0, processes: int = 1, stream: int = 0) -> Batch:
+    """The batch of one step: a pure function of the seed, the stream and the step.
+
+    With several processes each gets its share of the same global batch.
+    """
+    random = np.random.default_rng((config.seed, stream, step))
+    chosen = random.integers(len(pool), size=config.batch)
+    draws = random.random((config.batch, 8))
+    mine = slice(rank * config.batch // processes, (rank + 1) * config.batch // processes)
+    samples = [_crop(pool, int(index), config, draw) for index, draw in zip(chosen[mine], draws[mine], strict=True)]
+    window, whole, boxes, target, clean, flow = zip(*samples, strict=True)
+    return Batch(
+        torch.stack(window),
+        torch.stack(whole),
+        list(boxes),
+        torch.stack(target),
+        torch.stack(clean),
+        torch.stack(flow),
+    )
+
+
+Sample = tuple[Tensor, Tensor, tuple[float, float, float, float], Tensor, Tensor, Tensor]
+
+
+def _crop(pool: Pool, index: int, config: TrainConfig, draw: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Sample:
+    item = pool[index]
+    size = config.patch_px
+    height, width = item["hdr"].shape[:2]
+    # Even origins, as inference's tiles have.
+    top = int(draw[0] * ((height - size) // 2 + 1)) * 2
+    left = int(draw[1] * ((width - size) // 2 + 1)) * 2
+    rows, columns = slice(top, top + size), slice(left, left + size)
+    window = planes(item["sdr"])
+    whole = planes(item["cond"])
+    target, clean = (planes(item[name][rows, columns]) for name in ("hdr", "clean"))
+    flow = item["flow"].permute(0, 3, 1, 2).float()
+    x0, y0, x1, y1 = item["crop"].tolist()
+    x_px, y_px = (x1 - x0) / width, (y1 - y0) / height
+    box = (x0 + left * x_px, y0 + top * y_px, x0 + (left + size) * x_px, y0 + (top + size) * y_px)
+    if draw[6] < config.noise_share:
+        window = _noisy(window, config, draw[7])
+    if draw[2] < config.repeat_centre:
+        radius = config.network.radius
+        window = window[radius : radius + 1].expand_as(window)
+        whole = whole[radius : radius + 1].expand_as(whole)
+        flow = torch.zeros_like(flow)
+    elif config.network.motion_compensated:
+        flow = flow - full_size(compensate_(window), (height, width))
+    window, flow = window[..., rows, columns], flow[..., rows, columns]
+    if draw[3] < 0.5:
+        window, whole, target, clean, flow = (t.flip(-1) for t in (window, whole, target, clean, flow))
+        flow = flow * flow.new_tensor([-1.0, 1.0]).view(1, 2, 1, 1)
+        box = (1 - box[2], box[1], 1 - box[0], box[3])
+    if draw[4] < 0.25:
+        window, whole, target, clean, flow = (t.flip(-2) for t in (window, whole, target, clean, flow))
+        flow = flow * flow.new_tensor([1.0, -1.0]).view(1, 2, 1, 1)
+        box = (box[0], 1 - box[3], box[2], 1 - box[1])
+    if draw[5] < 0.5:
+        window, whole, flow = window.flip(0), whole.flip(0), flow.flip(0)
+    return window, whole, box, target, clean, flow
+
+
+def _noisy(window: Tensor, config: TrainConfig, draw: float) -> Tensor:
+    """A window (F, 3, H, W) with noise of its own in every frame, in whole 8-bit codes."""
+    low, high = config.noise_code
+    random = np.random.default_rng(int(draw * 2**53))
+    noise = torch.from_numpy(random.standard_normal(window.shape, dtype=np.float32))
+    return ((window * 255 + (low + (high - low) * draw) * noise).round() / 255).clamp(0, 1)

@@ -1,0 +1,126 @@
+"""What a converter must do over time, on made-up clips, without any reference.
+
+A ``Method`` turns an SDR window (2T+1, 3, H, W), R'G'B' 0..1, into PQ (3, H, W). Codes are 10-bit
+limited-range PQ codes of luminance, as fractions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from vsdslnet.color.sdr_to_hdr import plain_pq
+from vsdslnet.training.evaluation.metrics import luminance_codes
+from vsdslnet.training.evaluation.self_checks import Method, still, textured_scene
+
+__all__ = ["clip_windows", "entering_object", "fade", "flash", "static_noise"]
+
+_SCENE_SIZE = (64, 320)
+_WIDE_SIZE = (64, 480)
+"""Wide enough that what is read lies beyond the reach of any local layer (120 px) from the object."""
+_OBJECT_PX = 120
+_DIM, _BRIGHT = 0.15, 0.6
+"""Levels of a scene by night and by day; 1 is the textured scene itself."""
+_ENTRANCES = ((_DIM, 30), (_BRIGHT, 30), (_DIM, _OBJECT_PX))
+"""Level of the scene, and by how many columns a frame the object comes in."""
+_FADE_FRAMES = 24
+_FLASH = 0.7
+
+
+def clip_windows(clip: Tensor, radius_frames: int) -> Iterator[Tensor]:
+    """Every frame's window of a clip (N, 3, H, W); ends repeat their frame."""
+    last = len(clip) - 1
+    for n in range(len(clip)):
+        yield clip[[min(max(n + k, 0), last) for k in range(-radius_frames, radius_frames + 1)]]
+
+
+def static_noise(method: Method, radius_frames: int, *, noise_codes: float = 1.0) -> dict[str, float]:
+    """A still scene under source noise: how much does the output flicker, and against plain conversion?
+
+    ``noise_codes`` is the noise's deviation in 8-bit codes. Deviations are over time, mean over pixels.
+    """
+    generator = torch.Generator().manual_seed(7)
+    frames = 2 * radius_frames + 5
+    noise = noise_codes / 255 * torch.randn((frames, 3, *_SCENE_SIZE), generator=generator)
+    clip = ((textured_scene(_SCENE_SIZE) + noise).clamp(0, 1) * 255).round() / 255
+    inner = slice(radius_frames, frames - radius_frames)
+    out = [method(window) for window in list(clip_windows(clip, radius_frames))[inner]]
+    deviation = luminance_codes(torch.stack(out)).std(dim=0).mean()
+    plain = luminance_codes(plain_pq(clip[inner])).std(dim=0).mean()
+    return {
+        "noise_deviation_codes": float(deviation),
+        "noise_ratio_to_plain": float(deviation / plain),
+    }
+
+
+def entering_object(method: Method, radius_frames: int) -> dict[str, float]:
+    """A white object enters from the right and fills a quarter: how far does the left half move?
+
+    From each frame to the next, worst of three entrances: slowly into a dim and into a bright scene, and
+    at once into a dim one. ``mean`` is the largest mean shift, ``max`` the largest of any pixel.
+    """
+    shifts: list[Tensor] = []
+    for level, columns_a_frame in _ENTRANCES:
+        clip = _entrance(level, columns_a_frame, radius_frames)
+        left = [luminance_codes(method(w))[:, : _WIDE_SIZE[1] // 2] for w in clip_windows(clip, radius_frames)]
+        shifts += [(b - a).abs() for a, b in pairwise(left)]
+    return _worst("untouched", shifts)
+
+
+def _entrance(level: float, columns_a_frame: int, radius_frames: int) -> Tensor:
+    """The scene until no window sees the object, the object's way in, and one frame of rest."""
+    height, width = _WIDE_SIZE
+    way_frames = _OBJECT_PX // columns_a_frame
+    clip = (level * textured_scene(_WIDE_SIZE)).repeat(radius_frames + 1 + way_frames + radius_frames, 1, 1, 1)
+    for n in range(radius_frames + 1, len(clip)):
+        reach = min(columns_a_frame * (n - radius_frames), _OBJECT_PX)
+        clip[n, :, 8 : height - 8, width - reach :] = 1.0
+    return clip
+
+
+def flash(method: Method, radius_frames: int) -> dict[str, float]:
+    """One frame of a still scene is lit by a flash: how far do its neighbours move, which are not?
+
+    Worst of the frames around it whose windows see it, for a dim and for a bright scene, against the scene
+    without a flash.
+    """
+    shifts: list[Tensor] = [torch.zeros(1)]
+    for level in (_DIM, _BRIGHT):
+        scene = level * textured_scene(_SCENE_SIZE)
+        quiet = luminance_codes(method(still(scene, radius_frames)))
+        for at in range(2 * radius_frames + 1):
+            if at == radius_frames:
+                continue
+            window = still(scene, radius_frames).clone()
+            window[at] = torch.lerp(window[at], torch.ones(()), _FLASH)
+            shifts.append((luminance_codes(method(window)) - quiet).abs())
+    return _worst("beside_flash", shifts)
+
+
+def fade(method: Method, radius_frames: int) -> dict[str, float]:
+    """A scene fades to black in 24 frames: does anything get brighter on the way, and is the way even?
+
+    ``mean`` is the largest rise of the frame's mean between two frames, ``max`` that of any pixel.
+    ``fade_step_ratio`` is the largest fall of the mean over that of the plain conversion of the same frames.
+    """
+    levels = torch.linspace(1, 0, _FADE_FRAMES)[:, None, None, None]
+    clip = levels * textured_scene(_SCENE_SIZE)
+    codes = torch.stack([luminance_codes(method(w)) for w in clip_windows(clip, radius_frames)])
+    falls = -codes.mean(dim=(1, 2)).diff()
+    plain_falls = -luminance_codes(plain_pq(clip)).mean(dim=(1, 2)).diff()
+    return {
+        "fade_rise_mean_codes": float((-falls).clamp(min=0).max()),
+        "fade_rise_max_codes": float(codes.diff(dim=0).clamp(min=0).max()),
+        "fade_step_ratio": float((falls / plain_falls).max()),
+    }
+
+
+def _worst(prefix: str, shifts: Iterable[Tensor]) -> dict[str, float]:
+    shifts = list(shifts)
+    return {
+        f"{prefix}_mean_codes": max(float(shift.mean()) for shift in shifts),
+        f"{prefix}_max_codes": max(float(shift.max()) for shift in shifts),
+    }

@@ -1,0 +1,1 @@
+"""Weights to begin with, solved for from data."""

@@ -1,0 +1,155 @@
+"""Train networks of the paper's tables alike, measure them alike: same data, seed, steps and schedule."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+import torch
+
+from vsdslnet.network.config import Base
+from vsdslnet.network.dslnet import DSLNet
+from vsdslnet.network.window import WindowNetwork
+from vsdslnet.training.config.run import LossConfig, TrainConfig
+from vsdslnet.training.dataset.store import Pool
+from vsdslnet.training.evaluation.metrics import delta_e_mean, mean_by_name, psnr_db, sr_sim
+from vsdslnet.training.loop.run import train
+from vsdslnet.training.loop.validation import render_window
+from vsdslnet.training.paper.tables import Figures
+from vsdslnet.training.paper.variants import VARIANTS, build_variant, count_parameters
+
+__all__ = ["compare", "finished", "frame_seconds", "measure", "measure_base", "scaled_schedule"]
+
+_FRAME_PX = (270, 480)
+
+
+def scaled_schedule(
+    config: TrainConfig, *, base: Base, steps: int | None = None, batch: int | None = None, patch_px: int | None = None
+) -> TrainConfig:
+    """A schedule with another number of steps, batch or patch: halvings keep their place in the run.
+
+    What the tables compare is the paper's training, so the loss is L1 alone and one rate serves all
+    parameters of all networks. ``base`` is what all of them correct ("none": the paper's letter).
+    """
+    steps = steps or config.steps
+    optimiser = msgspec.structs.replace(
+        config.optimiser,
+        halve_at=tuple(round(at * steps / config.steps) for at in config.optimiser.halve_at),
+        warmup_steps=min(config.optimiser.warmup_steps, max(1, steps // 10)),
+        condition_rate=1.0,
+        offset_rate=1.0,
+    )
+    return msgspec.structs.replace(
+        config,
+        network=msgspec.structs.replace(config.network, base=base),
+        optimiser=optimiser,
+        loss=LossConfig(l1=1.0, itp=0.0, flow=0.0, steady=0.0, ramp=0.0),
+        steps=steps,
+        batch=batch or config.batch,
+        patch_px=patch_px or config.patch_px,
+    )
+
+
+def compare(
+    names: Iterable[str],
+    config: TrainConfig,
+    pool: Pool,
+    validation: Pool,
+    out: Path,
+    *,
+    seeds: Sequence[int],
+    windows: int,
+) -> list[Figures]:
+    """Train and measure every variant with every seed; goes on where it was stopped.
+
+    Each run has its folder ``out/<name>/seed<seed>`` with checkpoint, log and ``figures.json``.
+    ``windows`` bounds the validation windows a group.
+    """
+    figures = []
+    for seed in seeds:
+        for name in names:
+            run = out / name / f"seed{seed}"
+            own = msgspec.structs.replace(config, seed=seed, network=VARIANTS[name].config(config.network))
+            torch.manual_seed(seed)
+            network = train(own, pool, run, network=build_variant(name, config.network))
+            figures.append(_figures(name, own, network, validation, run, windows))
+    return figures
+
+
+def finished(out: Path, *, steps: int, windows: int) -> list[Figures]:
+    """What :func:`compare` has measured in a folder so far with this budget, by name and seed."""
+    paths = sorted(out.glob("*/seed*/figures.json"))
+    rows = [msgspec.json.decode(path.read_bytes(), type=Figures) for path in paths]
+    return [row for row in rows if (row.steps, row.windows) == (steps, windows)]
+
+
+def _figures(
+    name: str,
+    config: TrainConfig,
+    network: DSLNet | WindowNetwork,
+    validation: Pool,
+    run: Path,
+    windows: int,
+) -> Figures:
+    path = run / "figures.json"
+    if path.is_file():
+        known = msgspec.json.decode(path.read_bytes(), type=Figures)
+        if (known.steps, known.windows) == (config.steps, windows):
+            return known
+    figures = Figures(
+        variant=name,
+        seed=config.seed,
+        steps=config.steps,
+        parameters=count_parameters(network),
+        windows=windows,
+        **measure(network, validation, windows),
+    )
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
+    return figures
+
+
+@torch.no_grad()
+def measure(network: DSLNet | WindowNetwork, pool: Pool, windows: int) -> dict[str, float]:
+    """PSNR, SR-SIM and dE_ITP of PQ within [0, 1000 cd/m²], means over ``windows`` windows of each group."""
+    network.eval()
+    rows = []
+    for members in pool.groups.values():
+        stride = max(1, len(members) // windows)
+        for index in members[::stride][:windows]:
+            pq, target = render_window(network, pool[index])
+            rows.append(
+                {
+                    "psnr_db": psnr_db(pq, target),
+                    "sr_sim": sr_sim(pq, target),
+                    "delta_e_itp": delta_e_mean(pq, target),
+                }
+            )
+    return mean_by_name(rows)
+
+
+@torch.no_grad()
+def measure_base(config: TrainConfig, pool: Pool, windows: int) -> dict[str, float]:
+    """:func:`measure` of the base that all networks correct: an untrained network is it, whichever."""
+    return measure(build_variant("csrnet", config.network), pool, windows)
+
+
+@torch.no_grad()
+def frame_seconds(name: str, frame_px: tuple[int, int] = _FRAME_PX) -> float:
+    """CPU seconds of one core for one frame of (height, width), fp32, channels-last: the least of three.
+
+    CPU time of one thread, so that whatever else the machine does stays out of the comparison. Weights
+    don't change what a frame costs, so a fresh network is timed.
+    """
+    network = build_variant(name).eval().to(memory_format=torch.channels_last)
+    window = torch.rand(1, network.config.frames, 3, *frame_px)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    seconds = []
+    for _ in range(4):
+        begin = time.process_time()
+        network(window)
+        seconds.append(time.process_time() - begin)
+    torch.set_num_threads(threads)
+    return min(seconds[1:])
