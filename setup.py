@@ -82,6 +82,7 @@ setup(
         Extension(
             "vapoursynth.plugins.dslnet",
             ["vsdslnet/native/dslnet.c"],
+            depends=["vsdslnet/native/options.h"],
             export_symbols=["VapourSynthPluginInit2"],
             libraries=["dl"] if sys.platform == "linux" else [],
             extra_compile_args=[] if sys.platform == "win32" else ["-std=c11", "-O2", "-fvisibility=hidden"],

@@ -64,7 +64,7 @@ def test_argument_error_is_a_value_error() -> None:
         raise ArgumentError("strength", 2, "0 to 1")
 
 
-@pytest.mark.parametrize("module", ["vsdslnet", "vsdslnet.errors", "vsdslnet.inference.settings", "vsdslnet.weights"])
+@pytest.mark.parametrize("module", ["vsdslnet", "vsdslnet.errors", "vsdslnet.options", "vsdslnet.weights"])
 def test_importing_does_not_import_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

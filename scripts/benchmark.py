@@ -41,7 +41,7 @@ from vsdslnet.inference.backends import create_engine
 from vsdslnet.inference.lut.distil import distil
 from vsdslnet.inference.lut.key_size import small_size
 from vsdslnet.inference.precision import JUDGED_KEYS
-from vsdslnet.inference.settings import ConvertSettings, EngineSettings
+from vsdslnet.options import BackendOptions, ConvertOptions
 
 SIZES = [(480, 270), (960, 540), (1920, 1080)]
 LARGE = [(3840, 2160)]
@@ -197,8 +197,8 @@ def lut_part(arguments: argparse.Namespace) -> dict[str, float]:
 
 def lut_quality(arguments: argparse.Namespace) -> tuple[float, list[float]]:
     """Seconds for a LUT (of a small window, whatever the clip's size), and each place's distance to the full model."""
-    settings = ConvertSettings(model=arguments.model)
-    engine = create_engine(settings.engine)
+    settings = ConvertOptions(model=arguments.model)
+    engine = create_engine(settings.part(BackendOptions))
     small_width, small_height = small_size(*LUT_ERROR_SIZE)
     seconds, errors = [], []
     for place in PLACES:
@@ -267,7 +267,7 @@ def measure(
         if backend == "naive":
             render = plain(network)
         else:
-            settings = EngineSettings(model=arguments.model, backend=backend, precision=precision, device="cpu")
+            settings = BackendOptions(model=arguments.model, backend=backend, precision=precision, device="cpu")
             render = create_engine(settings)
     except DslnetError as problem:
         return {"failed": str(problem)}

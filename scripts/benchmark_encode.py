@@ -33,6 +33,7 @@ from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.workers.local import LocalEngine
 from vsdslnet.inference.backends import create_engine
+from vsdslnet.options import BackendOptions
 
 
 class Cost(NamedTuple):
@@ -128,7 +129,7 @@ def encode(clip: Path, output: Path, settings: EncodeSettings, threads: int) -> 
 def alone(clip: Path, model: str, threads: int, count: int) -> list[Cost]:
     """Seconds of the engine, wall and processor, for each of the last ``count`` frames; one before isn't counted."""
     torch.set_num_threads(threads)
-    engine = create_engine(EncodeSettings(model=model).convert_settings().engine)
+    engine = create_engine(BackendOptions(model=model))
     with av.open(str(clip)) as container:
         decoded = [
             frame.reformat(format="rgb24", src_colorspace=Colorspace.ITU709) for frame in container.decode(video=0)

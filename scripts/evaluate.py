@@ -24,7 +24,7 @@ from torch import Tensor
 from vsdslnet import weights
 from vsdslnet.errors import DslnetError
 from vsdslnet.inference.converter import get_converter
-from vsdslnet.inference.settings import ConvertSettings
+from vsdslnet.options import ConvertOptions
 from vsdslnet.training.evaluation import groups as evaluation
 from vsdslnet.training.evaluation.formulas import FORMULAS
 from vsdslnet.training.evaluation.noise import evaluate_noise, noise_as_markdown
@@ -73,7 +73,7 @@ def evaluate(
     """
     started = time.monotonic()
     file = weights.read(weights.find(model))
-    converter = get_converter(ConvertSettings(model=model))
+    converter = get_converter(ConvertOptions(model=model))
     radius = converter.radius_frames
 
     def convert(window: Tensor) -> Tensor:

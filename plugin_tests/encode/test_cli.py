@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -97,6 +98,21 @@ def test_a_read_only_or_full_target_is_code_4(
 def test_an_unknown_model_is_code_6(command: Command, clip: Path, tmp_path: Path) -> None:
     done = command("encode", clip, "-o", tmp_path / "out.mkv", "-q", "--model", "no-such-model")
     assert_one_line(done, 6, "no-such-model")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a CUDA device")
+@pytest.mark.skipif(torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"), reason="x86-64's kinds")
+def test_info_and_bench_say_what_precision_auto_takes_and_why(command: Command, clip: Path, small_model: str) -> None:
+    """Without AVX-512 PyTorch has no fast bf16, whatever the processor has."""
+    below = os.environ | {"ATEN_CPU_CAPABILITY": "avx2"}
+    for told in (command("info", clip, env=below), command("bench", "--width", 32, "--height", 32, env=below)):
+        assert told.returncode == 0, told.stderr
+        assert re.fullmatch(r"precision auto is fp32 here: .+ has no bf16", told.stdout.splitlines()[-1])
+    unjudged = command("bench", "--width", 32, "--height", 32, "--model", small_model)
+    assert re.fullmatch(
+        r"precision auto is fp32 here: .+ (has no bf16|has bf16, but these weights were not judged good in it)",
+        unjudged.stdout.splitlines()[-1],
+    )
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a CUDA device")

@@ -6,12 +6,12 @@ import fcntl
 import hashlib
 import os
 import subprocess
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
-import msgspec
 import numpy as np
 import pytest
 
@@ -64,7 +64,7 @@ def test_both_readers_find_hdr10_in_the_finished_file(
     codec: str, suffix: str, rich_source: Path, settings: EncodeSettings, tmp_path: Path
 ) -> None:
     output = tmp_path / f"out{suffix}"
-    done, made = encode(rich_source, output, msgspec.structs.replace(settings, codec=codec))
+    done, made = encode(rich_source, output, replace(settings, codec=codec))
     assert done.frames == 48
     assert len(made) >= 3
     lost = {
@@ -199,7 +199,7 @@ def test_changed_settings_are_refused_by_name_and_restart_starts_anew(
     output = tmp_path / "out.mkv"
     with pytest.raises(KeyboardInterrupt):
         encode(clip, output, settings, limit=1)
-    other = msgspec.structs.replace(settings, peak_nits=600.0)
+    other = replace(settings, peak_nits=600.0)
     with pytest.raises(JobError, match=r"peak_nits 1000.0 -> 600.0.*--restart"):
         encode(clip, output, other)
     _, made = encode(clip, output, other, restart=True)
@@ -288,7 +288,7 @@ def test_what_cannot_be_converted_as_asked_is_refused_before_anything_is_begun(
 ) -> None:
     monkeypatch.setattr("vsdslnet.inference.openvino_engine.openvino_is_installed", lambda: False)
     with pytest.raises(kind, match=says):
-        encode(clip, tmp_path / "out.mkv", msgspec.structs.replace(settings, **changes))
+        encode(clip, tmp_path / "out.mkv", replace(settings, **changes))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -298,7 +298,7 @@ def test_a_wrong_hdr_tag_is_overruled(settings: EncodeSettings, tmp_path: Path) 
     encode(right, tmp_path / "right.hdr.mkv", settings)
     with pytest.raises(MediaError, match=r"is HDR already.*--transfer-in 1"):
         encode(wrong, tmp_path / "wrong.hdr.mkv", settings)
-    encode(wrong, tmp_path / "wrong.hdr.mkv", msgspec.structs.replace(settings, transfer_in=1))
+    encode(wrong, tmp_path / "wrong.hdr.mkv", replace(settings, transfer_in=1))
     assert decoded_video(tmp_path / "wrong.hdr.mkv") == decoded_video(tmp_path / "right.hdr.mkv")
 
 
@@ -339,7 +339,7 @@ def test_a_full_disk_is_one_line_and_the_job_goes_on_when_there_is_room(
     if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", disk], check=False).returncode:
         pytest.skip("no tmpfs can be mounted here")
     try:
-        lavish = msgspec.structs.replace(settings, crf=0.0, parameters={"qpmax": "0"})
+        lavish = replace(settings, crf=0.0, parameters={"qpmax": "0"})
         with pytest.raises(JobError, match=r"no space is left|is the disk full") as caught:
             encode(source, disk / "out.mkv", lavish)
         assert "\n" not in str(caught.value)

@@ -11,7 +11,7 @@ from plugin_tests.inference.networks import lively, window
 from vsdslnet import weights
 from vsdslnet.errors import EngineError
 from vsdslnet.inference.backends import choose_device, create_engine
-from vsdslnet.inference.settings import EngineSettings
+from vsdslnet.options import BackendOptions
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def model(tmp_path: Path) -> str:
 
 
 def test_settings_make_a_working_engine(model: str) -> None:
-    engine = create_engine(EngineSettings(model=model, backend="torch", device="cpu"))
+    engine = create_engine(BackendOptions(model=model, backend="torch", device="cpu"))
     pq = engine(window(24, 40))
     assert pq.shape == (3, 24, 40)
     assert pq.isfinite().all()
@@ -30,7 +30,7 @@ def test_settings_make_a_working_engine(model: str) -> None:
 
 
 def test_precision_shows_in_the_description(model: str) -> None:
-    settings = EngineSettings(model=model, precision="bf16", backend="torch", device="cpu")
+    settings = BackendOptions(model=model, precision="bf16", backend="torch", device="cpu")
     assert "bfloat16" in create_engine(settings).description
 
 

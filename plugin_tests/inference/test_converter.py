@@ -17,10 +17,10 @@ from vsdslnet.errors import ArgumentError, EngineError, WeightsError
 from vsdslnet.inference import converter
 from vsdslnet.inference.converter import Converter, get_converter, measure_light_nits
 from vsdslnet.inference.lut import distil
-from vsdslnet.inference.settings import ConvertSettings
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.motion import compensated
+from vsdslnet.options import ConvertOptions
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def window_of(*, frames: int = 3, height: int = 20, width: int = 28) -> Tensor:
 
 def test_a_window_becomes_the_networks_frame(model: str) -> None:
     window = window_of()
-    frame = get_converter(ConvertSettings(model=model, device="cpu", precision="fp32", backend="torch"))(window)
+    frame = get_converter(ConvertOptions(model=model, device="cpu", precision="fp32", backend="torch"))(window)
     with torch.no_grad():
         expected = weights.load_network(weights.read(Path(model)))(compensated(window[None]))[0]
     assert (frame.pq - expected.clamp(0, pq_scalar(1000))).abs().max() < 1e-4
@@ -66,7 +66,7 @@ def test_a_window_becomes_the_networks_frame(model: str) -> None:
 @pytest.mark.parametrize("value", [-5.0, 0.4, 7.0, float("inf"), float("-inf")])
 def test_whatever_the_engine_says_stays_within_black_and_peak(value: float) -> None:
     for peak in (300.0, 1000.0, 4000.0):
-        settings = ConvertSettings(peak_nits=peak)
+        settings = ConvertOptions(peak_nits=peak)
         frame = Converter(_ConstantEngine(value), settings)(torch.rand(1, 3, 6, 6))
         assert frame.pq.min() >= 0
         assert float(frame.pq.max()) <= pq_scalar(peak) + 1e-7
@@ -75,19 +75,19 @@ def test_whatever_the_engine_says_stays_within_black_and_peak(value: float) -> N
 
 def test_a_nan_of_the_engine_is_an_error_not_a_picture() -> None:
     with pytest.raises(EngineError, match="not finite"):
-        Converter(_ConstantEngine(float("nan")), ConvertSettings())(torch.rand(1, 3, 6, 6))
+        Converter(_ConstantEngine(float("nan")), ConvertOptions())(torch.rand(1, 3, 6, 6))
 
 
 def test_strength_zero_needs_no_engine_and_is_the_plain_conversion() -> None:
     engine = _ConstantEngine(0.5)
     sdr = torch.rand(1, 3, 8, 9)
-    frame = Converter(engine, ConvertSettings(strength=0))(sdr)
+    frame = Converter(engine, ConvertOptions(strength=0))(sdr)
     assert engine.calls == 0
     assert torch.equal(frame.pq, plain_pq(sdr[0]))
 
 
 def test_bad_numbers_of_the_source_count_as_black_white_or_the_nearest(model: str) -> None:
-    convert = get_converter(ConvertSettings(model=model))
+    convert = get_converter(ConvertOptions(model=model))
     clean = window_of()
     clean[1, 0, 0, :4] = torch.tensor([0.0, 1.0, 0.0, 1.0])
     dirty = clean.clone()
@@ -98,14 +98,14 @@ def test_bad_numbers_of_the_source_count_as_black_white_or_the_nearest(model: st
 def test_the_callers_window_is_left_alone(model: str) -> None:
     window = window_of() * 3 - 1
     before = window.clone()
-    get_converter(ConvertSettings(model=model))(window)
+    get_converter(ConvertOptions(model=model))(window)
     assert torch.equal(window, before)
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 8, 8), (5, 3, 8, 8), (3, 1, 8, 8), (3, 8, 8), (1, 3, 3, 8, 8)])
 def test_a_window_of_another_shape_is_refused(model: str, shape: tuple[int, ...]) -> None:
     with pytest.raises(ArgumentError, match="window"):
-        get_converter(ConvertSettings(model=model))(torch.rand(shape))
+        get_converter(ConvertOptions(model=model))(torch.rand(shape))
 
 
 def test_light_is_measured_on_the_brightest_channel() -> None:
@@ -126,7 +126,7 @@ def test_equal_engine_settings_share_one_engine_even_when_asked_at_once(model: s
 
     def ask(peak_nits: float) -> Converter:
         barrier.wait(30)
-        return get_converter(ConvertSettings(model=model, peak_nits=peak_nits, device_index=1))
+        return get_converter(ConvertOptions(model=model, peak_nits=peak_nits, device_index=1))
 
     with ThreadPoolExecutor(4) as pool:
         converters = list(pool.map(ask, (400.0, 600.0, 800.0, 1000.0)))
@@ -134,7 +134,7 @@ def test_equal_engine_settings_share_one_engine_even_when_asked_at_once(model: s
 
 
 def test_threads_and_order_change_nothing(model: str) -> None:
-    convert = get_converter(ConvertSettings(model=model))
+    convert = get_converter(ConvertOptions(model=model))
     torch.manual_seed(0)
     windows = [torch.rand(3, 3, 17, 22) for _ in range(6)]
     in_order = [convert(window).pq for window in windows]
@@ -147,7 +147,7 @@ def test_threads_and_order_change_nothing(model: str) -> None:
 def test_an_unknown_model_is_a_weights_error_every_time() -> None:
     for _ in range(2):
         with pytest.raises(WeightsError, match="nope"):
-            get_converter(ConvertSettings(model="nope"))
+            get_converter(ConvertOptions(model="nope"))
 
 
 @pytest.mark.parametrize("as_lut", [False, True])
@@ -159,7 +159,7 @@ def test_engines_run_on_threads_that_stay(as_lut: bool, model: str, monkeypatch:
             names.append(threading.current_thread().name)
             return super().__call__(window)
 
-    settings = ConvertSettings(model=model)
+    settings = ConvertOptions(model=model)
     if as_lut:
         monkeypatch.setattr(distil, "get_engine", lambda _: Watched(0.4))
         distil.distil(torch.rand(1, 3, 16, 16), settings)

@@ -12,7 +12,7 @@ from vsdslnet.color.ictcp import nits_to_ictcp
 from vsdslnet.color.sdr_to_hdr import plain_pq
 from vsdslnet.color.transfer import nits_to_pq, pq_scalar, pq_to_nits
 from vsdslnet.inference.look import apply_look, retarget_peak, scale_saturation
-from vsdslnet.inference.settings import LookSettings
+from vsdslnet.options import LookOptions
 
 ONE_CODE = 1 / 65_535
 PEAKS = st.floats(300, 10_000)
@@ -39,7 +39,7 @@ def test_nothing_leaves_zero_to_peak(
     strength: float,
     saturation: float,
 ) -> None:
-    look = LookSettings(peak_nits=peak, strength=strength, saturation=saturation)
+    look = LookOptions(peak_nits=peak, strength=strength, saturation=saturation)
     pq = apply_look(pixel(network), pixel(sdr), look)
     assert pq.min() >= 0
     assert float(pq.max()) <= pq_scalar(peak) + 1e-7  # the limit itself, rounded to fp32
@@ -49,7 +49,7 @@ def test_nothing_leaves_zero_to_peak(
 def test_the_default_look_changes_nothing() -> None:
     torch.manual_seed(0)
     pq = torch.rand(3, 40, 40) * pq_scalar(1000)
-    assert torch.equal(apply_look(pq, torch.rand(3, 40, 40), LookSettings()), pq)
+    assert torch.equal(apply_look(pq, torch.rand(3, 40, 40), LookOptions()), pq)
 
 
 @settings(max_examples=60, deadline=None)
@@ -59,7 +59,7 @@ def test_up_to_diffuse_white_peak_moves_nothing(peak: float) -> None:
     nits = torch.rand(3, 20, 20, generator=generator) * 203
     assert torch.equal(retarget_peak(nits, peak), nits)
     pq = nits_to_pq(nits)
-    look = apply_look(pq, torch.zeros_like(pq), LookSettings(peak_nits=peak))
+    look = apply_look(pq, torch.zeros_like(pq), LookOptions(peak_nits=peak))
     assert (look - pq).abs().max() < ONE_CODE
 
 
@@ -105,7 +105,7 @@ def test_strength_moves_every_channel_one_way(
 ) -> None:
     weak, strong = sorted((a, b))
     pq, frame = pixel(network), pixel(sdr)
-    at = {s: apply_look(pq, frame, LookSettings(strength=s, peak_nits=peak)) for s in (0.0, weak, strong, 1.0)}
+    at = {s: apply_look(pq, frame, LookOptions(strength=s, peak_nits=peak)) for s in (0.0, weak, strong, 1.0)}
     direction = (at[1.0] - at[0.0]).sign()
     assert ((at[strong] - at[weak]) * direction).min() > -1e-6
 
@@ -114,7 +114,7 @@ def test_strength_zero_is_the_plain_conversion() -> None:
     torch.manual_seed(0)
     sdr, network = torch.rand(3, 30, 30), torch.rand(3, 30, 30)
     for peak in (300.0, 1000.0, 4000.0):
-        out = apply_look(network, sdr, LookSettings(strength=0, peak_nits=peak))
+        out = apply_look(network, sdr, LookOptions(strength=0, peak_nits=peak))
         assert torch.equal(out, plain_pq(sdr))
 
 
@@ -150,7 +150,7 @@ def test_no_saturation_is_grey_and_greys_stay_grey() -> None:
 
 def test_saturation_keeps_black_black_and_all_stays_bounded_in_fp32() -> None:
     black = torch.zeros(3, 4, 4)
-    assert torch.equal(apply_look(black, black, LookSettings(saturation=4)), black)
+    assert torch.equal(apply_look(black, black, LookOptions(saturation=4)), black)
     torch.manual_seed(0)
     wild = scale_saturation(torch.rand(3, 64, 64) * 1000, 4.0)
     assert torch.isfinite(wild).all()

@@ -7,7 +7,7 @@ import torch
 
 from vsdslnet.errors import EngineError
 from vsdslnet.inference import precision
-from vsdslnet.inference.precision import choose_precision
+from vsdslnet.inference.precision import automatic_precision, bf16_is_native, choose_precision
 
 CPU = torch.device("cpu")
 
@@ -40,3 +40,31 @@ def test_what_is_asked_for_is_done() -> None:
 def test_fp16_on_a_cpu_is_refused_with_the_cure() -> None:
     with pytest.raises(EngineError, match="use 'bf16', 'fp32' or 'auto'"):
         choose_precision("fp16", CPU, {})
+
+
+def test_the_reason_names_the_processor_and_the_judgement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "bf16_is_native", lambda _: True)
+    assert "judged good" in automatic_precision(CPU, {"bf16_ok": "true"})
+    assert "not judged good" in automatic_precision(CPU, {})
+    monkeypatch.setattr(precision, "bf16_is_native", lambda _: False)
+    assert torch.backends.cpu.get_cpu_capability() in automatic_precision(CPU, {"bf16_ok": "true"})
+
+
+@pytest.mark.parametrize(
+    ("capability", "feature", "native"),
+    [
+        ("AVX512", "avx512_bf16", True),
+        ("AVX512", "amx_bf16", True),
+        ("AVX512", "avx512_f", False),
+        ("AVX2", "avx512_bf16", False),
+        ("DEFAULT", "amx_bf16", False),
+        ("DEFAULT", "arm_bf16", True),
+        ("SVE256", "sve_bf16", True),
+    ],
+)
+def test_instructions_count_only_where_pytorch_may_use_them(
+    monkeypatch: pytest.MonkeyPatch, capability: str, feature: str, native: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {feature: True})
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert bf16_is_native(CPU) is native

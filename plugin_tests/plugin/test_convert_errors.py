@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import vapoursynth as vs
 
-from plugin_tests.plugin.clips import textured
+from plugin_tests.plugin.clips import planes, same, textured
 
 
 def refusal(core: Any, clip: Any, **arguments: Any) -> str:
@@ -70,14 +70,12 @@ def test_unknown_arguments_are_refused(core: Any) -> None:
         core.dslnet.Convert(textured(core, vs.YUV420P8, length=1), strenght=1)
 
 
-def test_the_shims_arguments_are_the_functions(core: Any) -> None:
-    import inspect
-
-    from vsdslnet.plugin.convert import convert
+def test_the_shims_arguments_are_the_options(core: Any) -> None:
+    from vsdslnet.options import ClipOptions, specs
 
     signature = next(f.signature for f in core.dslnet.functions() if f.name == "Convert")
     registered = [argument.split(":")[0] for argument in signature.split(";") if argument]
-    assert registered == list(inspect.signature(convert).parameters)
+    assert sorted(registered) == sorted(["clip", *(spec.name for spec in specs(ClipOptions))])
 
 
 @pytest.mark.parametrize("variable", ["varformat", "varsize"])
@@ -98,16 +96,22 @@ def test_subsampling_that_does_not_fit_the_size(core: Any) -> None:
     assert "crop or pad" in text
 
 
-BAD_PROPS = [({"_FieldBased": 2}, "interlaced"), ({"_Transfer": 16}, "HDR already"), ({"_Transfer": 18}, "HLG")]
+BAD_PROPS: list[tuple[dict[str, Any], str]] = [
+    ({"_FieldBased": 2}, "interlaced"),
+    ({"_Transfer": 16}, "HDR already"),
+    ({"_Transfer": 18}, "HLG"),
+    ({"_Transfer": [16, 1]}, "HDR already"),
+    ({"DolbyVisionRPU": b"\x19\x08", "_Transfer": 2}, "Dolby Vision profile 5"),
+]
 
 
 @pytest.mark.parametrize(("props", "says"), BAD_PROPS)
-def test_clips_that_are_not_progressive_sdr(core: Any, props: dict[str, int], says: str) -> None:
+def test_clips_that_are_not_progressive_sdr(core: Any, props: dict[str, Any], says: str) -> None:
     assert says in refusal(core, textured(core, vs.YUV420P8, length=1, **props))
 
 
 @pytest.mark.parametrize(("props", "says"), BAD_PROPS)
-def test_frames_that_turn_bad_later_fail_alone(core: Any, small_model: str, props: dict[str, int], says: str) -> None:
+def test_frames_that_turn_bad_later_fail_alone(core: Any, small_model: str, props: dict[str, Any], says: str) -> None:
     good = textured(core, vs.YUV420P8, length=8)
     clip = core.dslnet.Convert(good[:6] + good[6:].std.SetFrameProps(**props), model=small_model)
     clip.get_frame(3)
@@ -117,10 +121,20 @@ def test_frames_that_turn_bad_later_fail_alone(core: Any, small_model: str, prop
     clip.get_frame(2)
 
 
-def test_unusable_matrix_is_zimgs_one_line_error(core: Any, small_model: str) -> None:
-    clip = core.dslnet.Convert(textured(core, vs.YUV420P8, length=1, _Matrix=10, _Transfer=13), model=small_model)
-    with pytest.raises(vs.Error, match="invalid colorspace definition"):
-        clip.get_frame(0)
+@pytest.mark.parametrize("model", ["", "-lut"])
+@pytest.mark.parametrize(
+    ("impossible", "same_as"),
+    [({"_Matrix": 10, "_Transfer": 13}, {"_Matrix": 9, "_Transfer": 13}), ({"_Matrix": 15}, {})],
+)
+def test_codes_that_resize_refuses_convert(
+    core: Any, small_model: str, impossible: dict[str, int], same_as: dict[str, int], model: str
+) -> None:
+    clip = textured(core, vs.YUV420P8, length=1, width=1280, _Matrix=None)
+    wrong, right = (
+        core.dslnet.Convert(clip.std.SetFrameProps(**props), model=small_model + model, strength=0.0)
+        for props in (impossible, same_as)
+    )
+    assert same(planes(wrong.get_frame(0)), planes(right.get_frame(0)))
 
 
 @pytest.mark.parametrize("damage", ["truncated", "altered", "pickle", "empty", "directory"])

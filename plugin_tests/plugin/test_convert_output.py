@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,8 @@ ZIMG_INPUTS = ["YUV420P8", "YUV422P10", "YUV444P16", "YUV410P8", "RGB24", "RGBS"
 @pytest.mark.parametrize(
     "tags", [{}, {"_Matrix": 6, "_Primaries": 5}, {"_Range": 1}, {"_ChromaLocation": 1}, {"_Transfer": 13}]
 )
-def test_strength_zero_is_zimgs_own_conversion(core: Any, small_model: str, name: str, tags: dict[str, int]) -> None:
+def test_strength_zero_is_plain_conversion(core: Any, small_model: str, name: str, tags: dict[str, int]) -> None:
+    """zimg's; left to itself it takes curves from tables or polynomials, which one depending on the processor."""
     if name.startswith("RGB") and not tags.keys() <= {"_Primaries", "_Transfer"}:
         pytest.skip("not a tag of RGB")
     source = textured(core, getattr(vs, name), length=2, **tags)
@@ -108,16 +110,59 @@ def test_strength_zero_is_zimgs_own_conversion(core: Any, small_model: str, name
         range=1 if name.startswith("RGB") else 0,
         chromaloc=2 if "420" in name else 0,
         nominal_luminance=203,
+        approximate_gamma=0,
     )
     for left, right in zip(ours.frames(), theirs.frames(), strict=True):
         for a, b in zip(planes(left), planes(right), strict=True):
             assert np.abs(a.astype(np.int64) - b).max() <= 1
 
 
+def bt1886(signal: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """BT.1886's EOTF with black at 0."""
+    return signal**2.4
+
+
+def srgb(signal: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """IEC 61966-2-1's."""
+    return np.where(signal <= 0.04045, signal / 12.92, ((signal + 0.055) / 1.055) ** 2.4)
+
+
+@pytest.mark.parametrize(
+    ("tags", "light"),
+    [
+        ({}, bt1886),
+        ({"_Primaries": 6}, bt1886),
+        ({"_Transfer": 13}, srgb),
+        ({"_Transfer": 8, "_Primaries": 5}, lambda signal: signal),
+    ],
+)
+def test_every_grey_of_16_bits_is_where_the_formulas_put_it(
+    core: Any, small_model: str, tags: dict[str, int], light: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
+) -> None:
+    """At strength 0: the tagged curve's light, white at 203 cd/m², through ST 2084.
+
+    More than a code, because zimg's sRGB has IEC 61966-2-1's two pieces meet: its linear one ends at 0.03929.
+    """
+    codes = np.arange(65_536, dtype=np.uint16).reshape(256, 256)
+
+    def ramp(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        out = f.copy()
+        for plane in range(3):
+            np.asarray(out[plane])[:] = codes
+        return out
+
+    blank = core.std.BlankClip(format=vs.RGB48, width=256, height=256, length=1)
+    greys = core.std.ModifyFrame(blank, blank, ramp).std.SetFrameProps(**({"_Transfer": 1, "_Primaries": 1} | tags))
+    y = (light(codes / 65_535) * 203 / 10_000) ** 0.1593017578125
+    expected = 65_535 * ((0.8359375 + 18.8515625 * y) / (1 + 18.6875 * y)) ** 78.84375
+    for plane in planes(core.dslnet.Convert(greys, model=small_model, strength=0).get_frame(0)):
+        assert np.abs(plane - expected).max() <= 1.25
+
+
 @pytest.mark.parametrize("transfer", [4, 5, 8, 13, 17])
 def test_other_transfers_are_converted_not_relabelled(core: Any, small_model: str, transfer: int) -> None:
     tagged = textured(core, vs.RGBS, length=1, _Transfer=transfer)
-    converted = tagged.resize.Bicubic(transfer=1)
+    converted = tagged.resize.Bicubic(transfer=1, approximate_gamma=0)
     left = planes(core.dslnet.Convert(tagged, model=small_model).get_frame(0))
     right = planes(core.dslnet.Convert(converted, model=small_model).get_frame(0))
     plain = planes(core.dslnet.Convert(tagged, model=small_model, transfer_in=1).get_frame(0))

@@ -65,7 +65,7 @@ def test_cuts_come_from_the_frames_properties(core: Any, length: int, prop: str)
 
     def mark(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
         out = f.copy()
-        out.props[prop] = int(n in marked)
+        out.props[prop] = [int(n in marked), int(n not in marked)] if n % 2 else int(n in marked)  # the first counts
         return out
 
     clip = core.std.ModifyFrame(blank, blank, mark)

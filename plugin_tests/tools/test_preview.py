@@ -11,9 +11,9 @@ import re
 import shutil
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 import torch
@@ -145,7 +145,7 @@ def test_times_are_read_as_people_write_them() -> None:
 
 
 def test_a_time_behind_the_end_is_refused(clip: Path, settings: EncodeSettings, tmp_path: Path) -> None:
-    plain = msgspec.structs.replace(settings, strength=0.0)
+    plain = replace(settings, strength=0.0)
     with pytest.raises(ArgumentError, match="at=100"):
         write_report(clip, tmp_path / "report.html", plain, at_seconds=[100.0])
 

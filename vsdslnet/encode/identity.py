@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -47,7 +48,7 @@ def _anywhere(settings: EncodeSettings) -> EncodeSettings:
     if not name.endswith(path.suffix):
         return settings  # an installed model
     model = str(path.absolute()) + (weights.LUT_SUFFIX if weights.is_lut(settings.model) else "")
-    return msgspec.structs.replace(settings, model=model)
+    return replace(settings, model=model)
 
 
 def _model_sha256(settings: EncodeSettings) -> str:

@@ -18,9 +18,10 @@ from vsdslnet.encode.job.folder import holds_job, job_folder
 from vsdslnet.encode.job.journal import write_durably
 from vsdslnet.encode.place import check_name
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source.clip import color_overrides, open_source, scene_cuts
+from vsdslnet.encode.source.clip import open_source, scene_cuts
 from vsdslnet.encode.source.probe import SourceInfo, probe
 from vsdslnet.errors import JobError, MediaError, OutputError, one_line
+from vsdslnet.plugin.color_tags import ColorOverrides
 
 __all__ = ["check_output", "check_room", "prepare"]
 
@@ -58,7 +59,7 @@ def prepare(source: Path, folder: Path, settings: EncodeSettings, *, threads: in
 
     JobError if the folder holds another job's plan.
     """
-    overrides = color_overrides(settings)
+    overrides = settings.part(ColorOverrides)
     info = probe(source, transfer_in=settings.transfer_in)
     overrides.check_family(vs.RGB if info.is_rgb else vs.YUV)
     encoder = choose_encoder(settings)

@@ -12,13 +12,13 @@ from vsdslnet.inference.backend import Engine
 from vsdslnet.inference.cpu.backend import TorchEngine
 from vsdslnet.inference.cpu.strip_layers import Target
 from vsdslnet.inference.openvino_engine import OpenVinoEngine, check_openvino
-from vsdslnet.inference.precision import choose_precision
-from vsdslnet.inference.settings import EngineSettings
+from vsdslnet.inference.precision import automatic_precision, choose_precision
+from vsdslnet.options import BackendOptions
 
-__all__ = ["check_engine", "choose_device", "create_engine"]
+__all__ = ["automatic_choice", "check_engine", "choose_device", "create_engine"]
 
 
-def create_engine(settings: EngineSettings) -> Engine:
+def create_engine(settings: BackendOptions) -> Engine:
     """Load the model and build its engine; WeightsError or EngineError if that can't be done."""
     file = weights.read(weights.find(settings.model))
     device, dtype = _choose(settings, file.metadata)
@@ -30,12 +30,19 @@ def create_engine(settings: EngineSettings) -> Engine:
     return TorchEngine(network, target=Target(device, dtype), tile=settings.tile)
 
 
-def check_engine(settings: EngineSettings) -> None:
+def check_engine(settings: BackendOptions) -> None:
     """WeightsError or EngineError if :func:`create_engine` would raise one, without the time it takes."""
     _choose(settings, weights.read(weights.find(settings.model)).metadata)
 
 
-def _choose(settings: EngineSettings, metadata: Mapping[str, str]) -> tuple[torch.device, torch.dtype]:
+def automatic_choice(settings: BackendOptions) -> str:
+    """What ``precision="auto"`` takes for these settings' model and device, and why; WeightsError or EngineError."""
+    metadata = weights.read(weights.find(settings.model)).metadata
+    device = choose_device(settings.device, settings.device_index)
+    return f"precision auto is {automatic_precision(device, metadata)}"
+
+
+def _choose(settings: BackendOptions, metadata: Mapping[str, str]) -> tuple[torch.device, torch.dtype]:
     device = choose_device(settings.device, settings.device_index)
     dtype = choose_precision(settings.precision, device, metadata)
     if settings.backend == "openvino":

@@ -16,7 +16,7 @@ from vsdslnet.inference.backends import create_engine
 from vsdslnet.inference.cpu.threads import LastingThreads
 from vsdslnet.inference.foreign_frames import without_foreign_frames
 from vsdslnet.inference.look import apply_look
-from vsdslnet.inference.settings import ConvertSettings, EngineSettings
+from vsdslnet.options import BackendOptions, ConvertOptions, LookOptions
 
 __all__ = [
     "Converter",
@@ -46,9 +46,9 @@ class HdrFrame(NamedTuple):
 class Converter:
     """Turns windows into HDR frames; pure and safe to call from several threads."""
 
-    def __init__(self, engine: Engine, settings: ConvertSettings) -> None:
+    def __init__(self, engine: Engine, settings: ConvertOptions) -> None:
         self._engine = engine
-        self._look = settings.look
+        self._look: LookOptions = settings
         self.radius_frames = engine.radius_frames
 
     def __call__(self, window: Tensor) -> HdrFrame:
@@ -94,7 +94,7 @@ def measure_light_nits(pq: Tensor) -> tuple[float, float]:
 
 
 _threads = LastingThreads()
-_engines: dict[EngineSettings, Engine] = {}
+_engines: dict[BackendOptions, Engine] = {}
 _engines_lock = threading.Lock()
 
 
@@ -103,7 +103,7 @@ def on_engine_thread[T](call: Callable[[], T]) -> T:
     return _threads.run(call)
 
 
-def get_engine(settings: EngineSettings) -> Engine:
+def get_engine(settings: BackendOptions) -> Engine:
     """The engine for these settings; equal ones share it, and so one model."""
     with _engines_lock:
         engine = _engines.get(settings)
@@ -112,6 +112,6 @@ def get_engine(settings: EngineSettings) -> Engine:
     return engine
 
 
-def get_converter(settings: ConvertSettings) -> Converter:
+def get_converter(settings: ConvertOptions) -> Converter:
     """A converter for these settings, with the shared engine."""
-    return Converter(get_engine(settings.engine), settings)
+    return Converter(get_engine(settings.part(BackendOptions)), settings)

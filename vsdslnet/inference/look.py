@@ -8,12 +8,12 @@ from torch import Tensor
 from vsdslnet.color.ictcp import ictcp_to_nits, nits_to_ictcp
 from vsdslnet.color.sdr_to_hdr import BASE_PEAK_NITS, plain_pq
 from vsdslnet.color.transfer import GRAPHICS_WHITE_NITS, nits_to_pq, pq_scalar, pq_to_nits
-from vsdslnet.inference.settings import LookSettings
+from vsdslnet.options import LookOptions
 
 __all__ = ["apply_look", "retarget_peak", "scale_saturation"]
 
 
-def apply_look(network_pq: Tensor, sdr: Tensor, look: LookSettings) -> Tensor:
+def apply_look(network_pq: Tensor, sdr: Tensor, look: LookOptions) -> Tensor:
     """The network's PQ (3, H, W) and the SDR frame it came from -> PQ within [0, PQ(peak)]."""
     pq = network_pq.clamp(0, pq_scalar(BASE_PEAK_NITS))
     if look.peak_nits != BASE_PEAK_NITS:

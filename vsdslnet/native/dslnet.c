@@ -28,6 +28,8 @@
 
 #include "VapourSynth4.h"
 
+#include "options.h"
+
 #ifdef _MSC_VER
 #define THREAD_LOCAL __declspec(thread)
 #else
@@ -362,29 +364,10 @@ static void pin_this_library(void) {
 
 VS_EXTERNAL_API(void) VapourSynthPluginInit2(VSPlugin *plugin, const VSPLUGINAPI *vspapi) {
     pin_this_library();
-    vspapi->configPlugin("org.vsdslnet.dslnet", "dslnet", "DSLNet: SDR to HDR10", VS_MAKE_VERSION(0, 1),
-                         VAPOURSYNTH_API_VERSION, 0, plugin);
-    vspapi->registerFunction("Convert",
-                             "clip:vnode;"
-                             "model:data:opt;"
-                             "peak:float:opt;"
-                             "strength:float:opt;"
-                             "saturation:float:opt;"
-                             "format:int:opt;"
-                             "matrix_in:int:opt;"
-                             "transfer_in:int:opt;"
-                             "primaries_in:int:opt;"
-                             "range_in:int:opt;"
-                             "chromaloc_in:int:opt;"
-                             "device:data:opt;"
-                             "device_index:int:opt;"
-                             "precision:data:opt;"
-                             "backend:data:opt;"
-                             "num_streams:int:opt;"
-                             "tile:int[]:opt;"
-                             "scene_cuts:data:opt;"
-                             "dither_type:data:opt;",
-                             "clip:vnode;", convert, NULL, plugin);
+    vspapi->configPlugin("org.vsdslnet.dslnet", "dslnet", "DSLNet: SDR to HDR10",
+                         VS_MAKE_VERSION(DSLNET_VERSION_MAJOR, DSLNET_VERSION_MINOR), VAPOURSYNTH_API_VERSION, 0,
+                         plugin);
+    vspapi->registerFunction("Convert", DSLNET_CONVERT_ARGUMENTS, "clip:vnode;", convert, NULL, plugin);
     vspapi->registerFunction("Bind", "func:func;", "", bind, NULL, plugin);
     vspapi->registerFunction("Window", "clip:vnode;selector:func;radius:int;cuts:int:opt;", "clip:vnode;",
                              window_create, NULL, plugin);

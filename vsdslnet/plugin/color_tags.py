@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import vapoursynth as vs
 
 from vsdslnet.color.h273 import ChromaLocation, Matrix, Primaries, Range, Transfer
 from vsdslnet.errors import ArgumentError, ClipError
+from vsdslnet.options import ColorOptions
+from vsdslnet.plugin.hdr_signs import HDR_TRANSFERS, SDR_TRANSFERS, first_integer, hdr_sign
 
 __all__ = ["ColorOverrides", "ColorTags", "guess_tags", "read_tags"]
 
 # What zimg can convert from; other H.273 codes are reserved, or need data that frame properties do not carry.
 _MATRICES = frozenset({1, 4, 5, 6, 7, 8, 9, 10, 12, 13})
-_TRANSFERS = frozenset({1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17})
 _PRIMARIES = frozenset(int(code) for code in Primaries if code != Primaries.UNSPECIFIED)
 # Players read missing primaries off a matrix that belongs to one standard.
 _PRIMARIES_OF_MATRIX: dict[int, int] = {
@@ -22,7 +23,10 @@ _PRIMARIES_OF_MATRIX: dict[int, int] = {
     Matrix.BT2020_NCL: Primaries.BT2020,
     Matrix.BT2020_CL: Primaries.BT2020,
 }
-_HDR_TRANSFERS = frozenset({Transfer.PQ, Transfer.HLG})
+# What zimg takes beside a matrix of constant luminance, and beside one that is derived from the primaries.
+_CONSTANT_LUMINANCE_TRANSFERS = frozenset({1, 6, 7, 14, 15})
+_DERIVING_PRIMARIES = _PRIMARIES - {Primaries.ST428}  # XYZ has no luma
+_DERIVED_MATRICES = frozenset({Matrix.CHROMATICITY_NCL, Matrix.CHROMATICITY_CL})
 _HDR_CURE = "Convert is for SDR; leave HDR clips alone, or say transfer_in=1 if the tag is wrong"
 
 
@@ -50,19 +54,14 @@ class ColorTags:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ColorOverrides:
+class ColorOverrides(ColorOptions):
     """Convert's ``*_in`` arguments: what the user knows better than the frame; None believes the frame."""
 
-    matrix_in: int | None = None
-    transfer_in: int | None = None
-    primaries_in: int | None = None
-    range_in: int | None = None
-    chromaloc_in: int | None = None
-
     def __post_init__(self) -> None:
+        super().__post_init__()
         allowed = {
             "matrix_in": _MATRICES | {0},
-            "transfer_in": _TRANSFERS,
+            "transfer_in": SDR_TRANSFERS,
             "primaries_in": _PRIMARIES,
             "range_in": frozenset(Range),
             "chromaloc_in": frozenset(ChromaLocation),
@@ -71,27 +70,23 @@ class ColorOverrides:
             value = getattr(self, field.name)
             if value is None or value in allowed[field.name]:
                 continue
-            if field.name == "transfer_in" and value in _HDR_TRANSFERS:
+            if field.name == "transfer_in" and value in HDR_TRANSFERS:
                 raise ArgumentError(field.name, value, "an SDR transfer (PQ and HLG are HDR)", _HDR_CURE)
             codes = ", ".join(str(int(code)) for code in sorted(allowed[field.name]))
             raise ArgumentError(field.name, value, f"an H.273 code out of {codes}", "leave it out to believe the clip")
+        if not _can_go_together(self.matrix_in, self.transfer_in, self.primaries_in):
+            beside = (
+                f"beside transfer_in={self.transfer_in}, any but 10"
+                if self.matrix_in == Matrix.BT2020_CL
+                else f"beside primaries_in={self.primaries_in}, any but 12 and 13"
+            )
+            raise ArgumentError("matrix_in", self.matrix_in, beside, "leave one of the two out")
 
     def check_family(self, color_family: vs.ColorFamily) -> None:
         """RGB has no matrix and everything else has one."""
         if self.matrix_in is not None and (self.matrix_in == Matrix.RGB) != (color_family == vs.RGB):
             allowed = "0 for an RGB clip" if color_family == vs.RGB else "a YUV matrix (1, 5, 6, 9, ...) for this clip"
             raise ArgumentError("matrix_in", self.matrix_in, allowed, "leave it out to believe the clip")
-
-    def apply(self, tags: ColorTags) -> ColorTags:
-        """The tags with the user's word in place of the frame's."""
-        changes = {
-            "matrix": self.matrix_in,
-            "transfer": self.transfer_in,
-            "primaries": self.primaries_in,
-            "range": self.range_in,
-            "chroma_location": self.chromaloc_in,
-        }
-        return replace(tags, **{name: int(value) for name, value in changes.items() if value is not None})
 
 
 def guess_tags(color_family: vs.ColorFamily, width: int, height: int) -> ColorTags:
@@ -119,39 +114,54 @@ def guess_tags(color_family: vs.ColorFamily, width: int, height: int) -> ColorTa
 def read_tags(
     props: Mapping[str, object], color_family: vs.ColorFamily, guess: ColorTags, overrides: ColorOverrides
 ) -> ColorTags:
-    """The tags of one frame: the user's word, else the frame's, else the guess.
+    """The tags of one frame: the user's word, else the frame's, else the guess; ``core.resize`` takes every result.
 
-    Codes that H.273 reserves, or that contradict the colour family, count as silence. Raises ClipError for
-    interlaced and for HDR frames.
+    Codes that H.273 reserves, that contradict the colour family, or that nothing converts count as silence, and so
+    does a code that can't go with what the user says. BT.2020's constant luminance beside a transfer that has none
+    is read as its non-constant luminance. Raises ClipError for interlaced and for HDR frames.
     """
-    if _integer(props, "_FieldBased", 0) > 0:
+    if (first_integer(props, "_FieldBased") or 0) > 0:
         raise ClipError(
             "the clip is interlaced (_FieldBased > 0): deinterlace it first, or say "
             "core.std.SetFieldBased(clip, 0) if it is progressive after all"
         )
-    transfer = _integer(props, "_Transfer", Transfer.UNSPECIFIED)
-    if overrides.transfer_in is None and transfer in _HDR_TRANSFERS:
-        name = "PQ" if transfer == Transfer.PQ else "HLG"
-        raise ClipError(f"the clip is HDR already (_Transfer={transfer}, {name}): {_HDR_CURE}")
-    matrix = _integer(props, "_Matrix", Matrix.UNSPECIFIED)
-    primaries = _integer(props, "_Primaries", Primaries.UNSPECIFIED)
-    value_range = _integer(props, "_Range", -1)  # the core mirrors the older, inverted _ColorRange into it
-    chroma_location = _integer(props, "_ChromaLocation", -1)
-    is_yuv_matrix = color_family != vs.RGB and matrix in _MATRICES
-    if primaries not in _PRIMARIES:
-        primaries = _PRIMARIES_OF_MATRIX.get(matrix, guess.primaries) if is_yuv_matrix else guess.primaries
-    return overrides.apply(
-        ColorTags(
-            matrix=matrix if is_yuv_matrix else guess.matrix,
-            transfer=transfer if transfer in _TRANSFERS else guess.transfer,
-            primaries=primaries,
-            range=value_range if value_range in frozenset(Range) else guess.range,
-            chroma_location=chroma_location if chroma_location in frozenset(ChromaLocation) else guess.chroma_location,
-        )
+    if overrides.transfer_in is None:
+        sign = hdr_sign(props, believe_matrix=overrides.matrix_in is None)
+        if sign:
+            raise ClipError(f"the clip is HDR already ({sign}): {_HDR_CURE}")
+
+    def told(name: str, user: int | None, allowed: frozenset[int]) -> int | None:
+        value = first_integer(props, name)
+        return user if user is not None else value if value in allowed else None
+
+    matrices = _MATRICES if color_family != vs.RGB else frozenset({int(Matrix.RGB)})
+    matrix = told("_Matrix", overrides.matrix_in, matrices)
+    transfer = told("_Transfer", overrides.transfer_in, SDR_TRANSFERS)
+    primaries = told("_Primaries", overrides.primaries_in, _PRIMARIES)
+    value_range = told("_Range", overrides.range_in, frozenset(Range))  # the core mirrors _ColorRange into it
+    chroma_location = told("_ChromaLocation", overrides.chromaloc_in, frozenset(ChromaLocation))
+    if not _can_go_together(matrix, transfer, primaries):
+        if overrides.matrix_in is None:
+            matrix = int(Matrix.BT2020_NCL) if matrix == Matrix.BT2020_CL else None
+        elif matrix == Matrix.BT2020_CL:
+            transfer = None
+        else:
+            primaries = None
+    if primaries is None and matrix is not None:
+        primaries = _PRIMARIES_OF_MATRIX.get(matrix)
+    return ColorTags(
+        matrix=guess.matrix if matrix is None else matrix,
+        transfer=guess.transfer if transfer is None else transfer,
+        primaries=guess.primaries if primaries is None else primaries,
+        range=guess.range if value_range is None else value_range,
+        chroma_location=guess.chroma_location if chroma_location is None else chroma_location,
     )
 
 
-def _integer(props: Mapping[str, object], name: str, default: int) -> int:
-    """A property as an integer; scripts can store anything under any name, and that counts as silence."""
-    value = props.get(name)
-    return int(value) if isinstance(value, int) else default
+def _can_go_together(matrix: int | None, transfer: int | None, primaries: int | None) -> bool:
+    """Whether ``core.resize`` takes these codes at the same time; None goes with everything."""
+    if matrix == Matrix.BT2020_CL and transfer is not None:
+        return transfer in _CONSTANT_LUMINANCE_TRANSFERS
+    if matrix in _DERIVED_MATRICES and primaries is not None:
+        return primaries in _DERIVING_PRIMARIES
+    return True

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import vapoursynth as vs
 
 from vsdslnet.color.h273 import Matrix, Range
-from vsdslnet.errors import ArgumentError
 from vsdslnet.hdr10 import mastering_display
-from vsdslnet.inference.settings import ConvertSettings
+from vsdslnet.options import ClipOptions, ConvertOptions
 from vsdslnet.plugin.color_tags import ColorOverrides, guess_tags, read_tags
 from vsdslnet.plugin.formats import check_input, default_dither, output_format
 from vsdslnet.plugin.frames import hdr_selector, tag_selector
@@ -25,93 +24,35 @@ if TYPE_CHECKING:
 
 __all__ = ["convert", "frame_lut"]
 
-MAX_STREAMS = 64
-_DITHER_TYPES = ("none", "ordered", "random", "error_diffusion")
 
-
-def convert(
-    clip: vs.VideoNode,
-    *,
-    model: str = "dslnet",
-    peak: float = 1000.0,
-    strength: float = 1.0,
-    saturation: float = 1.0,
-    format: int | None = None,
-    matrix_in: int | None = None,
-    transfer_in: int | None = None,
-    primaries_in: int | None = None,
-    range_in: int | None = None,
-    chromaloc_in: int | None = None,
-    device: str = "auto",
-    device_index: int = 0,
-    precision: str = "auto",
-    backend: str = "auto",
-    num_streams: int = 1,
-    tile: int | list[int] | None = None,
-    scene_cuts: str = "props",
-    dither_type: str | None = None,
-) -> vs.VideoNode:
+def convert(clip: vs.VideoNode, options: ClipOptions) -> vs.VideoNode:
     """Convert an SDR clip to HDR10 (BT.2020, PQ). Raises ArgumentError, ClipError, WeightsError.
 
-    clip          constant format and size, progressive, SDR: 8-16 bit or float, YUV, RGB or Gray, any
-                  subsampling. Frame properties are believed; gaps are guessed by size as players do.
-    model         name of an installed model, or the path of a .safetensors file; with "-lut" behind it the
-                  network's colours only, learnt at key frames and applied as 3D LUTs, for previews.
-    peak          nits of the brightest highlight.
-    strength      0 (plain colour conversion, white at 203 nits) to 1 (the network).
-    saturation    factor on chroma, in ICtCp.
-    format        output format; default 16-bit with the input's subsampling, RGB48 for RGB, YUV444P16 for Gray.
-                  YUV and Gray are limited range with BT.2020's non-constant luminance matrix, RGB is full range.
-    *_in          H.273 codes (``range_in``: 1 full, 0 limited) that overrule the frames' own properties.
-    device        auto, cpu, cuda; ``device_index`` counts from 0.
-    precision     auto, fp32, bf16, fp16.    backend  auto, torch, openvino.
-    num_streams   frames computed at the same time, sharing the threads; of LUTs as many as the core has threads.
-    tile          [width, height] in pixels; by default chosen by the memory available.
-    scene_cuts    props, detect or none: where windows of frames end (see SceneCuts).
-    dither_type   as in core.resize; default error_diffusion below 16 bits, else none.
+    ``clip``: constant format and size, progressive, SDR: 8-16 bit or float, YUV, RGB or Gray, any subsampling.
+    Frame properties are believed; gaps are guessed by size as players do.
     """
-    settings = ConvertSettings(
-        model=_text("model", model),
-        peak_nits=peak,
-        strength=strength,
-        saturation=saturation,
-        device=_text("device", device),
-        device_index=device_index,
-        precision=_text("precision", precision),
-        backend=_text("backend", backend),
-        tile=None if tile is None else _tile(tile),
-    )
-    overrides = ColorOverrides(
-        matrix_in=matrix_in,
-        transfer_in=transfer_in,
-        primaries_in=primaries_in,
-        range_in=range_in,
-        chromaloc_in=chromaloc_in,
-    )
-    cuts = SceneCuts.parse(_text("scene_cuts", scene_cuts))
-    if not 1 <= num_streams <= MAX_STREAMS:
-        raise ArgumentError("num_streams", num_streams, f"1 to {MAX_STREAMS} frames at the same time")
-    if dither_type is not None and dither_type not in _DITHER_TYPES:
-        raise ArgumentError("dither_type", dither_type, "one of " + ", ".join(_DITHER_TYPES))
+    overrides = options.part(ColorOverrides)
+    cuts = SceneCuts(options.scene_cuts)
     check_input(clip)
     overrides.check_family(clip.format.color_family)
-    target = output_format(clip, format)
-    radius_frames = model_radius_frames(settings.model)
+    target = output_format(clip, options.format)
+    radius_frames = model_radius_frames(options.model)
     _check_first_frame(clip, overrides)
 
+    settings = options.part(ConvertOptions)
     tagged = with_scene_cuts(_tagged(clip, overrides), cuts)
-    if is_lut(settings.model):
+    if is_lut(options.model):
         hdr = with_luts(tagged, settings, radius_frames, cuts)
     else:
-        hdr = _to_hdr_rgb(to_sdr_rgb(tagged), settings, radius_frames, num_streams, cuts)
-    return _to_output(hdr, target, settings.peak_nits, dither_type or default_dither(target))
+        hdr = _to_hdr_rgb(to_sdr_rgb(tagged), settings, radius_frames, options.num_streams, cuts)
+    return _to_output(hdr, target, options.peak_nits, options.dither_type or default_dither(target))
 
 
 def frame_lut(
     clip: vs.VideoNode,
     n: int,
     *,
-    settings: ConvertSettings,
+    settings: ConvertOptions,
     overrides: ColorOverrides | None = None,
     cuts: SceneCuts = SceneCuts.PROPS,
 ) -> Tensor:
@@ -141,7 +82,7 @@ def _tagged(clip: vs.VideoNode, overrides: ColorOverrides) -> vs.VideoNode:
 
 
 def _to_hdr_rgb(
-    sdr: vs.VideoNode, settings: ConvertSettings, radius_frames: int, num_streams: int, cuts: SceneCuts
+    sdr: vs.VideoNode, settings: ConvertOptions, radius_frames: int, num_streams: int, cuts: SceneCuts
 ) -> vs.VideoNode:
     """RGBS, PQ BT.2020.
 
@@ -172,17 +113,3 @@ def _to_output(hdr: vs.VideoNode, target: vs.VideoFormat, peak_nits: float, dith
     return clip.std.RemoveFrameProps(list(STALE_PROPS)).std.SetFrameProps(
         **mastering_display(peak_nits).frame_properties()
     )
-
-
-def _text(argument: str, value: object) -> str:
-    """A string argument; VapourSynth passes bytes on when they are not UTF-8."""
-    if isinstance(value, str):
-        return value
-    raise ArgumentError(argument, value, "text in UTF-8")
-
-
-def _tile(value: int | list[int]) -> tuple[int, int]:
-    sizes = value if isinstance(value, list) else [value]
-    if len(sizes) != 2:
-        raise ArgumentError("tile", value, "[width, height] in pixels", "leave it out to have it chosen")
-    return sizes[0], sizes[1]

@@ -8,6 +8,7 @@ from typing import Any
 import vapoursynth as vs
 
 from vsdslnet.errors import DslnetError
+from vsdslnet.options import ClipOptions
 from vsdslnet.plugin.convert import convert
 
 __all__ = ["bind"]
@@ -20,10 +21,10 @@ def bind() -> None:
     vs.core.dslnet.Bind(func=_convert)
 
 
-def _convert(**arguments: Any) -> dict[str, Any]:
+def _convert(clip: vs.VideoNode, **arguments: Any) -> dict[str, Any]:
     """Build the graph: ``{"clip": node}``, or ``{"error": one line}``."""
     try:
-        return {"clip": convert(**arguments)}
+        return {"clip": convert(clip, ClipOptions.parse(arguments))}
     except (DslnetError, vs.Error) as error:
         return {"error": str(error)}
     except Exception as error:

@@ -11,7 +11,7 @@ import vapoursynth as vs
 
 from vsdslnet.color.h273 import Primaries, Transfer
 from vsdslnet.errors import DslnetError
-from vsdslnet.inference.settings import ConvertSettings
+from vsdslnet.options import ConvertOptions
 from vsdslnet.plugin.color_tags import ColorOverrides, guess_tags, read_tags
 from vsdslnet.plugin.memory import MemoryReturn
 
@@ -40,7 +40,7 @@ def tag_selector(clip: vs.VideoNode, overrides: ColorOverrides) -> Selector:
     return reporting(lambda frames: complete(frames[0]))
 
 
-def hdr_selector(settings: ConvertSettings) -> Selector:
+def hdr_selector(settings: ConvertOptions) -> Selector:
     """Turns a window of RGBS frames (SDR, BT.709, full range) into the centre frame in PQ BT.2020.
 
     torch and the weights are loaded by the first frame, so that opening a script stays fast. A selector

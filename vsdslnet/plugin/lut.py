@@ -18,7 +18,7 @@ import vapoursynth as vs
 
 from vsdslnet.color.h273 import Primaries, Transfer
 from vsdslnet.errors import ArgumentError
-from vsdslnet.inference.settings import ConvertSettings
+from vsdslnet.options import ConvertOptions
 from vsdslnet.plugin.frames import Selector, reporting, window_tensor
 from vsdslnet.plugin.lut_keys import block_cuts, cuts_in, keys_of
 from vsdslnet.plugin.scene import SceneCuts
@@ -41,7 +41,7 @@ _BRIGHTEST_NITS = (
 )
 
 
-def with_luts(tagged: vs.VideoNode, settings: ConvertSettings, radius_frames: int, cuts: SceneCuts) -> vs.VideoNode:
+def with_luts(tagged: vs.VideoNode, settings: ConvertOptions, radius_frames: int, cuts: SceneCuts) -> vs.VideoNode:
     """A clip with complete colour tags and scene cuts -> R'G'B', PQ BT.2020, each frame with its light."""
     core = vs.core
     if not hasattr(core, "timecube"):
@@ -70,7 +70,7 @@ def with_luts(tagged: vs.VideoNode, settings: ConvertSettings, radius_frames: in
 
 
 def frame_lattice(
-    tagged: vs.VideoNode, n: int, settings: ConvertSettings, radius_frames: int, cuts: SceneCuts
+    tagged: vs.VideoNode, n: int, settings: ConvertOptions, radius_frames: int, cuts: SceneCuts
 ) -> Tensor:
     """The lattice (3, S, S, S) that :func:`with_luts` applies to frame n."""
     import torch
@@ -86,7 +86,7 @@ def frame_lattice(
     return torch.from_numpy(total)
 
 
-def _lattices(tagged: vs.VideoNode, settings: ConvertSettings, radius_frames: int, cuts: SceneCuts) -> vs.VideoNode:
+def _lattices(tagged: vs.VideoNode, settings: ConvertOptions, radius_frames: int, cuts: SceneCuts) -> vs.VideoNode:
     """Small frames, each with the lattice of its window in a property."""
     from vsdslnet.inference.lut.key_size import small_size
 
@@ -99,7 +99,7 @@ def _lattices(tagged: vs.VideoNode, settings: ConvertSettings, radius_frames: in
     return learnt
 
 
-def _lattice_selector(settings: ConvertSettings) -> Selector:
+def _lattice_selector(settings: ConvertOptions) -> Selector:
     def learn(frames: list[vs.VideoFrame]) -> vs.VideoFrame:
         from vsdslnet.inference.lut.distil import distil
 

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import vapoursynth as vs
 
+from vsdslnet.plugin.hdr_signs import first_integer
+
 __all__ = ["KEY_INTERVAL_FRAMES", "Key", "block_cuts", "cuts_in", "keys_in_clip", "keys_of"]
 
 KEY_INTERVAL_FRAMES = 48
@@ -85,4 +87,4 @@ def cuts_in(frame: vs.VideoFrame) -> list[int]:
 
 
 def _is_cut(left: vs.FrameProps, right: vs.FrameProps) -> bool:
-    return any(isinstance(value, int) and value for value in (left.get(_CUT_PROPS[1]), right.get(_CUT_PROPS[0])))
+    return bool(first_integer(left, _CUT_PROPS[1]) or first_integer(right, _CUT_PROPS[0]))

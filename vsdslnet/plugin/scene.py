@@ -23,14 +23,6 @@ class SceneCuts(StrEnum):
     NONE = "none"
     """At no cut: windows run on, whatever the frames say."""
 
-    @classmethod
-    def parse(cls, value: str) -> SceneCuts:
-        """The mode of that name, else ArgumentError."""
-        try:
-            return cls(value)
-        except ValueError:
-            raise ArgumentError("scene_cuts", value, "one of " + ", ".join(cls)) from None
-
 
 def with_scene_cuts(clip: vs.VideoNode, mode: SceneCuts) -> vs.VideoNode:
     """The clip with ``_SceneChangePrev`` and ``_SceneChangeNext`` as ``mode`` wants them."""

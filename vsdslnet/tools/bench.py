@@ -9,11 +9,18 @@ import vapoursynth as vs
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import convert
 from vsdslnet.errors import ArgumentError, EngineError, one_line
+from vsdslnet.inference.backends import automatic_choice
+from vsdslnet.options import BackendOptions
 
-__all__ = ["conversion_speed"]
+__all__ = ["conversion_speed", "machine_line"]
 
 
-def conversion_speed(*, width: int, height: int, frames: int, model: str, device: str) -> float:
+def machine_line(backend: BackendOptions) -> str:
+    """What ``precision="auto"`` takes on this machine, and why; WeightsError or EngineError as an encode's."""
+    return automatic_choice(backend)
+
+
+def conversion_speed(*, width: int, height: int, frames: int, backend: BackendOptions) -> float:
     """Frames a second of ``core.dslnet.Convert`` on a grey YUV420P8 clip; the first frame is not timed.
 
     ArgumentError for a number out of range; EngineError if the model can't run on the device.
@@ -25,7 +32,7 @@ def conversion_speed(*, width: int, height: int, frames: int, model: str, device
     clip = vs.core.std.BlankClip(
         format=vs.YUV420P8, width=width, height=height, length=frames + 1, color=[120, 110, 140]
     ).std.SetFrameProps(_Matrix=1, _Transfer=1, _Primaries=1)
-    hdr = convert(clip, EncodeSettings(model=model, device=device, scene_cuts="none"))
+    hdr = convert(clip, EncodeSettings(**vars(backend), scene_cuts="none"))
     try:
         hdr.get_frame(0).close()
         started = time.perf_counter()

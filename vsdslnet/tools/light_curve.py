@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
-import msgspec
 import vapoursynth as vs
 
 from vsdslnet.encode.chunk.light import frame_light_nits, with_light
@@ -45,7 +45,7 @@ def light_curve(
     model = settings.model if is_lut(settings.model) else settings.model + LUT_SUFFIX
     # Looking for a cut means reading a whole key interval: where they are not known, that would be most of the time.
     scene_cuts = SceneCuts.NONE if cuts is None else SceneCuts.PROPS
-    by_lut = msgspec.structs.replace(settings, model=model, scene_cuts=str(scene_cuts))
+    by_lut = replace(settings, model=model, scene_cuts=scene_cuts.value)
     measured = with_light(deliver(convert(clip, by_lut), peak_nits=settings.peak_nits))
     points = light_points(clip.num_frames, cuts)
     curve = []

@@ -7,12 +7,14 @@ from pathlib import Path
 from vsdslnet.encode.job.journal import write_durably
 from vsdslnet.encode.place import check_place
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source.clip import color_overrides, open_source
+from vsdslnet.encode.source.clip import open_source
 from vsdslnet.encode.source.frame_errors import told_of
 from vsdslnet.encode.source.probe import probe
 from vsdslnet.encode.source.times import frame_at
 from vsdslnet.errors import OutputError
 from vsdslnet.inference.lut.cube_file import cube_text
+from vsdslnet.options import ConvertOptions
+from vsdslnet.plugin.color_tags import ColorOverrides
 from vsdslnet.plugin.convert import frame_lut
 from vsdslnet.plugin.scene import SceneCuts
 
@@ -29,10 +31,10 @@ def write_lut(source: Path, output: Path, settings: EncodeSettings, *, at_second
     check_place(output, suffix=".cube")
     opened = open_source(Path(info.path), track=info.track)
     frame = frame_at(opened, at_seconds)
-    overrides = color_overrides(settings)
-    cuts = SceneCuts.parse(settings.scene_cuts)
+    overrides = settings.part(ColorOverrides)
+    cuts = SceneCuts(settings.scene_cuts)
     with told_of(source):
-        lattice = frame_lut(opened.clip, frame, settings=settings.convert_settings(), overrides=overrides, cuts=cuts)
+        lattice = frame_lut(opened.clip, frame, settings=settings.part(ConvertOptions), overrides=overrides, cuts=cuts)
     title = f"{settings.model} frame {frame}, {settings.peak_nits:g} nits"
     try:
         write_durably(output, cube_text(lattice, title=title).encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -74,7 +75,7 @@ def test_a_node_with_another_model_or_other_programs_makes_nothing(
 
 
 def test_a_node_without_the_model_says_so(plan: JobPlan, tmp_path: Path) -> None:
-    settings = msgspec.structs.replace(plan.identity.settings, model=str(tmp_path / "missing.safetensors"))
+    settings = replace(plan.identity.settings, model=str(tmp_path / "missing.safetensors"))
     event = _written(plan, tmp_path, settings=settings).make(0)
     assert isinstance(event, Failed)
     assert event.kind == "JobError"
@@ -82,7 +83,7 @@ def test_a_node_without_the_model_says_so(plan: JobPlan, tmp_path: Path) -> None
 
 
 def test_a_node_that_cannot_run_the_network_as_asked_says_so(plan: JobPlan, tmp_path: Path) -> None:
-    settings = msgspec.structs.replace(plan.identity.settings, precision="fp16", device="cpu")
+    settings = replace(plan.identity.settings, precision="fp16", device="cpu")
     event = _written(plan, tmp_path, settings=settings).make(0)
     assert isinstance(event, Failed)
     assert event.kind == "EngineError"
@@ -103,6 +104,6 @@ def test_a_model_by_its_path_is_found_from_any_folder(
 ) -> None:
     model = Path(settings.model)
     monkeypatch.chdir(model.parent)
-    relative = msgspec.structs.replace(settings, model=model.name)
+    relative = replace(settings, model=model.name)
     plan = prepare(clip, tmp_path, relative, threads=1, scanned=lambda frames, total: None)
     assert plan.identity.settings.model == str(model)

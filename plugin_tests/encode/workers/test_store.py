@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -107,7 +108,7 @@ def test_a_damaged_chunk_is_not_taken(plan: JobPlan, tmp_path: Path) -> None:
 
 def test_jobs_of_one_store_have_folders_of_their_own(plan: JobPlan, tmp_path: Path) -> None:
     folder = tmp_path / "out.mkv.vsdslnet"
-    brighter = msgspec.structs.replace(plan.identity.settings, peak_nits=600.0)
+    brighter = replace(plan.identity.settings, peak_nits=600.0)
     other = msgspec.structs.replace(plan, identity=msgspec.structs.replace(plan.identity, settings=brighter))
     names = {
         store_name(plan, folder),

@@ -13,7 +13,7 @@ from vsdslnet.color.sdr_to_hdr import bt2446a_pq, plain_pq
 from vsdslnet.color.transfer import pq_scalar
 from vsdslnet.inference.lut.cube_file import cube_text
 from vsdslnet.inference.lut.lattice import LATTICE_SIDE, fit_lattice, look_lattice, sdr_nodes
-from vsdslnet.inference.settings import LookSettings
+from vsdslnet.options import LookOptions
 
 RANDOM = torch.Generator().manual_seed(5)
 
@@ -61,15 +61,15 @@ def test_colours_that_a_picture_lacks_follow_their_neighbours_and_then_the_base(
 @pytest.mark.parametrize(
     "look",
     [
-        LookSettings(),
-        LookSettings(peak_nits=300),
-        LookSettings(peak_nits=4000, saturation=1.5),
-        LookSettings(strength=0.3, saturation=0),
-        LookSettings(strength=0),
+        LookOptions(),
+        LookOptions(peak_nits=300),
+        LookOptions(peak_nits=4000, saturation=1.5),
+        LookOptions(strength=0.3, saturation=0),
+        LookOptions(strength=0),
     ],
 )
 @pytest.mark.parametrize("network", ["wild", "flat", "dark", "bright"])
-def test_whatever_the_network_says_the_lattice_is_bounded_and_greys_rise(look: LookSettings, network: str) -> None:
+def test_whatever_the_network_says_the_lattice_is_bounded_and_greys_rise(look: LookOptions, network: str) -> None:
     shape = (3, LATTICE_SIDE, LATTICE_SIDE, LATTICE_SIDE)
     value = {"wild": torch.rand(shape, generator=RANDOM) * 2 - 0.5, "flat": torch.full(shape, 0.4)}
     lattice = look_lattice(value.get(network, torch.full(shape, 9.0 if network == "bright" else -9.0)), look)
@@ -82,19 +82,19 @@ def test_whatever_the_network_says_the_lattice_is_bounded_and_greys_rise(look: L
 
 def test_a_good_lattice_is_left_as_it_is() -> None:
     base = bt2446a_pq(sdr_nodes().reshape(3, -1, LATTICE_SIDE)).reshape(3, *[LATTICE_SIDE] * 3)
-    assert torch.allclose(look_lattice(base, LookSettings()), base, atol=1e-6)
+    assert torch.allclose(look_lattice(base, LookOptions()), base, atol=1e-6)
 
 
 def test_strength_zero_is_the_plain_conversion() -> None:
     nodes = sdr_nodes()
     plain = plain_pq(nodes.reshape(3, -1, LATTICE_SIDE)).view_as(nodes)
-    lattice = look_lattice(torch.zeros_like(nodes), LookSettings(strength=0))
+    lattice = look_lattice(torch.zeros_like(nodes), LookOptions(strength=0))
     assert torch.allclose(lattice, plain, atol=1e-6)
 
 
 def test_grading_software_reads_and_applies_the_file_as_we_do(tmp_path: Path) -> None:
     colour = pytest.importorskip("colour")
-    lattice = look_lattice(torch.rand(3, 9, 9, 9, generator=RANDOM), LookSettings())
+    lattice = look_lattice(torch.rand(3, 9, 9, 9, generator=RANDOM), LookOptions())
     path = tmp_path / "scene.cube"
     path.write_text(cube_text(lattice, title='a "title"\nin two lines'))
     lut = colour.io.read_LUT_IridasCube(str(path))

@@ -15,7 +15,7 @@ from plugin_tests.reliability.figures import Figure, Options, none_of
 from plugin_tests.small_network import save_small_network
 from vsdslnet.inference import converter
 from vsdslnet.inference.cpu.lanes import here
-from vsdslnet.inference.settings import ConvertSettings
+from vsdslnet.options import BackendOptions
 
 __all__ = ["measure"]
 
@@ -73,7 +73,7 @@ def measure(options: Options) -> list[Figure]:
     # RGB: the limiter of YUV keeps frames, and a kept frame asks no engine.
     clip = vs.core.dslnet.Convert(source, model=model, precision="fp32", format=vs.RGB48)
     clip.std.SetVideoCache(mode=0)
-    settings = ConvertSettings(model=model, precision="fp32").engine
+    settings = BackendOptions(model=model, precision="fp32")
     with clip.get_frame(_FRAME) as frame:
         expected = planes(frame)
     engine = _Engine(converter._engines[settings])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class JobIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             return f"the programs have changed ({self.tools} -> {other.tools})"
         changed = [
             f"{name} {getattr(self.settings, name)!r} -> {getattr(other.settings, name)!r}"
-            for name in self.settings.__struct_fields__
+            for name in (field.name for field in fields(self.settings))
             if getattr(self.settings, name) != getattr(other.settings, name)
         ]
         return "settings have changed: " + ", ".join(changed) if changed else None

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,10 +14,10 @@ import vapoursynth as vs
 
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.errors import ClipError, MediaError, one_line
-from vsdslnet.plugin.color_tags import ColorOverrides
+from vsdslnet.options import BackendOptions, ColorOptions, LookOptions, SceneOptions
 from vsdslnet.plugin.peak import within_peak
 
-__all__ = ["Source", "color_overrides", "convert", "deliver", "open_converted", "open_source", "scene_cuts"]
+__all__ = ["Source", "convert", "deliver", "open_converted", "open_source", "scene_cuts"]
 
 _INVALID_TIMESTAMP = -(2**63)
 _UNKNOWN_FRAME_RATE = Fraction(25)  # FFmpeg's own guess
@@ -55,36 +54,15 @@ def open_converted(path: Path, settings: EncodeSettings, *, track: int, index: P
 
 def convert(clip: vs.VideoNode, settings: EncodeSettings) -> vs.VideoNode:
     """``core.dslnet.Convert`` with these settings; ClipError if it refuses the clip."""
-    arguments = asdict(color_overrides(settings)) | {"tile": None if settings.tile is None else list(settings.tile)}
+    arguments: dict[str, Any] = {}
+    for kind in (BackendOptions, SceneOptions, ColorOptions, LookOptions):
+        arguments |= settings.part(kind).arguments()
     try:
-        return vs.core.dslnet.Convert(
-            clip,
-            model=settings.model,
-            peak=settings.peak_nits,
-            strength=settings.strength,
-            saturation=settings.saturation,
-            device=settings.device,
-            device_index=settings.device_index,
-            precision=settings.precision,
-            backend=settings.backend,
-            scene_cuts=settings.scene_cuts,
-            **{name: value for name, value in arguments.items() if value is not None},
-        )
+        return vs.core.dslnet.Convert(clip, **arguments)
     except AttributeError:
         raise ClipError("core.dslnet is not loaded: the plugin is not installed; run pip install .") from None
     except vs.Error as error:
         raise ClipError(one_line(error)) from None
-
-
-def color_overrides(settings: EncodeSettings) -> ColorOverrides:
-    """What the user knows better than the source's tags; ArgumentError for codes that are none."""
-    return ColorOverrides(
-        matrix_in=settings.matrix_in,
-        transfer_in=settings.transfer_in,
-        primaries_in=settings.primaries_in,
-        range_in=settings.range_in,
-        chromaloc_in=settings.chromaloc_in,
-    )
 
 
 def deliver(clip: vs.VideoNode, *, peak_nits: float) -> vs.VideoNode:

@@ -11,6 +11,7 @@ from vsdslnet.encode.job.chunks import Chunk
 from vsdslnet.encode.job.description import JobPlan
 from vsdslnet.encode.job.journal import ChunkResult
 from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.options import BackendOptions
 
 __all__ = ["ChunkEngine", "check_here"]
 
@@ -43,4 +44,4 @@ def check_here(settings: EncodeSettings) -> None:
     # Here, as it loads torch, which takes seconds.
     from vsdslnet.inference.backends import check_engine
 
-    check_engine(settings.convert_settings().engine)
+    check_engine(settings.part(BackendOptions))

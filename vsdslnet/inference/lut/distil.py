@@ -9,12 +9,12 @@ from vsdslnet.color.sdr_to_hdr import BASE_PEAK_NITS
 from vsdslnet.color.transfer import pq_scalar
 from vsdslnet.inference.converter import get_engine, network_picture, on_engine_thread, sanitised
 from vsdslnet.inference.lut.lattice import fit_lattice, look_lattice, sdr_nodes
-from vsdslnet.inference.settings import ConvertSettings
+from vsdslnet.options import BackendOptions, ConvertOptions
 
 __all__ = ["distil"]
 
 
-def distil(window: Tensor, settings: ConvertSettings) -> Tensor:
+def distil(window: Tensor, settings: ConvertOptions) -> Tensor:
     """A small SDR window (2T+1, 3, h, w) -> the lattice (3, S, S, S) of its centre frame, the look included.
 
     A pure function. EngineError if the network's picture is not finite.
@@ -23,10 +23,10 @@ def distil(window: Tensor, settings: ConvertSettings) -> Tensor:
 
 
 @torch.inference_mode()
-def _distil(window: Tensor, settings: ConvertSettings) -> Tensor:
+def _distil(window: Tensor, settings: ConvertOptions) -> Tensor:
     if settings.strength == 0:
-        return look_lattice(torch.zeros_like(sdr_nodes()), settings.look)
-    engine = get_engine(settings.engine)
+        return look_lattice(torch.zeros_like(sdr_nodes()), settings)
+    engine = get_engine(settings.part(BackendOptions))
     sdr = sanitised(window)
     pq = network_picture(engine, sdr).clamp(0, pq_scalar(BASE_PEAK_NITS))
-    return look_lattice(fit_lattice(sdr[engine.radius_frames], pq), settings.look)
+    return look_lattice(fit_lattice(sdr[engine.radius_frames], pq), settings)

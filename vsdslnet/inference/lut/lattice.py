@@ -13,7 +13,7 @@ from torch import Tensor
 from vsdslnet.color.sdr_to_hdr import bt2446a_pq
 from vsdslnet.color.transfer import pq_scalar
 from vsdslnet.inference.look import apply_look
-from vsdslnet.inference.settings import LookSettings
+from vsdslnet.options import LookOptions
 
 __all__ = ["LATTICE_SIDE", "fit_lattice", "look_lattice", "sdr_nodes"]
 
@@ -59,7 +59,7 @@ def fit_lattice(sdr: Tensor, pq: Tensor) -> Tensor:
     return base + correction
 
 
-def look_lattice(network: Tensor, look: LookSettings) -> Tensor:
+def look_lattice(network: Tensor, look: LookOptions) -> Tensor:
     """A network's lattice with the look: within [0, PQ(peak)], black at 0, greys strictly rising."""
     sdr = _as_picture(sdr_nodes(network.shape[-1]))
     lattice = _as_lattice(apply_look(_as_picture(network), sdr, look))

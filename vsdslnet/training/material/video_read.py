@@ -50,6 +50,7 @@ class VideoFile:
         matrix = int(properties.get("_Matrix", Matrix.UNSPECIFIED))
         assumed = Matrix.BT2020_NCL if hdr else Matrix.BT709
         self._rgb: dict[str, Any] = {"format": vs.RGB48 if hdr else vs.RGB24, "range_s": "full", "dither_type": "none"}
+        self._rgb["approximate_gamma"] = False  # BT.2020's constant luminance goes through the curve
         if matrix == Matrix.UNSPECIFIED:
             self._rgb["matrix_in"] = int(assumed)
         self._gray: int = vs.GRAY16

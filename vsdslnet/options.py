@@ -1,0 +1,418 @@
+"""Every option of ``core.dslnet.Convert``, of the command and of the library, each said once.
+
+An option is a field of one of the classes below: the field has its type and its default, :func:`option` adds what
+it means, its unit and its bounds. All else follows: the checks when an object is made, the shim's signature, the
+command line, and README's table (``scripts/write_options.py`` writes what has to lie in files). To add an option,
+add its field and run that script. Imports neither torch nor VapourSynth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
+from inspect import get_annotations
+from types import NoneType, UnionType
+from typing import Any, ClassVar, Literal, NamedTuple, Self, Union, cast, get_args, get_origin, get_type_hints
+
+from vsdslnet.errors import ArgumentError
+
+__all__ = [
+    "BackendOptions",
+    "ClipOptions",
+    "ColorOptions",
+    "ConvertOptions",
+    "EncoderOptions",
+    "JobOptions",
+    "LookOptions",
+    "ModelOptions",
+    "Options",
+    "OutputOptions",
+    "PictureOptions",
+    "SceneOptions",
+    "Spec",
+    "another_default",
+    "option",
+    "specs",
+]
+
+
+class _Note(NamedTuple):
+    """What :func:`option` says of a field."""
+
+    help: str
+    name: str
+    unit: str
+    low: float | None
+    high: float | None
+    otherwise: str
+    cure: str
+    flag: str
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    name: str = "",
+    unit: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    otherwise: str = "",
+    cure: str = "",
+    flag: str = "",
+) -> Any:
+    """A field of an :class:`Options`.
+
+    ``help``       what it means, in sentences that stand alone.
+    ``name``       what users call it, if that is not the field's name (which has the unit in it).
+    ``low, high``  bounds of a number, inclusive, in ``unit``; of a pair the lower bound of both.
+    ``otherwise``  what a default of None means: "by default ...".
+    ``cure``       the last part of the error about a wrong value.
+    ``flag``       a short name on the command line.
+    """
+    metadata = {"option": _Note(help, name, unit, low, high, otherwise, cure, flag)}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: dict(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def another_default(kind: type[Options], name: str, default: object) -> Any:
+    """The option of another class with a default of its own."""
+    [metadata] = [f.metadata for f in fields(kind) if f.name == name]
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Base of all sets of options; making one with a wrong value raises ArgumentError."""
+
+    GROUP: ClassVar[str] = ""
+    """Under which heading ``--help`` shows them."""
+
+    def __post_init__(self) -> None:
+        for spec in specs(type(self)):
+            spec.check(getattr(self, spec.field))
+
+    def part[T: Options](self, kind: type[T]) -> T:
+        """The options of ``kind`` out of these."""
+        return kind(**{f.name: getattr(self, f.name) for f in fields(kind)})
+
+    def arguments(self) -> dict[str, Any]:
+        """By the names users know, those that are not None; pairs as lists, as VapourSynth takes them."""
+        named = {spec.name: getattr(self, spec.field) for spec in specs(type(self))}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in named.items() if v is not None}
+
+    @classmethod
+    def parse(cls, arguments: Mapping[str, object]) -> Self:
+        """From the names users know and the values VapourSynth or a command line gives: lists for pairs, text."""
+        by_name = {spec.name: spec for spec in specs(cls)}
+        return cls(**{by_name[name].field: by_name[name].value_of(given) for name, given in arguments.items()})
+
+
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Backend = Literal["auto", "torch", "openvino"]
+Dither = Literal["none", "ordered", "random", "error_diffusion"]
+CutsFrom = Literal["props", "detect", "none"]
+Codec = Literal["hevc", "av1"]
+EncoderChoice = Literal["auto", "x265", "av"]
+Preset = Literal["draft", "balanced", "archive"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions(Options):
+    """Which network."""
+
+    GROUP: ClassVar[str] = "Look"
+
+    model: str = option(
+        "dslnet",
+        "Name of an installed model, or the path of a .safetensors file. With -lut behind it, as in dslnet-lut, only "
+        "its colours are used, as 3D LUTs learnt at key frames: near to it, and many times as fast.",
+        cure="give a model's name or the path of a .safetensors file",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookOptions(Options):
+    """What is done with the network's picture before it leaves."""
+
+    GROUP: ClassVar[str] = "Look"
+
+    peak_nits: float = option(
+        1000.0,
+        "Brightest highlight; diffuse white (203 nits) and what is darker do not move.",
+        name="peak",
+        unit="nits",
+        low=300,
+        high=10_000,
+    )
+    strength: float = option(
+        1.0, "0 is plain colour conversion with white at 203 nits, 1 is the network.", low=0, high=1
+    )
+    saturation: float = option(1.0, "Factor on chroma, in ICtCp.", low=0, high=4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions(Options):
+    """The form in which Convert gives its frames."""
+
+    GROUP: ClassVar[str] = "Output"
+
+    format: int | None = option(
+        None,
+        "Output format, YUV, RGB or Gray of 10 bits or more. YUV and Gray are limited range with BT.2020's "
+        "non-constant luminance matrix, RGB is full range.",
+        otherwise="16 bits with the input's subsampling, RGB48 for RGB, YUV444P16 for Gray",
+    )
+    dither_type: Dither | None = option(
+        None,
+        "Dithering when bits are taken away, as in core.resize.",
+        otherwise="error_diffusion below 16 bits, else none",
+    )
+    num_streams: int = option(
+        1,
+        "Frames computed at the same time; they share the processor's cores. LUTs use as many as the core has threads.",
+        unit="frames",
+        low=1,
+        high=64,
+    )
+
+
+_BELIEVED = "what the source says, else a guess from its size as players make it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColorOptions(Options):
+    """What the user knows better about the source's colours than its tags; None believes the tags."""
+
+    GROUP: ClassVar[str] = "Source colour"
+
+    matrix_in: int | None = option(None, "H.273 code of the source's matrix.", otherwise=_BELIEVED)
+    transfer_in: int | None = option(None, "H.273 code of the source's transfer.", otherwise=_BELIEVED)
+    primaries_in: int | None = option(None, "H.273 code of the source's primaries.", otherwise=_BELIEVED)
+    range_in: int | None = option(None, "Range of the source: 1 full, 0 limited.", otherwise=_BELIEVED)
+    chromaloc_in: int | None = option(None, "H.273 code of where the source's chroma sits.", otherwise=_BELIEVED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneOptions(Options):
+    """Where the window of frames that the network sees ends."""
+
+    GROUP: ClassVar[str] = "Source colour"
+
+    scene_cuts: CutsFrom = option(
+        "props",
+        "Which scene cuts end the network's window of frames: props believes _SceneChangePrev and _SceneChangeNext, "
+        "detect finds cuts, none ignores all.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendOptions(ModelOptions):
+    """Which network runs where and how; equal options share one backend."""
+
+    GROUP: ClassVar[str] = "Running"
+
+    device: Device = option("auto", "Where the network runs; auto is cuda where there is one.")
+    device_index: int = option(0, "Which of several CUDA devices, counted from 0.", low=0, high=63)
+    precision: Precision = option(
+        "auto", "Number format of the network; auto is the fastest in which the model was judged good."
+    )
+    backend: Backend = option("auto", "What computes the network; auto is torch.")
+    tile: tuple[int, int] | None = option(
+        None, "Width and height of tiles.", unit="pixels", low=64, otherwise="chosen by the memory available"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureOptions(LookOptions, ModelOptions):
+    """What decides the picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertOptions(BackendOptions, LookOptions, ModelOptions):
+    """What turns SDR frames into HDR frames: a network and a look."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipOptions(BackendOptions, SceneOptions, ColorOptions, OutputOptions, LookOptions, ModelOptions):
+    """Everything ``core.dslnet.Convert`` takes beside the clip."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderOptions(Options):
+    """What the encoder of the finished file is told."""
+
+    GROUP: ClassVar[str] = "Encoder"
+
+    codec: Codec = option("hevc", "hevc is HDR10's own; av1 is made with SVT-AV1.")
+    encoder: EncoderChoice = option(
+        "auto", "x265 is the program, av the encoder inside PyAV; auto takes x265 if it is on the PATH."
+    )
+    preset: Preset = option("balanced", "How much time the encoder may take.")
+    crf: float | None = option(
+        None,
+        "Constant quality; lower is better and larger. av1 goes up to 63, hevc to 51.",
+        low=0,
+        high=63,
+        otherwise="the preset's own",
+    )
+    parameters: dict[str, str] = option(
+        {}, "Further parameters of the encoder, as name=value:name=value.", name="params", otherwise="none"
+    )
+    chunk_frames: int = option(
+        120, "Most frames in a chunk: what a crash can cost, and the longest GOP.", unit="frames", low=8, high=2000
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOptions(Options):
+    """How an encode is run; none of it changes a bit of the file."""
+
+    GROUP: ClassVar[str] = "Running"
+
+    workers: int | None = option(
+        None,
+        "Processes that make chunks side by side.",
+        unit="processes",
+        low=1,
+        high=4096,
+        otherwise="1 on this machine, or as many as a Ray cluster has room for",
+    )
+    threads: int | None = option(
+        None,
+        "Threads that each worker computes with. A job that goes on keeps the number it began with.",
+        unit="threads",
+        low=1,
+        high=1024,
+        otherwise="the cores divided by the workers",
+    )
+    engine: Literal["local", "ray"] = option("local", "Who makes the chunks: local is this machine, ray a Ray cluster.")
+    address: str | None = option(None, "Address of the Ray cluster.", otherwise="one is started here")
+    store: str | None = option(
+        None,
+        "URL through which a cluster's nodes exchange source and chunks: s3://bucket/folder, or any other of fsspec's.",
+        otherwise="they see source and output at one path",
+    )
+    restart: bool = option(False, "Throw away what an earlier call finished, and start anew.")
+    overwrite: bool = option(False, "Replace the output if it is there already.")
+    keep: bool = option(False, "Keep the folder OUTPUT.vsdslnet/ when done.")
+    quiet: bool = option(False, "Say nothing but errors.", flag="-q")
+    json_lines: bool = option(False, "Tell progress as one JSON object a line on stdout.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("address", "store"):
+            if getattr(self, name) is not None and self.engine != "ray":
+                raise ArgumentError(name, getattr(self, name), "only with --engine ray", "add it, or leave this out")
+
+
+class Spec(NamedTuple):
+    """One option as all of its readers need it."""
+
+    name: str
+    field: str
+    kind: Any
+    """The type, without None."""
+    optional: bool
+    default: Any
+    group: str
+    note: _Note
+
+    @property
+    def help(self) -> str:
+        """What it means, with its bounds and what None means."""
+        text = self.note.help
+        if self.bounds:
+            text += f" {self.bounds[0].upper()}{self.bounds[1:]}."
+        if self.note.otherwise:
+            text += f" By default {self.note.otherwise}."
+        return text
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values it may have, if they are named."""
+        return get_args(self.kind) if get_origin(self.kind) is Literal else ()
+
+    @property
+    def bounds(self) -> str:
+        """``from 300 to 10000 nits``, or nothing."""
+        note = self.note
+        if note.low is None:
+            return ""
+        end = f"at least {note.low:g}" if note.high is None else f"from {note.low:g} to {note.high:g}"
+        return f"{end} {note.unit}".strip()
+
+    @property
+    def allowed(self) -> str:
+        """The third part of an error: what would have been right."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        if get_origin(self.kind) is tuple:
+            return f"[width, height], whole numbers of {self.bounds}"
+        noun = {int: "a whole number", float: "a number", str: "text in UTF-8", bool: "true or false"}
+        said = noun.get(self.kind, "name=value:name=value")
+        return f"{said} {self.bounds}".strip()
+
+    def check(self, value: object) -> None:
+        """ArgumentError unless the option may have this value."""
+        if (value is None and self.optional) or self._is_right(value):
+            return
+        default_cure = "leave it out to have the default" if self.optional else ""
+        raise ArgumentError(self.name, value, self.allowed, self.note.cure or default_cure)
+
+    def value_of(self, given: object) -> Any:
+        """What a user's spelling stands for: a pair for a list, names and values for ``name=value:name=value``."""
+        if get_origin(self.kind) is tuple and isinstance(given, list):
+            return tuple(given)
+        if get_origin(self.kind) is tuple and isinstance(given, int):
+            return (given,)  # VapourSynth's spelling of a list of one
+        if get_origin(self.kind) is dict and isinstance(given, str):
+            pairs = (part.partition("=") for part in given.split(":") if part)
+            return {name.strip().removeprefix("--"): value.strip() or "1" for name, _, value in pairs}
+        return given
+
+    def _is_right(self, value: Any) -> bool:
+        if self.choices:
+            return isinstance(value, str) and value in self.choices
+        if get_origin(self.kind) is tuple:
+            # A list would do as well, but options are keys: equal ones share a backend.
+            return isinstance(value, tuple) and len(value) == 2 and all(map(self._is_whole, value))
+        if get_origin(self.kind) is dict:
+            return isinstance(value, dict) and all(isinstance(text, str) for pair in value.items() for text in pair)
+        if self.kind is bool:
+            return isinstance(value, bool)
+        if self.kind is str:
+            return isinstance(value, str) and value != ""
+        if self.kind is int:
+            return self._is_whole(value)
+        return isinstance(value, int | float) and not isinstance(value, bool) and self._is_within(value)
+
+    def _is_whole(self, value: object) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and self._is_within(value)
+
+    def _is_within(self, value: float) -> bool:
+        low, high = self.note.low, self.note.high  # NaN fails every comparison
+        return value == value and (low is None or value >= low) and (high is None or value <= high)
+
+
+def specs(kind: type[Options]) -> tuple[Spec, ...]:
+    """The options of a class, in the order in which users meet them."""
+    return _specs(cast(Any, kind))  # mypy takes a class of objects with a hash for one without
+
+
+@cache
+def _specs(kind: Any) -> tuple[Spec, ...]:
+    hints = get_type_hints(kind)
+    found = []
+    for f in fields(kind):
+        note: _Note = f.metadata["option"]
+        declared = hints[f.name]
+        members = get_args(declared) if get_origin(declared) in (Union, UnionType) else (declared,)
+        [value_kind] = [member for member in members if member is not NoneType]
+        default = f.default_factory() if f.default_factory is not MISSING else f.default
+        owner = next(base for base in reversed(kind.__mro__) if f.name in get_annotations(base))
+        found.append(Spec(note.name or f.name, f.name, value_kind, NoneType in members, default, owner.GROUP, note))
+    return tuple(found)
