@@ -92,9 +92,7 @@ def main() -> None:
         raise SystemExit(f"train: {error}") from None
 
 
-def _pupil(
-    config: TrainConfig, network: DSLNet | None, teacher: weights.WeightsFile
-) -> tuple[TrainConfig, DSLNet]:
+def _pupil(config: TrainConfig, network: DSLNet | None, teacher: weights.WeightsFile) -> tuple[TrainConfig, DSLNet]:
     """The schedule on the teacher's base and gate, and the network of it that is to learn."""
     same = {name: getattr(teacher.config, name) for name in ("radius", "base", "black_anchor", "condition_pixels")}
     config = msgspec.structs.replace(config, network=msgspec.structs.replace(config.network, **same))

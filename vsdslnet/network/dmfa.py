@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsdslnet.network.blocks import DepthwiseConv, he_init
-from vsdslnet.network.pixel_blocks import unshuffled
 from vsdslnet.network.config import DSLNetConfig
+from vsdslnet.network.pixel_blocks import unshuffled
 
 __all__ = ["DMFA", "LDOE", "MAX_OFFSET_PX", "DeformableConv", "DynamicKernel"]
 
@@ -98,7 +98,7 @@ class LDOE(nn.Module):
         return None if self.dynamic is None else self.dynamic(encoded)
 
     def offsets(self, encoded: Tensor, kernels: Tensor | None, size: tuple[int, int]) -> Tensor:
-        """Half-resolution features -> offsets in pixels (N, F*k*k*2, h, w) of ``size`` blocks, each tap's y before its x."""
+        """Half-resolution features -> offsets in pixels (N, F*k*k*2, h, w) of ``size`` blocks, a tap's y before its x."""
         y = encoded
         if self.dynamic is not None and kernels is not None:
             y = self.dynamic.apply_kernel(y, kernels)

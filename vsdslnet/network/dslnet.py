@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from vsdslnet.color.sdr_to_hdr import bt2446a_pq, plain_pq
 from vsdslnet.network.blocks import he_init
-from vsdslnet.network.pixel_blocks import shuffled, whole_blocks
 from vsdslnet.network.config import Base, DSLNetConfig
 from vsdslnet.network.dmfa import DMFA
 from vsdslnet.network.lkqe import LKQE
+from vsdslnet.network.pixel_blocks import shuffled, whole_blocks
 from vsdslnet.network.stfm import STFM, ModulationVectors
 
 __all__ = ["MAP_CHANNELS", "Conditions", "DSLNet", "analytic_base", "black_gate", "mapped_colors", "upsample_crop"]

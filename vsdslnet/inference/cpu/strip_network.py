@@ -34,7 +34,7 @@ _LEAK = 0.1
 
 
 class Band(NamedTuple):
-    """Block columns ``left`` to ``right``, worked on in strips of ``rows`` blocks; left is even, rows a multiple of 8."""
+    """Columns ``left`` to ``right`` of blocks, in strips of ``rows`` blocks; left is even, rows a multiple of 8."""
 
     left: int
     right: int
