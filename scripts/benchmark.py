@@ -49,7 +49,7 @@ HUGE = [(7680, 4320)]
 PARTS = ("naive", "engines", "pipeline", "lut")
 PLACES = (0.25, 0.5, 0.75)
 """Where in a clip frames are judged."""
-ENGINES = [("torch", "fp32"), ("torch", "bf16"), ("openvino", "fp32"), ("openvino", "bf16")]
+ENGINES = [("torch", "fp32"), ("torch", "bf16")]
 PIPELINE_SIZE = (960, 540)
 PIPELINE_FRAMES = 6
 LUT_FRAMES = 40

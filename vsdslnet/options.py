@@ -112,7 +112,7 @@ class Options:
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Backend = Literal["auto", "torch", "openvino"]
+Backend = Literal["auto", "torch"]
 Dither = Literal["none", "ordered", "random", "error_diffusion"]
 CutsFrom = Literal["props", "detect", "none"]
 Codec = Literal["hevc", "av1"]

@@ -271,7 +271,6 @@ def test_a_bad_source_leaves_nothing_behind(settings: EncodeSettings, tmp_path: 
     [
         ({"precision": "fp16", "device": "cpu"}, EngineError, "fp16"),
         ({"device": "cuda", "device_index": 63}, EngineError, "CUDA"),
-        ({"backend": "openvino", "device": "cpu"}, EngineError, "not installed"),
         ({"matrix_in": 99}, ArgumentError, "matrix_in=99"),
         ({"matrix_in": 0}, ArgumentError, "matrix_in=0"),
         ({"transfer_in": 16}, ArgumentError, "transfer_in=16"),
@@ -284,9 +283,7 @@ def test_what_cannot_be_converted_as_asked_is_refused_before_anything_is_begun(
     clip: Path,
     settings: EncodeSettings,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("vsdslnet.inference.openvino_engine.openvino_is_installed", lambda: False)
     with pytest.raises(kind, match=says):
         encode(clip, tmp_path / "out.mkv", replace(settings, **changes))
     assert list(tmp_path.iterdir()) == []

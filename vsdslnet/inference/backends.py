@@ -11,7 +11,6 @@ from vsdslnet.errors import EngineError
 from vsdslnet.inference.backend import Engine
 from vsdslnet.inference.cpu.backend import TorchEngine
 from vsdslnet.inference.cpu.strip_layers import Target
-from vsdslnet.inference.openvino_engine import OpenVinoEngine, check_openvino
 from vsdslnet.inference.precision import automatic_precision, choose_precision
 from vsdslnet.options import BackendOptions
 
@@ -23,10 +22,6 @@ def create_engine(settings: BackendOptions) -> Engine:
     file = weights.read(weights.find(settings.model))
     device, dtype = _choose(settings, file.metadata)
     network = weights.load_network(file)
-    if settings.backend == "openvino":
-        return OpenVinoEngine(network, precision=dtype, tile=settings.tile)
-    # "auto" is PyTorch. In one run at 480x136 (2 Zen 4 cores), bf16: 0.44 s a frame, against 0.46 s for the
-    # whole network compiled by OpenVINO for one size, in unbounded memory, and 1.4 s for its engine here.
     return TorchEngine(network, target=Target(device, dtype), tile=settings.tile)
 
 
@@ -44,10 +39,7 @@ def automatic_choice(settings: BackendOptions) -> str:
 
 def _choose(settings: BackendOptions, metadata: Mapping[str, str]) -> tuple[torch.device, torch.dtype]:
     device = choose_device(settings.device, settings.device_index)
-    dtype = choose_precision(settings.precision, device, metadata)
-    if settings.backend == "openvino":
-        check_openvino(device, dtype)
-    return device, dtype
+    return device, choose_precision(settings.precision, device, metadata)
 
 
 def choose_device(asked: str, index: int) -> torch.device:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 import torch
 
-from vsdslnet.inference.cpu.threads import LastingThreads
+from vsdslnet.inference.cpu.threads import LastingThreads, finished
 
 __all__ = ["frame_under_way", "here", "in_lanes"]
 
@@ -87,6 +87,6 @@ def in_lanes(work: Callable[[], None], most: int) -> None:
     started.wait()
     # It is the lanes' number alone, but threads that PyTorch has not seen yet would take it over.
     torch.set_num_threads(threads)
-    errors = [error for error in (call.error() for call in calls) if error is not None]
+    errors = [error for error in (finished(call).exception() for call in calls) if error is not None]
     if errors:
         raise errors[0]

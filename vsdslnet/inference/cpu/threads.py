@@ -13,46 +13,23 @@ import os
 import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 
 from vsdslnet.errors import EngineError
 
-__all__ = ["LastingThreads"]
+__all__ = ["LastingThreads", "finished"]
 
 # A thread that waits for ever without Python could not be told that the interpreter shuts down.
 _LOOK_UP_SECONDS = 1.0
 
+type _Orders = queue.SimpleQueue[Callable[[Callable[[], None]], None]]
 
-class _Task[T]:
-    """A call and its outcome."""
 
-    def __init__(self, call: Callable[[], T]) -> None:
-        self._call = call
-        self._done = threading.Event()
-        self._outcome: tuple[T] | BaseException
-
-    def run(self, rest: Callable[[], None]) -> None:
-        """Call, then ``rest`` (the thread is free again), then let the caller know."""
-        try:
-            self._outcome = (self._call(),)
-        except BaseException as error:
-            self._outcome = error
-        rest()
-        self._done.set()
-
-    def error(self) -> BaseException | None:
-        """Wait for the outcome; what the call raised."""
-        while not self._done.wait(_LOOK_UP_SECONDS):
-            pass
-        return self._outcome if isinstance(self._outcome, BaseException) else None
-
-    def result(self) -> T:
-        """Wait for the outcome; what the call raised is raised here."""
-        error = self.error()
-        if error is not None:
-            raise error
-        outcome = self._outcome
-        assert isinstance(outcome, tuple)
-        return outcome[0]
+def finished[T](future: Future[T]) -> Future[T]:
+    """The same, once it is done."""
+    while not wait([future], _LOOK_UP_SECONDS).done:
+        pass
+    return future
 
 
 class LastingThreads:
@@ -64,7 +41,7 @@ class LastingThreads:
 
     def __init__(self) -> None:
         self._change = threading.Condition()
-        self._idle: list[queue.SimpleQueue[_Task[object]]] = []
+        self._idle: list[_Orders] = []
         self._busy = 0
         self._closed = False
         atexit.register(self._close)
@@ -73,11 +50,23 @@ class LastingThreads:
 
     def run[T](self, call: Callable[[], T]) -> T:
         """The call's result, or what it raised; calls at the same time have a thread each."""
-        return self.start(call).result()
+        return finished(self.start(call)).result()
 
-    def start[T](self, call: Callable[[], T]) -> _Task[T]:
-        """Let a call run, without waiting for it."""
-        task = _Task(call)
+    def start[T](self, call: Callable[[], T]) -> Future[T]:
+        """Let a call run, without waiting for it; wait with :func:`finished`."""
+        future: Future[T] = Future()
+
+        def serve(rest: Callable[[], None]) -> None:
+            """Call, then ``rest`` (the thread is free again), then let the caller know."""
+            try:
+                result = call()
+            except BaseException as error:
+                rest()
+                future.set_exception(error)
+            else:
+                rest()
+                future.set_result(result)
+
         with self._change:
             if self._closed:
                 raise EngineError("Python is shutting down; frames that are still wanted are not computed")
@@ -94,10 +83,10 @@ class LastingThreads:
                     self._busy -= 1
                     self._change.notify_all()
                 raise EngineError(f"no thread for a frame: {error}") from error
-        orders.put(task)
-        return task
+        orders.put(serve)
+        return future
 
-    def _serve(self, orders: queue.SimpleQueue[_Task[object]]) -> None:
+    def _serve(self, orders: _Orders) -> None:
         def rest() -> None:
             with self._change:
                 self._idle.append(orders)
@@ -106,7 +95,7 @@ class LastingThreads:
 
         while True:
             # Not kept in a name: it would hold the last frame while the thread waits for the next.
-            orders.get().run(rest)
+            orders.get()(rest)
 
     def _close(self) -> None:
         with self._change:
