@@ -98,7 +98,7 @@ class LDOE(nn.Module):
         return None if self.dynamic is None else self.dynamic(encoded)
 
     def offsets(self, encoded: Tensor, kernels: Tensor | None, size: tuple[int, int]) -> Tensor:
-        """Half-resolution features -> offsets in pixels (N, F*k*k*2, h, w) of ``size`` blocks, a tap's y before its x."""
+        """Half-resolution features -> offsets in pixels (N, F*k*k*2, h, w) of ``size`` blocks, y before x."""
         y = encoded
         if self.dynamic is not None and kernels is not None:
             y = self.dynamic.apply_kernel(y, kernels)

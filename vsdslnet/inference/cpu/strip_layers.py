@@ -174,7 +174,7 @@ class RowLKRB:
 
 
 class RowStem:
-    """LDOE's 3x3 stride-2 convolution with its ReLU, cut from whole frames in blocks of ``scale`` x ``scale`` pixels."""
+    """LDOE's 3x3 stride-2 convolution with its ReLU, cut from whole frames in blocks of ``scale`` pixels a side."""
 
     def __init__(self, conv: nn.Conv2d, target: Target, *, scale: int = 1) -> None:
         # 3x3 blocks are 3s x 3s pixels: no copy has to make blocks of them, nor channels-last of whole frames.
