@@ -3,6 +3,8 @@
     python scripts/evaluate.py --model dslnet --data DATA --pool POOL --out out/evaluation
     python scripts/evaluate.py points --model dslnet --pool POOL --pool ANOTHER
     python scripts/evaluate.py noise --model dslnet --pool POOL
+    python scripts/evaluate.py real --model dslnet --data DATA
+    python scripts/evaluate.py base --data DATA
 
 Writes ``report.md``, ``report.json`` and contact sheets into ``--out``; DATA and POOL as made by
 ``scripts/build_dataset.py``.
@@ -26,11 +28,14 @@ from vsdslnet.errors import DslnetError
 from vsdslnet.inference.converter import get_converter
 from vsdslnet.options import ConvertOptions
 from vsdslnet.training.evaluation import groups as evaluation
+from vsdslnet.training.evaluation.base_report import base_as_markdown, base_figure
 from vsdslnet.training.evaluation.formulas import FORMULAS
 from vsdslnet.training.evaluation.noise import evaluate_noise, noise_as_markdown
 from vsdslnet.training.evaluation.pictures import ContactSheets
 from vsdslnet.training.evaluation.points import evaluate_points, points_as_markdown
+from vsdslnet.training.evaluation.real_pairs import evaluate_real_pairs, find_real_pairs, real_pairs_as_markdown
 from vsdslnet.training.evaluation.report import as_json, as_markdown
+from vsdslnet.training.pointwise.base_curve import Levels, levels_of
 
 app = App(help=__doc__)
 
@@ -92,9 +97,9 @@ def evaluate(
             groups += evaluation.evaluate_pool(Pool(folder), network, per_group=per_group, on_picture=drawn)
     checked: dict[str, Mapping[str, Mapping[str, float]]] = {}
     if checks:
-        base = FORMULAS["BT.2446-A"]
+        formula = FORMULAS["measured base"]
         checked["DSLNet"] = evaluation.run_self_checks(convert, radius, quick=quick)
-        checked["BT.2446-A"] = evaluation.run_self_checks(lambda window: base(window[radius]), radius, quick=quick)
+        checked["measured base"] = evaluation.run_self_checks(lambda w: formula(w[radius]), radius, quick=quick)
     out.mkdir(parents=True, exist_ok=True)
     title = f"{file.path.name}, sha256 {file.sha256[:12]}"
     markdown = as_markdown(groups, checked, title=title)
@@ -154,6 +159,51 @@ def noise(*, model: str = "dslnet", pool: Path, per_group: int | None = None) ->
     network = weights.load_network(file).to(memory_format=torch.channels_last)
     groups = evaluate_noise(Pool(pool), network, per_group=per_group)
     print(noise_as_markdown(groups, title=f"{file.path.name}, sha256 {file.sha256[:12]}"))
+
+
+@app.command
+def real(*, model: list[str] | None = None, data: Path, max_side: int = 960, out: Path | None = None) -> None:
+    """Real pairs, source by source, beside the formulas and the measured base refitted without each source.
+
+    Parameters
+    ----------
+    model
+        Names of models or paths of .safetensors files; none measures the formulas alone.
+    data
+        Folder with ``pairs/``, ``more/pairs/`` and ``originals/``.
+    max_side
+        Pictures are area-averaged to this many pixels.
+    out
+        Where the table goes as well.
+    """
+    methods = {}
+    for name in model or []:
+        converter = get_converter(ConvertOptions(model=name))
+        methods[Path(name).stem] = (lambda window, c=converter: c(window).pq, converter.radius_frames)
+    pairs = list(find_real_pairs(data, max_side_px=max_side))
+    table = real_pairs_as_markdown(pairs, evaluate_real_pairs(pairs, methods), title=f"{len(pairs)} real pairs")
+    if out is not None:
+        out.write_text(table, encoding="utf-8")
+    print(table)
+
+
+@app.command
+def base(*, data: Path, figure: Path | None = None) -> None:
+    """Measure the levels of real pairs and fit the measured base to them, with how sure it is.
+
+    Parameters
+    ----------
+    data
+        Folder with ``pairs/``, ``more/pairs/`` and ``originals/``.
+    figure
+        A PNG of the curve beside BT.2446-A's and the pairs' levels.
+    """
+    sources: dict[str, list[Levels]] = {}
+    for pair in find_real_pairs(data, max_side_px=1280):
+        sources.setdefault(pair.source, []).append(levels_of(pair.sdr, pair.pq))
+    print(base_as_markdown(sources))
+    if figure is not None:
+        figure.write_bytes(base_figure(sources))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import torch
 from accelerate import PartialState
 
 from vsdslnet import weights
+from vsdslnet.color.bases import BASES
 from vsdslnet.errors import ArgumentError, DslnetError
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.training.config.run import TrainConfig, available_schedules, load_schedule
@@ -56,6 +57,7 @@ def main() -> None:
     )
     parser.add_argument("--lessons", type=Path, help="folder for the teacher's pictures; default: that of the run")
     parser.add_argument("--lesson-windows", type=int, help="windows of each pool that the teacher paints; default: all")
+    parser.add_argument("--base", choices=sorted(BASES), help="with --start: the formula to correct from now on")
     arguments = parser.parse_args()
     try:
         config = load_schedule(arguments.schedule)
@@ -65,6 +67,7 @@ def main() -> None:
         network = None
         if arguments.start:
             network = weights.load_network(weights.read(weights.find(arguments.start))).requires_grad_(True)
+            network.config = msgspec.structs.replace(network.config, base=arguments.base or network.config.base)
             config = msgspec.structs.replace(config, network=network.config)
         pools = [Pool(path) for path in arguments.pool]
         if arguments.teacher:

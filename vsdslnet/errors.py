@@ -87,6 +87,8 @@ def shorten(value: object, limit: int = 80) -> str:
     """``repr`` of a value, cut to ``limit`` characters: a cure comes after it."""
     try:
         text = repr(value)
+        if isinstance(value, str) and value.isprintable():
+            text = text.replace("\\\\", "\\")  # a Windows path, which people want to read and copy
     except Exception:  # an integer of more than 4300 digits, or a foreign class: still name it
         text = f"<{type(value).__name__}>"
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

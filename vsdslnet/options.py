@@ -227,8 +227,8 @@ class BackendOptions(ModelOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureOptions(LookOptions, ModelOptions):
-    """What decides the picture."""
+class PictureOptions(ColorOptions, LookOptions, ModelOptions):
+    """What decides the picture: how the source is read, the network and the look."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import Finished, encode_file
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import deliver, open_converted
+from vsdslnet.encode.source.probe import probe
 
 SETTINGS = EncodeSettings(model="dslnet-lut", preset="draft", chunk_frames=24)
 CASES = [
@@ -113,9 +114,8 @@ def test_both_readers_find_hdr10(made: Made) -> None:
 def test_the_light_in_the_file_is_what_numpy_finds_in_the_very_frames_that_were_encoded(made: Made) -> None:
     if (made.source.name, made.output.suffix) not in dict(reversed(CASES)).items():
         pytest.skip("measured in the clip's other container")
-    track = next(stream.index for stream in av.open(str(made.source)).streams if stream.type == "video")
     index = made.output.with_name(f"{made.output.name}.vsdslnet")
-    clip = deliver(open_converted(made.source, SETTINGS, track=track, index=None), peak_nits=SETTINGS.peak_nits)
+    clip = deliver(open_converted(probe(made.source), SETTINGS, index=None), peak_nits=SETTINGS.peak_nits)
     journal = Journal(index, suffix="hevc")
     chunks = iter([journal.finished[number] for number in sorted(journal.finished)])
     digest, left, light = hashlib.sha256(), 0, [0.0, 0.0]

@@ -32,6 +32,7 @@ from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import Finished, encode_file
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import deliver, open_converted
+from vsdslnet.encode.source.probe import probe
 from vsdslnet.errors import ArgumentError, EngineError, JobError, MediaError, OutputError
 from vsdslnet.hdr10 import ContentLight
 
@@ -151,7 +152,7 @@ def test_light_is_what_numpy_finds_in_the_delivered_frames(
     clip: Path, settings: EncodeSettings, tmp_path: Path
 ) -> None:
     done, _ = encode(clip, tmp_path / "out.mkv", settings)
-    delivered = deliver(open_converted(clip, settings, track=0, index=None), peak_nits=settings.peak_nits)
+    delivered = deliver(open_converted(probe(clip), settings, index=None), peak_nits=settings.peak_nits)
     lights = [
         light_by_numpy(*(np.asarray(frame[plane]).astype(float) for plane in range(3)))
         for frame in delivered.frames(close=True)
@@ -177,7 +178,7 @@ def test_an_interrupted_encode_goes_on_and_ends_in_the_same_picture(
 def test_chunks_hold_the_frames_of_the_whole_clip_bit_for_bit(
     clip: Path, settings: EncodeSettings, tmp_path: Path
 ) -> None:
-    whole = deliver(open_converted(clip, settings, track=0, index=None), peak_nits=settings.peak_nits)
+    whole = deliver(open_converted(probe(clip), settings, index=None), peak_nits=settings.peak_nits)
     output = tmp_path / "out.mkv"
     encode(clip, output, settings, keep=True)
     journal = Journal(output.with_name("out.mkv.vsdslnet"), suffix="hevc")

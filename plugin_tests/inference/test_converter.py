@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from vsdslnet import weights
-from vsdslnet.color.sdr_to_hdr import bt2446a_pq, plain_pq
+from vsdslnet.color.measured import measured_pq
+from vsdslnet.color.sdr_to_hdr import plain_pq
 from vsdslnet.color.transfer import nits_to_pq, pq_scalar
 from vsdslnet.errors import ArgumentError, EngineError, WeightsError
 from vsdslnet.inference import converter
@@ -38,6 +39,7 @@ class _ConstantEngine:
     """An engine whose picture a test chooses."""
 
     radius_frames = 0
+    base = "measured"
     description = "constant"
 
     def __init__(self, value: float) -> None:
@@ -60,7 +62,7 @@ def test_a_window_becomes_the_networks_frame(model: str) -> None:
     with torch.no_grad():
         expected = weights.load_network(weights.read(Path(model)))(compensated(window[None]))[0]
     assert (frame.pq - expected.clamp(0, pq_scalar(1000))).abs().max() < 1e-4
-    assert not torch.allclose(frame.pq, bt2446a_pq(window[1]), atol=1e-3)
+    assert not torch.allclose(frame.pq, measured_pq(window[1]), atol=1e-3)
 
 
 @pytest.mark.parametrize("value", [-5.0, 0.4, 7.0, float("inf"), float("-inf")])

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from vsdslnet.color.measured import measured_pq
 from vsdslnet.color.sdr_to_hdr import bt2446a_pq, plain_pq
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet, black_gate, upsample_crop
@@ -99,7 +100,7 @@ def test_every_reading_builds_runs_and_trains(reading: dict[str, Any]) -> None:
         assert torch.isfinite(parameter.grad).all(), name
 
 
-@pytest.mark.parametrize(("base", "formula"), [("bt2446a", bt2446a_pq), ("plain", plain_pq)])
+@pytest.mark.parametrize(("base", "formula"), [("measured", measured_pq), ("bt2446a", bt2446a_pq), ("plain", plain_pq)])
 def test_untrained_is_exactly_the_base(base: Any, formula: Any) -> None:
     torch.manual_seed(0)
     network = DSLNet(DSLNetConfig(**(TINY | {"base": base}))).eval()
@@ -114,7 +115,7 @@ def test_base_stays_fp32_inside_autocast() -> None:
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
         pq = network(window)
     assert pq.dtype == torch.float32
-    assert torch.equal(pq, bt2446a_pq(window[:, 2]))
+    assert torch.equal(pq, measured_pq(window[:, 2]))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (1, 64), (64, 1), (3, 5), (17, 23), (33, 31), (40, 64)])

@@ -28,6 +28,7 @@ FAST: dict[str, Any] = {
     "deform_kernel": 1,
     "color_map": True,
     "condition_pixels": 1024,
+    "base": "bt2446a",
 }
 
 

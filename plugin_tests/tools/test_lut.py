@@ -12,6 +12,7 @@ import vapoursynth as vs
 from plugin_tests.encode.conftest import Command
 from plugin_tests.plugin.clips import planes
 from vsdslnet.encode.source.clip import open_source
+from vsdslnet.encode.source.probe import probe
 
 
 def test_the_file_does_what_the_model_does(
@@ -21,7 +22,7 @@ def test_the_file_does_what_the_model_does(
     output = tmp_path / "scene.cube"
     done = command("lut", clip, "--at", "00:00:00.5", "-o", output, "--model", small_model, "--peak", 800)
     assert (done.returncode, done.stdout) == (0, f"{output}: frame 12\n"), done.stderr
-    source = open_source(clip, track=0).clip
+    source = open_source(probe(clip)).clip
     guessed = {"matrix_in": 6, "range_in": 0}
     model = core.dslnet.Convert(
         source,

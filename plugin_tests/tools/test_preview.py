@@ -12,7 +12,9 @@ import shutil
 import signal
 import subprocess
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,9 +22,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plugin_tests.encode.media import make_clip
 from vsdslnet.encode.chunk.light import frame_light_nits, with_light
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import convert, deliver, open_source
+from vsdslnet.encode.source.probe import probe
 from vsdslnet.errors import ArgumentError
 from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES, keys_in_clip
 from vsdslnet.tools.light_curve import MOST_LUTS, light_curve, light_points
@@ -78,6 +82,23 @@ def test_before_is_the_source_frame(page: Path, clip: Path) -> None:
     assert np.corrcoef(luma.ravel(), grey.ravel())[0, 1] > 0.97
 
 
+def test_frames_are_shown_as_a_player_shows_them(core: Any, small_model: str, tmp_path: Path) -> None:
+    """A clip held upright, with pixels twice as wide as high: turned, and with square pixels."""
+    source = make_clip(tmp_path / "a.mp4", frames=4, audio=False, rotation=-90, sample_aspect=Fraction(2))
+    write_report(source, tmp_path / "a.html", EncodeSettings(model=small_model, strength=0.0), at_seconds=[0])
+    pictures = re.findall(
+        r'class="(?:before|after)"><img src="data:image/png;base64,([^"]*)', (tmp_path / "a.html").read_text()
+    )
+    before, after = (
+        np.asarray(image.open(io.BytesIO(base64.b64decode(data))).convert("L"), float) for data in pictures
+    )
+    assert before.shape == after.shape == (192, 64)
+    with core.bs.VideoSource(str(source), cachemode=0, showprogress=0).get_frame(0) as frame:
+        player = np.repeat(np.asarray(frame[0], float), 2, axis=0)
+    for shown in (before, after):
+        assert np.corrcoef(shown.ravel(), player.ravel())[0, 1] > 0.9
+
+
 def test_frames_are_picked_when_no_times_are_given(clip: Path, small_model: str, tmp_path: Path) -> None:
     settings = EncodeSettings(model=small_model, strength=0)
     told: list[tuple[str, int, int]] = []
@@ -112,7 +133,7 @@ def test_the_model_converts_the_frames_shown_and_no_others(
 
 
 def test_the_light_curve_is_near_the_delivered_light(clip: Path, small_model: str) -> None:
-    opened = open_source(clip, track=0)
+    opened = open_source(probe(clip))
     settings = EncodeSettings(model=small_model, strength=0)
     delivered = with_light(deliver(convert(opened.clip, settings), peak_nits=settings.peak_nits))
     curve = light_curve(opened.clip, settings, None)

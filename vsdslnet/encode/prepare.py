@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import vapoursynth as vs
 
-from vsdslnet.color.h273 import Transfer
 from vsdslnet.encode.chunk.encoders import check_parameters, choose_encoder
 from vsdslnet.encode.identity import job_identity
 from vsdslnet.encode.job.chunks import plan_chunks
@@ -19,9 +18,11 @@ from vsdslnet.encode.job.journal import write_durably
 from vsdslnet.encode.place import check_name
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import open_source, scene_cuts
+from vsdslnet.encode.source.colour import check_frame
 from vsdslnet.encode.source.probe import SourceInfo, probe
 from vsdslnet.errors import JobError, MediaError, OutputError, one_line
 from vsdslnet.plugin.color_tags import ColorOverrides
+from vsdslnet.plugin.hdr_signs import first_integer
 
 __all__ = ["check_output", "check_room", "prepare"]
 
@@ -78,18 +79,15 @@ def prepare(source: Path, folder: Path, settings: EncodeSettings, *, threads: in
 
 def _plan(info: SourceInfo, identity: JobIdentity, folder: Path, threads: int, scanned: Scanned) -> JobPlan:
     path = Path(info.path)
-    source = open_source(path, track=info.track, index=folder / "source")
+    source = open_source(info, index=folder / "source")
     frames = len(source.clip)
     cuts = []
-    believes_transfer = identity.settings.transfer_in is None
+    overrides = identity.settings.part(ColorOverrides)
     try:
         for number, frame in enumerate(scene_cuts(source.clip).frames(close=True)):
-            if frame.props.get("_SceneChangePrev"):
+            if first_integer(frame.props, "_SceneChangePrev"):
                 cuts.append(number)
-            if frame.props.get("_FieldBased", 0):
-                raise MediaError(f"{path}: frame {number} is interlaced; deinterlace the file first")
-            if believes_transfer and frame.props.get("_Transfer") in (Transfer.PQ, Transfer.HLG):
-                raise MediaError(f"{path}: is HDR already (frame {number}); there is nothing to convert")
+            check_frame(path, number, frame.props, overrides)
             scanned(number + 1, frames)
     except vs.Error as error:
         raise MediaError(f"{path}: can't be decoded ({one_line(error)})") from None

@@ -6,6 +6,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from vsdslnet.network.config import Base
+
 __all__ = ["Engine"]
 
 
@@ -13,6 +15,8 @@ class Engine(Protocol):
     """One network, ready to run; safe to call from several threads at once."""
 
     radius_frames: int
+    base: Base
+    """The formula that the network corrects."""
     description: str
 
     def __call__(self, window: Tensor) -> Tensor:

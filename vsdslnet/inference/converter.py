@@ -50,6 +50,7 @@ class Converter:
         self._engine = engine
         self._look: LookOptions = settings
         self.radius_frames = engine.radius_frames
+        self.base = engine.base
 
     def __call__(self, window: Tensor) -> HdrFrame:
         """SDR R'G'B' (2T+1, 3, H, W) fp32, nominally 0..1 (NaN counts as 0) -> the centre frame in HDR.

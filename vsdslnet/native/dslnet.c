@@ -19,6 +19,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #else
+#define WIN32_LEAN_AND_MEAN /* windows.h brings all of Winsock otherwise, whose names are plain words */
 #include <windows.h>
 #endif
 #include <stddef.h>
@@ -129,7 +130,8 @@ typedef struct {
 
 static THREAD_LOCAL Handover *waiting;
 
-static void VS_CC bind(const VSMap *in, VSMap *out, void *user_data, VSCore *core, const VSAPI *vsapi) {
+static void VS_CC bind_function(const VSMap *in, VSMap *out, void *user_data, VSCore *core,
+                                const VSAPI *vsapi) {
     (void)user_data;
     if (!waiting || waiting->function) {
         vsapi->mapSetError(out, "dslnet.Bind: internal, called by Convert; use core.dslnet.Convert(clip)");
@@ -368,7 +370,7 @@ VS_EXTERNAL_API(void) VapourSynthPluginInit2(VSPlugin *plugin, const VSPLUGINAPI
                          VS_MAKE_VERSION(DSLNET_VERSION_MAJOR, DSLNET_VERSION_MINOR), VAPOURSYNTH_API_VERSION, 0,
                          plugin);
     vspapi->registerFunction("Convert", DSLNET_CONVERT_ARGUMENTS, "clip:vnode;", convert, NULL, plugin);
-    vspapi->registerFunction("Bind", "func:func;", "", bind, NULL, plugin);
+    vspapi->registerFunction("Bind", "func:func;", "", bind_function, NULL, plugin);
     vspapi->registerFunction("Window", "clip:vnode;selector:func;radius:int;cuts:int:opt;", "clip:vnode;",
                              window_create, NULL, plugin);
 }

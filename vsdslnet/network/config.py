@@ -12,7 +12,7 @@ __all__ = ["Base", "DSLNetConfig", "LkrbOrder", "Norm"]
 
 Norm = Literal["none", "batch", "instance"]
 LkrbOrder = Literal["skip", "text"]
-Base = Literal["bt2446a", "plain", "none"]
+Base = Literal["measured", "bt2446a", "plain", "none"]
 
 
 class DSLNetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,7 +34,7 @@ class DSLNetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                           after the ReLU are the offsets, so none can be negative.
     ``condition_pixels``  area the frames are averaged down to before ConditionNet, so that its vectors
                           do not depend on the frame's size; 0 feeds full-size frames (the letter).
-    ``base``              the formula whose result the network corrects; "none" predicts PQ outright.
+    ``base``              what the network corrects (:mod:`vsdslnet.color.bases`); "none" predicts PQ outright.
     ``black_anchor``      SDR code value (0..1) below which the correction fades to 0, so black stays black.
     ``color_map``         the head also gives each block an affine map of colours, read bilinearly at every pixel
                           (Gharbi et al. 2017, without their guide): colour at full detail, whatever the ``scale``.
@@ -56,7 +56,7 @@ class DSLNetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     lkrb: LkrbOrder = "skip"
     offset_conv: bool = True
     condition_pixels: int = 128 * 72
-    base: Base = "bt2446a"
+    base: Base = "measured"
     black_anchor: float = 3 / 255
     color_map: bool = False
     motion_compensated: bool = True

@@ -8,15 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vsdslnet.color.sdr_to_hdr import bt2446a_pq, plain_pq
+from vsdslnet.color.bases import base_pq
 from vsdslnet.network.blocks import he_init
-from vsdslnet.network.config import Base, DSLNetConfig
+from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dmfa import DMFA
 from vsdslnet.network.lkqe import LKQE
 from vsdslnet.network.pixel_blocks import shuffled, whole_blocks
 from vsdslnet.network.stfm import STFM, ModulationVectors
 
-__all__ = ["MAP_CHANNELS", "Conditions", "DSLNet", "analytic_base", "black_gate", "mapped_colors", "upsample_crop"]
+__all__ = ["MAP_CHANNELS", "Conditions", "DSLNet", "black_gate", "mapped_colors", "upsample_crop"]
 
 MAP_CHANNELS = 3 * 4
 """Channels of a colour map: for each colour of the correction its factors on R', G', B' and what is added."""
@@ -35,7 +35,7 @@ class DSLNet(nn.Module):
     """SDR window in, HDR frame out: Y_i = DSLNet(X_{i-T} .. X_{i+T}) (Eq. 1).
 
     The result is ``base(X_i) + black_gate(X_i) * head(...)`` in PQ. The head is zero-initialised, so
-    an untrained network *is* the base (BT.2446 method A inverse): a global residual that costs no
+    an untrained network *is* the base: a global residual that costs no
     parameter. Base, gate and sum are always fp32, outside any autocast.
 
     With a ``scale`` s every position between frames and correction is a block of s x s pixels; the conditions come from
@@ -106,12 +106,7 @@ class DSLNet(nn.Module):
         with torch.autocast(sdr.device.type, enabled=False):
             if self.config.base == "none":
                 return correction
-            return analytic_base(sdr, self.config.base) + black_gate(sdr, self.config.black_anchor) * correction
-
-
-def analytic_base(sdr: Tensor, base: Base) -> Tensor:
-    """The formula under the network: SDR R'G'B' (..., 3, H, W) -> PQ BT.2020."""
-    return bt2446a_pq(sdr) if base == "bt2446a" else plain_pq(sdr)
+            return base_pq(sdr, self.config.base) + black_gate(sdr, self.config.black_anchor) * correction
 
 
 def black_gate(sdr: Tensor, anchor: float) -> Tensor:

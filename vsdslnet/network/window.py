@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vsdslnet.color.bases import base_pq
 from vsdslnet.errors import ArgumentError
 from vsdslnet.network.config import DSLNetConfig
-from vsdslnet.network.dslnet import Box, analytic_base, black_gate
+from vsdslnet.network.dslnet import Box, black_gate
 
 __all__ = ["WindowNetwork", "start_at_base"]
 
@@ -46,7 +47,7 @@ class WindowNetwork(nn.Module, ABC):
             if self.config.base == "none":
                 return correction
             gate = black_gate(sdr, self.config.black_anchor)
-            return analytic_base(sdr, self.config.base) + gate * correction
+            return base_pq(sdr, self.config.base) + gate * correction
 
     @abstractmethod
     def correction(self, window: Tensor, conditions: Any, boxes: list[Box] | None) -> Tensor:

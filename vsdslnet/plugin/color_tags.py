@@ -27,7 +27,7 @@ _PRIMARIES_OF_MATRIX: dict[int, int] = {
 _CONSTANT_LUMINANCE_TRANSFERS = frozenset({1, 6, 7, 14, 15})
 _DERIVING_PRIMARIES = _PRIMARIES - {Primaries.ST428}  # XYZ has no luma
 _DERIVED_MATRICES = frozenset({Matrix.CHROMATICITY_NCL, Matrix.CHROMATICITY_CL})
-_HDR_CURE = "Convert is for SDR; leave HDR clips alone, or say transfer_in=1 if the tag is wrong"
+_HDR_CURE = "Convert is for SDR; leave HDR clips alone, or say transfer_in=1 if it is SDR after all"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,12 +11,12 @@ from vsdslnet.hdr10 import mastering_display
 from vsdslnet.options import ClipOptions, ConvertOptions
 from vsdslnet.plugin.color_tags import ColorOverrides, guess_tags, read_tags
 from vsdslnet.plugin.formats import check_input, default_dither, output_format
-from vsdslnet.plugin.frames import hdr_selector, tag_selector
+from vsdslnet.plugin.frames import hdr_selector
 from vsdslnet.plugin.hdr_props import STALE_PROPS, chroma_location
 from vsdslnet.plugin.lut import frame_lattice, with_luts
 from vsdslnet.plugin.peak import within_peak
 from vsdslnet.plugin.scene import SceneCuts, with_scene_cuts
-from vsdslnet.plugin.sdr_rgb import to_sdr_rgb
+from vsdslnet.plugin.sdr_rgb import tagged, to_sdr_rgb
 from vsdslnet.weights import is_lut, model_radius_frames
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ def convert(clip: vs.VideoNode, options: ClipOptions) -> vs.VideoNode:
     _check_first_frame(clip, overrides)
 
     settings = options.part(ConvertOptions)
-    tagged = with_scene_cuts(_tagged(clip, overrides), cuts)
+    readable = with_scene_cuts(tagged(clip, overrides), cuts)
     if is_lut(options.model):
-        hdr = with_luts(tagged, settings, radius_frames, cuts)
+        hdr = with_luts(readable, settings, radius_frames, cuts)
     else:
-        hdr = _to_hdr_rgb(to_sdr_rgb(tagged), settings, radius_frames, options.num_streams, cuts)
+        hdr = _to_hdr_rgb(to_sdr_rgb(readable), settings, radius_frames, options.num_streams, cuts)
     return _to_output(hdr, target, options.peak_nits, options.dither_type or default_dither(target))
 
 
@@ -65,8 +65,8 @@ def frame_lut(
     check_input(clip)
     overrides.check_family(clip.format.color_family)
     _check_first_frame(clip, overrides)
-    tagged = with_scene_cuts(_tagged(clip, overrides), cuts)
-    return frame_lattice(tagged, n, settings, model_radius_frames(settings.model), cuts)
+    readable = with_scene_cuts(tagged(clip, overrides), cuts)
+    return frame_lattice(readable, n, settings, model_radius_frames(settings.model), cuts)
 
 
 def _check_first_frame(clip: vs.VideoNode, overrides: ColorOverrides) -> None:
@@ -74,11 +74,6 @@ def _check_first_frame(clip: vs.VideoNode, overrides: ColorOverrides) -> None:
     family = clip.format.color_family
     with clip.get_frame(0) as frame:
         read_tags(frame.props, family, guess_tags(family, clip.width, clip.height), overrides)
-
-
-def _tagged(clip: vs.VideoNode, overrides: ColorOverrides) -> vs.VideoNode:
-    """The clip with complete colour tags on every frame."""
-    return vs.core.dslnet.Window(clip, tag_selector(clip, overrides), radius=0)
 
 
 def _to_hdr_rgb(

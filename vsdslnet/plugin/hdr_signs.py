@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 from vsdslnet.color.h273 import Matrix, Transfer
 
-__all__ = ["HDR_TRANSFERS", "SDR_TRANSFERS", "first_integer", "hdr_sign"]
+__all__ = ["DOLBY_VISION_ALONE", "HDR_TRANSFERS", "SDR_TRANSFERS", "first_integer", "hdr_sign"]
 
 HDR_TRANSFERS = frozenset({Transfer.PQ, Transfer.HLG})
 SDR_TRANSFERS = frozenset({1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17})
 """The other codes of H.273 table 3 that have a meaning."""
 
+DOLBY_VISION_ALONE = "whose colours only its own decoders know; FFmpeg's libplacebo filter makes HDR10 of it"
 # Diffuse white (BT.2408): the display of an SDR master stays below it, that of an HDR one goes beyond.
 _SDR_NITS = 203.0
 
@@ -31,7 +32,7 @@ def hdr_sign(props: Mapping[str, object], *, believe_matrix: bool = True) -> str
     if transfer in SDR_TRANSFERS:
         return None
     if "DolbyVisionRPU" in props:
-        return "DolbyVisionRPU and no _Transfer: Dolby Vision profile 5, whose colours only its own decoders know"
+        return f"DolbyVisionRPU and no _Transfer: Dolby Vision profile 5, {DOLBY_VISION_ALONE}"
     if "HDR10Plus" in props:
         return "HDR10Plus and no _Transfer"
     for name in ("MasteringDisplayMaxLuminance", "ContentLightLevelMax"):

@@ -45,7 +45,9 @@ def with_luts(tagged: vs.VideoNode, settings: ConvertOptions, radius_frames: int
     """A clip with complete colour tags and scene cuts -> R'G'B', PQ BT.2020, each frame with its light."""
     core = vs.core
     if not hasattr(core, "timecube"):
-        raise ArgumentError("model", settings.model, "the model without -lut here", "pip install vapoursynth-timecube")
+        raise ArgumentError(
+            "model", settings.model, "the model without -lut here", "pip install vapoursynth-timecube (macOS: build it)"
+        )
     # Half the memory is half the time at 2160p; floats may hold what only RGBS carries as far as the LUT.
     sdr = to_sdr_rgb(tagged, format=vs.RGBS if tagged.format.sample_type == vs.FLOAT else vs.RGB48)
     sdr.std.SetVideoCache(mode=1, fixedsize=1, maxsize=_KEPT_FRAMES)

@@ -5,8 +5,15 @@ from __future__ import annotations
 import vapoursynth as vs
 
 from vsdslnet.color.h273 import Matrix, Primaries, Range, Transfer
+from vsdslnet.plugin.color_tags import ColorOverrides
+from vsdslnet.plugin.frames import tag_selector
 
-__all__ = ["to_sdr_rgb"]
+__all__ = ["tagged", "to_sdr_rgb"]
+
+
+def tagged(clip: vs.VideoNode, overrides: ColorOverrides) -> vs.VideoNode:
+    """The clip with complete colour tags on every frame; a frame that is interlaced or HDR is an error."""
+    return vs.core.dslnet.Window(clip, tag_selector(clip, overrides), radius=0)
 
 
 def to_sdr_rgb(

@@ -27,11 +27,11 @@ def write_lut(source: Path, output: Path, settings: EncodeSettings, *, at_second
     It is the LUT that ``model="NAME-lut"`` applies there, the look included. MediaError or ClipError if the
     source can't be converted; OutputError if the file can't be written.
     """
+    overrides = settings.part(ColorOverrides)
     info = probe(source, transfer_in=settings.transfer_in)
     check_place(output, suffix=".cube")
-    opened = open_source(Path(info.path), track=info.track)
+    opened = open_source(info)
     frame = frame_at(opened, at_seconds)
-    overrides = settings.part(ColorOverrides)
     cuts = SceneCuts(settings.scene_cuts)
     with told_of(source):
         lattice = frame_lut(opened.clip, frame, settings=settings.part(ConvertOptions), overrides=overrides, cuts=cuts)

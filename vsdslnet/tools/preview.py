@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,14 @@ from vsdslnet.encode.job.journal import write_durably
 from vsdslnet.encode.place import check_place
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import Source, convert, deliver, open_source, scene_cuts
+from vsdslnet.encode.source.colour import check_frame
 from vsdslnet.encode.source.frame_errors import told_of
-from vsdslnet.encode.source.probe import probe
+from vsdslnet.encode.source.probe import SourceInfo, probe
 from vsdslnet.encode.source.times import frame_at, parse_times, seconds_at
 from vsdslnet.errors import OutputError
-from vsdslnet.plugin.color_tags import guess_tags
+from vsdslnet.plugin.color_tags import ColorOverrides
+from vsdslnet.plugin.hdr_signs import first_integer
+from vsdslnet.plugin.sdr_rgb import tagged, to_sdr_rgb
 from vsdslnet.tools import page
 from vsdslnet.tools.light_curve import light_curve
 from vsdslnet.views import (
@@ -33,6 +37,7 @@ from vsdslnet.views import (
     pq_png,
     sdr_to_picture,
     tone_map_for_sdr,
+    upright,
     waveform_nits,
 )
 
@@ -86,11 +91,12 @@ def _report(
     source: Path, output: Path, settings: EncodeSettings, at_seconds: Sequence[float], told: Told
 ) -> tuple[list[int], str]:
     """The frames shown, and the page."""
+    overrides = settings.part(ColorOverrides)
     info = probe(source, transfer_in=settings.transfer_in)
     check_place(output, suffix=".html")
-    opened = open_source(Path(info.path), track=info.track)
+    opened = open_source(info)
     frames = [frame_at(opened, seconds) for seconds in at_seconds]
-    opened, cuts = _scanned(opened, told)
+    opened, cuts = _scanned(source, opened, overrides, told)
     frames = frames or _automatic(cuts, len(opened.clip))
     curve = light_curve(opened.clip, settings, cuts, told=lambda done, total: told("light curve, by LUTs", done, total))
     hdr = convert(opened.clip, settings)
@@ -98,7 +104,7 @@ def _report(
     sections = []
     for number, frame in enumerate(frames):
         told(f"frames shown, by {settings.model}", number, len(frames))
-        sections.append(_section(_shot(opened, hdr, measured, frame)))
+        sections.append(_section(_shot(opened, hdr, measured, frame, info, settings)))
     told(f"frames shown, by {settings.model}", len(frames), len(frames))
     light = light_over_time(
         [seconds_at(opened, point.frame) for point in curve],
@@ -115,8 +121,11 @@ def _report(
     return frames, text
 
 
-def _scanned(source: Source, told: Told) -> tuple[Source, list[int] | None]:
-    """The source with its cuts marked, and the first frames of its shots; as it is, and None, if it is long."""
+def _scanned(path: Path, source: Source, overrides: ColorOverrides, told: Told) -> tuple[Source, list[int] | None]:
+    """The source with its cuts marked, and the first frames of its shots; as it is, and None, if it is long.
+
+    MediaError for frames that can't be converted.
+    """
     clip = source.clip
     if clip.width * clip.height * clip.num_frames > _SCANNED_PX:
         return source, None
@@ -124,10 +133,11 @@ def _scanned(source: Source, told: Told) -> tuple[Source, list[int] | None]:
     cuts = []
     for number, frame in enumerate(found.frames(close=True)):
         told("looking for cuts", number, clip.num_frames)
-        if number == 0 or frame.props.get("_SceneChangePrev"):
+        check_frame(path, number, frame.props, overrides)
+        if number == 0 or first_integer(frame.props, "_SceneChangePrev"):
             cuts.append(number)
     told("looking for cuts", clip.num_frames, clip.num_frames)
-    return source._replace(clip=clip.std.CopyFrameProps(found, props=["_SceneChangePrev", "_SceneChangeNext"])), cuts
+    return source._replace(clip=found), cuts
 
 
 def _automatic(cuts: list[int] | None, frames: int) -> list[int]:
@@ -139,20 +149,20 @@ def _automatic(cuts: list[int] | None, frames: int) -> list[int]:
     return sorted((first + end) // 2 for first, end in longest)
 
 
-def _shot(source: Source, hdr: vs.VideoNode, measured: vs.VideoNode, number: int) -> _Shot:
+def _shot(
+    source: Source, hdr: vs.VideoNode, measured: vs.VideoNode, number: int, info: SourceInfo, settings: EncodeSettings
+) -> _Shot:
+    """A frame as a player shows it: upright, with square pixels."""
     scale = min(1.0, MAX_WIDTH_PX / hdr.width)
-    size = {"width": round(hdr.width * scale), "height": round(hdr.height * scale)}
-    with source.clip.get_frame(number) as frame:
-        untagged = frame.props.get("_Matrix", 2) == 2
-    family = source.clip.format.color_family
-    # What Convert takes it for.
-    matrix = guess_tags(family, source.clip.width, source.clip.height).matrix
-    guess = {"matrix_in": matrix} if untagged and family != vs.RGB else {}
+    width = round(hdr.width * scale * Fraction(*info.sample_aspect))
+    size = {"width": max(1, width), "height": max(1, round(hdr.height * scale))}
+    sdr = to_sdr_rgb(tagged(source.clip, settings.part(ColorOverrides)), **size)
+    pq = hdr.resize.Bicubic(format=vs.RGBS, range_s="full", **size)
     return _Shot(
         frame=number,
         seconds=seconds_at(source, number),
-        sdr=_planes(source.clip.resize.Bicubic(format=vs.RGBS, **size, **guess), number),
-        pq=_planes(hdr.resize.Bicubic(format=vs.RGBS, range_s="full", **size), number).clamp(0, 1),
+        sdr=upright(_planes(sdr, number), info.display_matrix),
+        pq=upright(_planes(pq, number).clamp(0, 1), info.display_matrix),
         light_nits=_light(measured, number),
     )
 

@@ -22,6 +22,7 @@ from vsdslnet.views.plots import (
     waveform_nits,
 )
 from vsdslnet.views.png import picture_png, pq_png
+from vsdslnet.views.upright import upright
 
 __all__ = [
     "BANDS",
@@ -36,5 +37,6 @@ __all__ = [
     "pq_png",
     "sdr_to_picture",
     "tone_map_for_sdr",
+    "upright",
     "waveform_nits",
 ]

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from vsdslnet.color.sdr_to_hdr import bt2446a_pq, plain_pq
+from vsdslnet.color.measured import measured_pq
+from vsdslnet.color.sdr_to_hdr import plain_pq
 from vsdslnet.color.transfer import pq_scalar
 from vsdslnet.inference.lut.cube_file import cube_text
 from vsdslnet.inference.lut.lattice import LATTICE_SIDE, fit_lattice, look_lattice, sdr_nodes
@@ -40,16 +41,16 @@ def test_nodes_have_red_along_the_last_axis() -> None:
 
 def test_a_smooth_mapping_is_found_again() -> None:
     sdr = picture()
-    wanted = bt2446a_pq(sdr) + 0.04 * torch.sin(3 * sdr.flip(0)) * sdr
+    wanted = measured_pq(sdr) + 0.04 * torch.sin(3 * sdr.flip(0)) * sdr
     error = (read(fit_lattice(sdr, wanted), sdr) - wanted).abs()
-    base_error = (bt2446a_pq(sdr) - wanted).abs()
+    base_error = (measured_pq(sdr) - wanted).abs()
     assert error.mean() < 0.05 * base_error.mean()
 
 
 def test_colours_that_a_picture_lacks_follow_their_neighbours_and_then_the_base() -> None:
     sdr = 0.3 + 0.1 * picture()
-    lattice = fit_lattice(sdr, bt2446a_pq(sdr) + 0.02)
-    base = bt2446a_pq(sdr_nodes().reshape(3, -1, LATTICE_SIDE)).view_as(lattice)
+    lattice = fit_lattice(sdr, measured_pq(sdr) + 0.02)
+    base = measured_pq(sdr_nodes().reshape(3, -1, LATTICE_SIDE)).view_as(lattice)
     change = lattice - base
     assert change.max() < 0.03
     assert change.min() > -0.005
@@ -81,7 +82,7 @@ def test_whatever_the_network_says_the_lattice_is_bounded_and_greys_rise(look: L
 
 
 def test_a_good_lattice_is_left_as_it_is() -> None:
-    base = bt2446a_pq(sdr_nodes().reshape(3, -1, LATTICE_SIDE)).reshape(3, *[LATTICE_SIDE] * 3)
+    base = measured_pq(sdr_nodes().reshape(3, -1, LATTICE_SIDE)).reshape(3, *[LATTICE_SIDE] * 3)
     assert torch.allclose(look_lattice(base, LookOptions()), base, atol=1e-6)
 
 

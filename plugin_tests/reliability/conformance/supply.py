@@ -57,7 +57,7 @@ for frame in vs.core.dslnet.Convert(clip, model=sys.argv[1], scene_cuts="detect"
 def measure(options: Options) -> list[Figure]:
     """Declared and used alike, every one with a floor and a reason; no socket in a script or an encode."""
     lines = dependency_lines()
-    loose = [line for line in lines if not re.search(r'>=[\d.]+"', line) or "#" not in line]
+    loose = [line for line in lines if not re.search(r'>=[\d.]+[";]', line) or "#" not in line]
     undeclared, unused = imports_against_declarations()
     return [
         none_of("dependencies have a floor and a reason", loose, len(lines), "dependencies"),

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from plugin_tests.reliability.figures import Figure, Options, at_most, exactly
+from vsdslnet.color.bases import BASES
 from vsdslnet.color.transfer import GRAPHICS_WHITE_NITS, pq_scalar
 from vsdslnet.inference.converter import get_converter
 from vsdslnet.options import ConvertOptions
@@ -45,14 +46,18 @@ def measure(options: Options) -> list[Figure]:
     generator = torch.Generator().manual_seed(3)
     for scale in (0.5, 1.0, 4.0):  # also far outside 0..1
         convert(still((torch.rand((3, 48, 64), generator=generator) - 0.5) * scale + 0.5, radius))
-    colors = colored_frames(convert, radius)
+    colors = colored_frames(convert, radius, BASES[converter.base])
     white_nits = white(convert, radius)["white_nits"]
     within = GRAPHICS_WHITE_NITS <= white_nits <= PEAK_NITS * 1.0001
     return [
         *figures,
         at_most("flat black", black(convert, radius)["black_nits"], 0.01, "cd/m2"),
-        at_most("frames all in one hue, luminance against BT.2446-A", colors["most_stops"], MOST_STOPS, "stops"),
-        at_most("frames all in one hue, mean dE_ITP to BT.2446-A", colors["most_de_itp"], MOST_DE_ITP, "dE_ITP"),
+        at_most(
+            "frames all in one hue, luminance against the base under it", colors["most_stops"], MOST_STOPS, "stops"
+        ),
+        at_most(
+            "frames all in one hue, mean dE_ITP to the base under it", colors["most_de_itp"], MOST_DE_ITP, "dE_ITP"
+        ),
         Figure(
             promise="flat white",
             bound=f"{GRAPHICS_WHITE_NITS:g} to {PEAK_NITS:g} cd/m2",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from vsdslnet.color.sdr_to_hdr import bt2446a_pq
+from vsdslnet.color.measured import measured_pq
 from vsdslnet.errors import ArgumentError, MediaError
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
@@ -43,7 +43,7 @@ class SmallPool:
         scene = torch.randint(40, 200, (1, 64, 96, 3), generator=generator)
         noise = torch.randint(-6, 7, (5, 64, 96, 3), generator=generator)
         sdr = (scene + noise).to(torch.uint8)
-        pq = bt2446a_pq(scene[0].movedim(-1, 0).float() / 255).movedim(0, -1)
+        pq = measured_pq(scene[0].movedim(-1, 0).float() / 255).movedim(0, -1)
         return {
             "sdr": sdr,
             "cond": sdr[:, ::2, ::2],
@@ -80,7 +80,7 @@ def test_pair_of_two_sizes_is_refused(tmp_path: Path) -> None:
 
 def test_untrained_network_is_its_base_to_the_last_digit(network: DSLNet) -> None:
     for group in evaluation.evaluate_pool(SmallPool(), network):
-        assert group.rows[OURS] == group.rows["BT.2446-A"]
+        assert group.rows[OURS] == group.rows["measured base"]
         assert multi_frame_gain_db(group) == 0
 
 
@@ -99,7 +99,7 @@ def test_a_network_that_uses_its_neighbours_shows_a_gain() -> None:
         """Stands for a network that has learned to denoise: the base of the mean frame."""
 
         def render(self, window, conditions, boxes=None):  # type: ignore[no-untyped-def]
-            return bt2446a_pq(window.mean(1))
+            return measured_pq(window.mean(1))
 
     config = DSLNetConfig(radius=2, features=8, kernel=5, condition_pixels=1024, motion_compensated=False)
     network = Averager(config)
@@ -121,7 +121,7 @@ def test_report_has_a_table_a_group_and_plain_json(network: DSLNet) -> None:
 
 
 def test_quick_self_checks_leave_out_only_the_long_ramps() -> None:
-    found = evaluation.run_self_checks(lambda window: bt2446a_pq(window[1]), 1, quick=True)
+    found = evaluation.run_self_checks(lambda window: measured_pq(window[1]), 1, quick=True)
     assert found["ramp of flat frames, 8-bit"]["reversals"] == 0
     assert found["static noise"]["noise_ratio_to_plain"] > 0
     assert "ramp of flat frames, 10-bit" not in found

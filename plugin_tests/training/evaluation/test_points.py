@@ -14,7 +14,7 @@ from plugin_tests.paths import SCRIPTS
 from plugin_tests.training.dataset.pools import write_pool
 from plugin_tests.training.networks import base_only
 from vsdslnet import weights
-from vsdslnet.color.sdr_to_hdr import bt2446a_pq
+from vsdslnet.color.measured import measured_pq
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.training.dataset.store import Pool
 from vsdslnet.training.evaluation.formulas import FORMULAS
@@ -30,11 +30,11 @@ def network() -> DSLNet:
     return base_only()
 
 
-def write_bt2446a_pool(path: Path, windows: int, seed: int = 0) -> Pool:
-    """A pool whose masters are what BT.2446-A makes of the SDR side."""
+def write_base_pool(path: Path, windows: int, seed: int = 0) -> Pool:
+    """A pool whose masters are what the measured base makes of the SDR side."""
     write_pool(path, windows=windows, seed=seed)
     sdr = torch.from_numpy(np.load(path / "sdr.npy")[:, 2]).permute(0, 3, 1, 2).float() / 255
-    masters = torch.stack([bt2446a_pq(frame) for frame in sdr]).permute(0, 2, 3, 1)
+    masters = torch.stack([measured_pq(frame) for frame in sdr]).permute(0, 2, 3, 1)
     np.save(path / "hdr.npy", (masters * 65535).round().numpy().astype(np.uint16))
     return Pool(path)
 
@@ -42,12 +42,12 @@ def write_bt2446a_pool(path: Path, windows: int, seed: int = 0) -> Pool:
 def test_every_window_of_every_pool_counts_once_and_methods_get_their_own_figures(
     tmp_path: Path, network: DSLNet
 ) -> None:
-    pools = [write_bt2446a_pool(tmp_path / "a", 35), write_bt2446a_pool(tmp_path / "b", 3, seed=1)]
+    pools = [write_base_pool(tmp_path / "a", 35), write_base_pool(tmp_path / "b", 3, seed=1)]
     (group,) = groups = evaluate_points(pools, network, points=16)
     assert (group.name, len(group.pictures)) == ("made", 38)
     assert {name: len(rows) for name, rows in group.rows.items()} == dict.fromkeys((*FORMULAS, OURS), 38)
     means = {name: mean_by_name(rows) for name, rows in group.rows.items()}
-    for exact in ("BT.2446-A", OURS):
+    for exact in ("measured base", OURS):
         assert means[exact]["psnr_db"] > 80, exact
         assert abs(means[exact]["exposure_stops"]) < 0.01, exact
     assert means["plain 203 nits"]["psnr_db"] < 40
@@ -66,7 +66,7 @@ def test_the_lead_is_taken_against_each_groups_best_formula() -> None:
 
 
 def test_the_command_prints_the_table(tmp_path: Path, network: DSLNet) -> None:
-    write_bt2446a_pool(tmp_path / "a", 2)
+    write_base_pool(tmp_path / "a", 2)
     weights.save(network, tmp_path / "small.safetensors")
     command = [sys.executable, SCRIPT, "points", "--model", tmp_path / "small.safetensors", "--pool", tmp_path / "a"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vsdslnet.color.sdr_to_hdr import bt2446a_pq, plain_pq
+from vsdslnet.color.measured import measured_pq
+from vsdslnet.color.sdr_to_hdr import plain_pq
 from vsdslnet.training.evaluation import self_checks
 
 RADIUS = 1
 
 
 def formula(window: torch.Tensor) -> torch.Tensor:
-    return bt2446a_pq(window[RADIUS])
+    return measured_pq(window[RADIUS])
 
 
 def test_banding_counts_falls_and_sizes() -> None:
@@ -28,7 +29,7 @@ def test_the_formula_has_no_reversals_and_a_wavy_one_has() -> None:
 
     def wavy(window: torch.Tensor) -> torch.Tensor:
         sdr = window[RADIUS]
-        return bt2446a_pq(sdr) + 0.01 * torch.sin(120 * sdr)
+        return measured_pq(sdr) + 0.01 * torch.sin(120 * sdr)
 
     assert self_checks.grey_ramp_flat(wavy, RADIUS, levels=256)["reversals"] > 5
     assert self_checks.grey_ramp_picture(wavy, RADIUS, levels=None)["largest_fall_codes"] > 0.1
@@ -79,7 +80,7 @@ def test_rims_and_unevenness_of_saturated_patches_are_seen() -> None:
     def ringing(window: torch.Tensor) -> torch.Tensor:
         sdr = window[RADIUS]
         blurred = torch.nn.functional.avg_pool2d(sdr, 3, 1, 1)
-        return bt2446a_pq(sdr) + 0.05 * (sdr - blurred)
+        return measured_pq(sdr) + 0.05 * (sdr - blurred)
 
     found = self_checks.saturated_patches(ringing, RADIUS)
     assert found["rim_codes"] > 10

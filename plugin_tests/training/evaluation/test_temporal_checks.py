@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vsdslnet.color.sdr_to_hdr import bt2446a_pq, plain_pq
+from vsdslnet.color.measured import measured_pq
+from vsdslnet.color.sdr_to_hdr import plain_pq
 from vsdslnet.training.evaluation import temporal_checks
 
 RADIUS = 1
 
 
 def formula(window: torch.Tensor) -> torch.Tensor:
-    return bt2446a_pq(window[RADIUS])
+    return measured_pq(window[RADIUS])
 
 
 def test_plain_conversion_flickers_like_itself_and_averaging_frames_less() -> None:

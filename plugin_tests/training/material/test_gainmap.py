@@ -154,14 +154,14 @@ def test_a_damaged_file_ends_in_one_error(tmp_path: Path) -> None:
     [("mishaal_01", "pixel_01"), ("android_desert_sunset", "android_desert_sunset")],
 )
 def test_a_real_photo_agrees_with_its_published_pair(original: str, pair: str) -> None:
-    from vsdslnet.training.material.scenes import Scene, load_pair
+    from vsdslnet.training.material.scenes import Scene, load_photograph
 
     root = Path(os.environ.get("VSDSLNET_DATA", ""))
     path = root / "originals" / f"{original}.jpg"
     if not os.environ.get("VSDSLNET_DATA") or not path.is_file():
         pytest.skip("needs the real photographs: set VSDSLNET_DATA to their folder")
-    ours = load_pair(Scene(id=original, kind="original", path=path)).levels[0]
-    theirs = load_pair(Scene(id=pair, kind="pair", path=root / "pairs" / pair)).levels[0]
+    ours = load_photograph(Scene(id=original, kind="original", path=path)).levels[0]
+    theirs = load_photograph(Scene(id=pair, kind="pair", path=root / "pairs" / pair)).levels[0]
     size = (320, 240)
     a, b = (cv2.resize(p[..., 3:].copy(), size, interpolation=cv2.INTER_AREA) for p in (ours, theirs))
     assert np.median(np.abs(a - b)) < 0.002

@@ -18,6 +18,7 @@ import numpy as np
 import vapoursynth as vs
 
 from vsdslnet.color.h273 import Matrix, Primaries, Transfer
+from vsdslnet.encode.child_process import apart_from_ctrl_c, how_ended
 from vsdslnet.encode.chunk.encoder_parameters import preset_and_crf, svt_parameters, x265_parameters
 from vsdslnet.encode.chunk.scheduling import ordinary_scheduling
 from vsdslnet.encode.settings import EncodeSettings
@@ -203,13 +204,13 @@ class _X265Program:
             command += _x265_option(name, value)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         try:
-            # A session of its own: Ctrl-C is for us; the end of its input ends it.
+            # The end of its input ends it.
             self._process = subprocess.Popen(
                 [*command, "-"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
-                start_new_session=True,
+                **apart_from_ctrl_c(),
             )
         except FileNotFoundError:
             self._errors.close()
@@ -251,10 +252,9 @@ class _X265Program:
         code = self._process.wait()
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines() or ["it gave no reason"]
-        ended = f"signal {-code}" if code < 0 else f"exit code {code}"
         # Its banner comes last when it stops over an option; "[info]" lines are never the reason.
         reasons = [line for line in lines if "[info]" not in line] or lines
-        return JobError(f"x265 stopped with {ended}: {reasons[-1].strip()}")
+        return JobError(f"x265 ended {how_ended(code)}: {reasons[-1].strip()}")
 
 
 def _x265_option(name: str, value: str) -> list[str]:

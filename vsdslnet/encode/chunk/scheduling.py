@@ -34,7 +34,9 @@ def ordinary_scheduling() -> Iterator[None]:
 
 
 def _real_time_threads() -> set[int]:
-    threads = set()
+    threads: set[int] = set()
+    if sys.platform != "linux":
+        return threads
     for entry in Path("/proc/self/task").iterdir():
         try:
             if os.sched_getscheduler(int(entry.name)) in (os.SCHED_FIFO, os.SCHED_RR):

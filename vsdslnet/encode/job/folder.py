@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from vsdslnet.encode.job.description import PLAN_NAME
 from vsdslnet.errors import JobError, OutputError
@@ -37,18 +38,15 @@ def locked(folder: Path) -> Iterator[None]:
             folder.rmdir()  # refused unless it is empty
         raise OutputError(f"{folder.parent}: can't be written to ({error.strerror})") from None
     with file:
-        if os.name == "posix":
-            import fcntl
-
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise JobError(f"{folder}: another encode is at work here; wait for it or end it") from None
+        try:
+            _lock(file)
+        except OSError:
+            raise JobError(f"{folder}: another encode is at work here; wait for it or end it") from None
         try:
             yield
         finally:
             # Still ours: the folder of another, whose source is only being looked through, would seem idle too.
-            if os.name != "posix":
+            if sys.platform == "win32":
                 file.close()  # Windows removes no open file, and so none of another job's
             _remove_if_idle(folder)
 
@@ -72,6 +70,18 @@ def clear(folder: Path) -> None:
             path.unlink()
     (folder / _JOURNAL_NAME).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock(file: BinaryIO) -> None:
+    """Take it for this process alone; OSError if another has it."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _remove_if_idle(folder: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 import msgspec
@@ -117,7 +118,7 @@ def write_durably(path: Path, data: bytes) -> None:
 
 def finish_durably(partial: Path, final: Path) -> None:
     """Force a written file to the disk and give it its final name."""
-    with partial.open("rb") as file:
+    with partial.open("r+b") as file:  # Windows flushes no file that is open for reading alone
         os.fsync(file.fileno())
     partial.replace(final)
     sync_folder(final.parent)
@@ -125,7 +126,7 @@ def finish_durably(partial: Path, final: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Force a folder's entries to the disk, where the system can."""
-    if os.name != "posix":
+    if sys.platform == "win32":
         return
     handle = os.open(folder, os.O_RDONLY)
     try:

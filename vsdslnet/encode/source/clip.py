@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import vapoursynth as vs
 
 from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.encode.source.colour import with_container_tags
+from vsdslnet.encode.source.probe import SourceInfo
 from vsdslnet.errors import ClipError, MediaError, one_line
 from vsdslnet.options import BackendOptions, ColorOptions, LookOptions, SceneOptions
 from vsdslnet.plugin.peak import within_peak
@@ -23,6 +25,7 @@ _INVALID_TIMESTAMP = -(2**63)
 _UNKNOWN_FRAME_RATE = Fraction(25)  # FFmpeg's own guess
 # Cuts are looked for in a picture of about this height: noise is averaged away, and it is fast.
 _DETECTION_HEIGHT = 270
+_COLOUR_PROPS = ("_Matrix", "_Transfer", "_Primaries", "_Range", "_ColorRange", "_ChromaLocation")
 
 
 class Source(NamedTuple):
@@ -33,23 +36,23 @@ class Source(NamedTuple):
     time_base: Fraction
 
 
-def open_source(path: Path, *, track: int, index: Path | None = None) -> Source:
-    """Open a video stream, frame-accurate and not rotated, with its timestamps.
+def open_source(info: SourceInfo, *, index: Path | None = None) -> Source:
+    """Open a source's video, frame-accurate and not rotated, with its timestamps and its container's tags.
 
     ``index`` is where BestSource keeps what it learnt about the file, so that a second opening is quick.
     MediaError if it can't be decoded.
     """
     with _stderr_silenced():
-        opened: Any = _video_source(path, track, index, exporttimestamps=1)
+        opened: Any = _video_source(info, index, exporttimestamps=1)
     time_base = Fraction(opened["timebasenum"], opened["timebaseden"])
-    clip = opened["clip"]
+    clip = with_container_tags(opened["clip"], info.container_tags)
     one_frame = 1 / (clip.fps or _UNKNOWN_FRAME_RATE) / time_base
     return Source(clip, _rising([int(at) for at in opened["timestamps"]], one_frame), time_base)
 
 
-def open_converted(path: Path, settings: EncodeSettings, *, track: int, index: Path | None) -> vs.VideoNode:
+def open_converted(info: SourceInfo, settings: EncodeSettings, *, index: Path | None) -> vs.VideoNode:
     """The HDR clip of a source: ``core.dslnet.Convert`` with these settings."""
-    return convert(_video_source(path, track, index), settings)
+    return convert(with_container_tags(_video_source(info, index), info.container_tags), settings)
 
 
 def convert(clip: vs.VideoNode, settings: EncodeSettings) -> vs.VideoNode:
@@ -87,20 +90,21 @@ def deliver(clip: vs.VideoNode, *, peak_nits: float) -> vs.VideoNode:
 
 
 def scene_cuts(clip: vs.VideoNode) -> vs.VideoNode:
-    """The clip, small and grey, with ``_SceneChangePrev`` = 1 on the first frame of each shot."""
+    """The clip with ``_SceneChangePrev`` = 1 on the first frame of each shot, whatever its colour tags."""
     height = min(clip.height, _DETECTION_HEIGHT)
     width = max(16, round(clip.width * height / clip.height))
     needs_matrix = {"matrix_s": "709"} if clip.format.color_family == vs.RGB else {}
-    grey = clip.resize.Bilinear(width=width, height=max(16, height), format=vs.GRAY8, **needs_matrix)
-    return grey.scd.Detect()
+    untagged = clip.std.RemoveFrameProps(list(_COLOUR_PROPS))  # the resizer refuses some
+    grey = untagged.resize.Bilinear(width=width, height=max(16, height), format=vs.GRAY8, **needs_matrix)
+    return clip.std.CopyFrameProps(grey.scd.Detect(), props=["_SceneChangePrev", "_SceneChangeNext"])
 
 
-def _video_source(path: Path, track: int, index: Path | None, **more: int) -> Any:
+def _video_source(info: SourceInfo, index: Path | None, **more: int) -> Any:
     cache: dict[str, Any] = {"cachemode": 0} if index is None else {"cachemode": 4, "cachepath": str(index)}
     try:
-        return vs.core.bs.VideoSource(str(path), track=track, apply_rotation=0, showprogress=0, **cache, **more)
+        return vs.core.bs.VideoSource(info.path, track=info.track, apply_rotation=0, showprogress=0, **cache, **more)
     except vs.Error as error:
-        raise MediaError(f"{path}: can't be decoded ({one_line(error)})") from None
+        raise MediaError(f"{info.path}: can't be decoded ({one_line(error)})") from None
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 import av
 import msgspec
 
-from vsdslnet.color.h273 import Transfer
+from vsdslnet.encode.source.colour import HDR_CURE, container_tags, file_hdr_sign, missing_in
 from vsdslnet.errors import MediaError
 
 __all__ = ["SourceIdentity", "SourceInfo", "identify", "open_media", "probe"]
@@ -38,6 +38,7 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     ``display_matrix``     the nine numbers of a rotation or flip as MP4 stores them; empty if upright.
     ``start_seconds``      presentation time at which the file starts.
     ``is_rgb``             R'G'B' samples, which have no matrix.
+    ``container_tags``     frame properties that the container has and the decoded frames lack.
     """
 
     path: str
@@ -50,6 +51,7 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     duration_seconds: float | None
     start_seconds: float
     is_rgb: bool = False
+    container_tags: dict[str, int] = {}
 
 
 def open_media(path: Path) -> av.container.InputContainer:
@@ -81,7 +83,7 @@ def probe(path: Path, *, transfer_in: int | None = None) -> SourceInfo:
     """
     with open_media(path) as container:
         stream = main_video(container, path)
-        context = stream.codec_context
+        declared = container_tags(stream)
         frames: list[av.VideoFrame] = []
         try:
             for frame in container.decode(stream):
@@ -92,12 +94,9 @@ def probe(path: Path, *, transfer_in: int | None = None) -> SourceInfo:
             pass  # damage further on is the decoder's business; damage at once is below
         if not frames:
             raise MediaError(f"{path}: no video frame can be decoded; check that the file plays")
-        transfers = {context.color_trc, *(frame.color_trc for frame in frames)}
-        if transfer_in is None and transfers & {Transfer.PQ, Transfer.HLG}:
-            raise MediaError(
-                f"{path}: is HDR already (PQ or HLG); there is nothing to convert, unless the tag is wrong: "
-                "then say --transfer-in 1"
-            )
+        sign = None if transfer_in is not None else file_hdr_sign(stream, declared, frames)
+        if sign:
+            raise MediaError(f"{path}: is HDR already ({sign}); {HDR_CURE}")
         if any(frame.interlaced_frame for frame in frames):
             raise MediaError(f"{path}: is interlaced; deinterlace it first (for example with QTGMC or bwdif)")
         rates = stream.average_rate, stream.guessed_rate
@@ -116,6 +115,7 @@ def probe(path: Path, *, transfer_in: int | None = None) -> SourceInfo:
             duration_seconds=None if container.duration is None else container.duration / av.time_base,
             start_seconds=(container.start_time or 0) / av.time_base,
             is_rgb=frames[0].format.is_rgb or frames[0].format.has_palette,
+            container_tags=missing_in(frames, declared),
         )
 
 

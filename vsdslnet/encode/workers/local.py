@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from vsdslnet.encode.child_process import how_ended
 from vsdslnet.encode.chunk.maker import Progress
 from vsdslnet.encode.job.chunks import Chunk
 from vsdslnet.encode.job.description import JobPlan
@@ -127,9 +127,7 @@ class _Worker:
             return f"as it said what is no event: {shorten(self._heard)}"
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
-        ended = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-        hint = " (out of memory?)" if code == -signal.SIGKILL else ""
-        return f"{ended}{hint}" + (f": {lines[-1].strip()}" if lines else "")
+        return how_ended(code) + (f": {lines[-1].strip()}" if lines else "")
 
     def _listen(self, events: queue.SimpleQueue[tuple[_Worker, Event | None]]) -> None:
         assert self._process.stdout is not None

@@ -41,6 +41,7 @@ class TorchEngine:
         scale = self._streamed.scale
         self._tile = None if tile is None else (block_count(tile[0], scale), block_count(tile[1], scale))
         self.radius_frames = network.config.radius
+        self.base = network.config.base
         self._motion_compensated = network.config.motion_compensated
         self.description = f"torch {self._target.device} {str(self._target.dtype).removeprefix('torch.')}"
 

@@ -29,4 +29,4 @@ def _distil(window: Tensor, settings: ConvertOptions) -> Tensor:
     engine = get_engine(settings.part(BackendOptions))
     sdr = sanitised(window)
     pq = network_picture(engine, sdr).clamp(0, pq_scalar(BASE_PEAK_NITS))
-    return look_lattice(fit_lattice(sdr[engine.radius_frames], pq), settings)
+    return look_lattice(fit_lattice(sdr[engine.radius_frames], pq, engine.base), settings)

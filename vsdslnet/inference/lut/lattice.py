@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vsdslnet.color.sdr_to_hdr import bt2446a_pq
+from vsdslnet.color.bases import BASES, base_pq
 from vsdslnet.color.transfer import pq_scalar
 from vsdslnet.inference.look import apply_look
 from vsdslnet.options import LookOptions
@@ -36,15 +36,16 @@ def sdr_nodes(side: int = LATTICE_SIDE) -> Tensor:
     return torch.stack([red, green, blue])
 
 
-def fit_lattice(sdr: Tensor, pq: Tensor) -> Tensor:
+def fit_lattice(sdr: Tensor, pq: Tensor, base: str = "measured") -> Tensor:
     """The lattice that takes SDR pixels (3, H, W), 0..1, nearest to their PQ (3, H, W).
 
-    It is the analytic base plus a correction fitted from coarse to fine (multilevel approximation, Lee et
-    al. 1997): colours near the picture's share its correction, far ones get the coarse levels' alone.
+    It is the network's ``base`` (the measured one where it has none) plus a correction fitted from coarse to
+    fine (multilevel approximation, Lee et al. 1997): colours near the picture's share its correction, far ones get
+    the coarse levels' alone.
     """
     colours, wanted = sdr.reshape(3, -1), pq.reshape(3, -1)
-    base = _as_lattice(bt2446a_pq(_as_picture(sdr_nodes())))
-    wanted = wanted - _read(base, *_corners(colours, LATTICE_SIDE))
+    prior = _as_lattice(base_pq(_as_picture(sdr_nodes()), base if base in BASES else "measured"))
+    wanted = wanted - _read(prior, *_corners(colours, LATTICE_SIDE))
     correction = torch.zeros(3, 2, 2, 2)
     for side in _SIDES:
         correction = F.interpolate(correction[None], size=(side,) * 3, mode="trilinear", align_corners=True)[0]
@@ -56,7 +57,7 @@ def fit_lattice(sdr: Tensor, pq: Tensor) -> Tensor:
             for channel in range(3):
                 asked[channel].index_add_(0, nodes.flatten(), (shares * missing[channel]).flatten())
             correction = correction + (asked / weight).view_as(correction)
-    return base + correction
+    return prior + correction
 
 
 def look_lattice(network: Tensor, look: LookOptions) -> Tensor:

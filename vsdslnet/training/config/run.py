@@ -23,8 +23,9 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     ``itp``          mean dE_ITP / 720 (BT.2124), the colour term.
     ``detail``       mean absolute difference of slopes in PQ: noise and blocking count, a tone that the
                      picture leaves open does not.
-    ``restore``      mean absolute difference in PQ to what the network that the steps start from makes of the
-                     clean SDR frame, point by point (:mod:`~vsdslnet.training.pointwise.restoration`).
+    ``restore``      mean absolute difference in PQ to what the ``teacher`` makes of the clean SDR frame: "start" is
+                     the network that the steps start from, point by point (``pointwise.restoration``), "local_base"
+                     the measured base with local contrast (``pointwise.local_base``).
     ``flow``         mean distance in px of LDOE's mean offset from the known motion.
     ``steady``       mean shift of the picture from one frame to the next, beyond ``steady_slack`` (PQ),
                      while a bright or dark object enters elsewhere in the frame, or a
@@ -32,7 +33,7 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     ``ramp``         what the output misses of a slope between ``ramp_slope`` times the base's, on flat
                      fields of neighbouring greys and on ramps inside real frames; and any cast of the fields.
     ``shapes``       as ``restore``, on made-up shapes of saturated light (``simulation.synthetic``).
-    ``fair_floor``   above 0, windows weigh less the more BT.2446-A misses of them
+    ``fair_floor``   above 0, windows weigh less the more the measured base misses of them
                      (:func:`~vsdslnet.training.loop.objective.window_weights`), in ``l1`` and ``itp``.
     ``guard_every``  steps between two that compute ``steady``, ``ramp`` and ``shapes`` (they cost extra passes).
     """
@@ -41,6 +42,7 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     itp: float = 0.35
     detail: float = 0.0
     restore: float = 0.0
+    teacher: Literal["start", "local_base"] = "start"
     flow: float = 0.004
     steady: float = 1.0
     steady_slack: float = 0.003
@@ -75,13 +77,16 @@ class ToneConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     ``calibrate`` starts the network from data; without it the stage goes on from the weights it is given.
     ``conditions_only`` trains ConditionNet and the modulation branch alone: after a restoration, that stays as it is.
     ``look_shares`` says how often windows of each SDR look are drawn ("phone" is that of real pairs); empty: as often
-    as the pools hold them. ``windows`` pictures a step, ``points`` of each. ``ramp`` (fades included), ``steady`` and
-    ``colors`` (made-up coloured light comes out near the base) weigh the guards, computed every ``guard_every`` steps.
+    as the pools hold them. ``target`` "base" asks for the base of each point instead of its master: what a network
+    says of the tone of another base is unlearnt so. ``windows`` pictures a step, ``points`` of each. ``ramp`` (fades
+    included), ``steady`` and ``colors`` (made-up coloured light comes out near the base) weigh the guards, computed
+    every ``guard_every`` steps.
     """
 
     steps: int = 0
     calibrate: bool = True
     conditions_only: bool = False
+    target: Literal["master", "base"] = "master"
     look_shares: dict[str, float] = msgspec.field(default_factory=dict)
     windows: int = 64
     points: int = 64

@@ -30,7 +30,7 @@ from vsdslnet.training.material.video_sync import SceneSpan, frame_offset, split
 from vsdslnet.training.simulation.degrade import degrade, sample_degradation
 from vsdslnet.training.simulation.grade import TARGET_PEAK_NITS
 from vsdslnet.training.simulation.sdr_looks import LOOKS
-from vsdslnet.training.simulation.shot import Window
+from vsdslnet.training.simulation.windows import Window
 
 __all__ = ["SCENE_FRAMES", "Film", "build_video_dataset"]
 

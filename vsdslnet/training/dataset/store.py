@@ -38,7 +38,8 @@ from torch import Tensor
 from vsdslnet.errors import ArgumentError, MediaError
 from vsdslnet.training.config.dataset import DataConfig, GroupConfig
 from vsdslnet.training.material.scenes import Scene, find_scenes
-from vsdslnet.training.simulation.shot import ShotMaker, Window
+from vsdslnet.training.simulation.shot import ShotMaker
+from vsdslnet.training.simulation.windows import Window
 
 __all__ = ["Pool", "build_pool", "fill_pool", "planes", "write_json", "write_shard"]
 

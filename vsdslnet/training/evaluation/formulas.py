@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vsdslnet.color.h273 import Primaries
 from vsdslnet.color.ictcp import ictcp_to_nits, nits_to_ictcp
+from vsdslnet.color.measured import measured_pq
 from vsdslnet.color.primaries import convert, rgb_to_xyz
 from vsdslnet.color.sdr_to_hdr import bt2446a_pq, plain_nits, plain_pq
 from vsdslnet.color.transfer import GRAPHICS_WHITE_NITS, bt1886_to_linear, nits_to_pq, pq_scalar
@@ -106,6 +107,7 @@ def _hull(intensity: Tensor) -> Tensor:
 
 FORMULAS: dict[str, Callable[[Tensor], Tensor]] = {
     "plain 203 nits": plain_pq,
+    "measured base": measured_pq,
     "BT.2446-A": bt2446a_pq,
     "BT.2446-C": bt2446c_pq,
     "libplacebo spline": spline_pq,

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from vsdslnet.errors import ArgumentError, MediaError
@@ -22,6 +21,7 @@ from vsdslnet.training.evaluation.formulas import FORMULAS
 from vsdslnet.training.evaluation.metrics import clip_pq, fidelity
 from vsdslnet.training.evaluation.self_checks import Method, still
 from vsdslnet.training.loop.validation import render_window
+from vsdslnet.training.material.png import read_pq_signal, read_rgb
 
 __all__ = [
     "CENTRE",
@@ -97,9 +97,8 @@ def load_pairs(data: Path, *, max_side_px: int | None = None) -> Iterator[Pair]:
 
 def load_pair(folder: Path, *, max_side_px: int | None = None) -> Pair:
     """One pair; with ``max_side_px`` both pictures are area-averaged (in signal) to fit it."""
-    sdr = torch.from_numpy(_read_rgb(folder / "sdr.png") / 255.0).float()
-    # 10-bit codes in the upper bits of 16.
-    pq = torch.from_numpy((_read_rgb(folder / "hdr_pq2020.png") >> 6) / 1023.0).float()
+    sdr = torch.from_numpy(read_rgb(folder / "sdr.png") / 255.0).float()
+    pq = torch.from_numpy(read_pq_signal(folder / "hdr_pq2020.png"))
     if sdr.shape != pq.shape:
         raise MediaError(f"{folder}: SDR is {tuple(sdr.shape[:2])}, HDR {tuple(pq.shape[:2])}; sizes have to agree")
     sdr, pq = sdr.movedim(-1, 0).contiguous(), pq.movedim(-1, 0).contiguous()
@@ -110,16 +109,6 @@ def load_pair(folder: Path, *, max_side_px: int | None = None) -> Pair:
         pq = F.interpolate(pq[None], size=size, mode="area")[0]
     group = "phone-heldout" if folder.name in HELD_OUT_PAIRS else "phone-train"
     return Pair(name=folder.name, group=group, sdr=sdr, pq=clip_pq(pq))
-
-
-def _read_rgb(path: Path) -> NDArray[Any]:
-    import cv2
-
-    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if picture is None or picture.ndim != 3:
-        raise MediaError(f"{path}: can't be read as an RGB picture")
-    rgb: NDArray[Any] = picture[..., 2::-1].copy()
-    return rgb
 
 
 def evaluate_pairs(

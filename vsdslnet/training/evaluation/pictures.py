@@ -21,7 +21,7 @@ from vsdslnet.views import (
 
 __all__ = ["ContactSheets", "contact_rows", "label", "stack"]
 
-_BASE = "BT.2446-A"
+_BASE = "measured base"
 _LABEL_PX = 18
 _GAP_PX = 4
 _GREY = 40
@@ -59,7 +59,7 @@ class ContactSheets:
 
 def contact_rows(pair: Pair, results: Mapping[str, Tensor], *, cell_px: int = 320) -> Picture:
     """Three rows for one picture: SDR | base | ours | target tone-mapped, in false colour, as waveforms."""
-    stages = {"base " + _BASE: results[_BASE], OURS: results[OURS], "target": pair.pq}
+    stages = {_BASE: results[_BASE], OURS: results[OURS], "target": pair.pq}
     names = [pair.name]
     for name, pq in stages.items():
         measured = f"  {psnr_db(pq, pair.pq):.1f} dB  dE {delta_e_mean(pq, pair.pq):.1f}"

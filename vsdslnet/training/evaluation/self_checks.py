@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vsdslnet.color.ictcp import delta_e_itp, nits_to_ictcp
-from vsdslnet.color.sdr_to_hdr import bt2446a_pq
+from vsdslnet.color.measured import measured_pq
 from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.training.evaluation.metrics import luminance_codes
 from vsdslnet.views.pixels import luminance_nits
@@ -139,8 +139,10 @@ def saturation_ramps(method: Method, radius_frames: int) -> dict[str, float]:
     return worst
 
 
-def colored_frames(method: Method, radius_frames: int) -> dict[str, float]:
-    """Frames that are all one pure hue, and a scene as through a gel of it: how far from BT.2446-A?
+def colored_frames(
+    method: Method, radius_frames: int, formula: Callable[[Tensor], Tensor] = measured_pq
+) -> dict[str, float]:
+    """Frames that are all one pure hue, and a scene as through a gel of it: how far from the base under the network?
 
     Nothing in them says how their master looked, so what a method has learnt must not run wild. The largest change
     of a frame's mean luminance in stops, where the formula gives more than 1 cd/m², and mean dE_ITP of a frame.
@@ -152,12 +154,12 @@ def colored_frames(method: Method, radius_frames: int) -> dict[str, float]:
         for level in (0.25, 0.5, 0.75, 1.0):
             for frame in (level * pure.expand_as(scene), level * pure * scene):
                 window = still(frame, radius_frames)
-                pq, formula = method(window), bt2446a_pq(window[radius_frames])
-                nits, expected_nits = luminance_nits(pq).mean(), luminance_nits(formula).mean()
+                pq, expected = method(window), formula(window[radius_frames])
+                nits, expected_nits = luminance_nits(pq).mean(), luminance_nits(expected).mean()
                 if expected_nits > 1:
                     stops = float((nits.clamp(min=1e-4) / expected_nits).log2().abs())
                     most["most_stops"] = max(most["most_stops"], stops)
-                distance = float(delta_e_itp(pq_to_nits(pq), pq_to_nits(formula)).mean())
+                distance = float(delta_e_itp(pq_to_nits(pq), pq_to_nits(expected)).mean())
                 most["most_de_itp"] = max(most["most_de_itp"], distance)
     return most
 

@@ -8,16 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vsdslnet.color.bases import base_pq
 from vsdslnet.color.ictcp import nits_to_ictcp
+from vsdslnet.color.measured import measured_pq
 from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.network.dmfa import DMFA
-from vsdslnet.network.dslnet import DSLNet, analytic_base
+from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.motion import compensate_
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.config.run import LossConfig
 from vsdslnet.training.dataset.batches import Batch
 from vsdslnet.training.initialisation.offsets import motion_distance
-from vsdslnet.training.pointwise.restoration import PointwiseTeacher
+from vsdslnet.training.pointwise.restoration import Teacher
 from vsdslnet.training.simulation.synthetic import saturated_shapes
 
 __all__ = [
@@ -47,9 +49,7 @@ class Objective(nn.Module):
     ``teacher`` is what the ``restore`` term learns from; it is no part of the module.
     """
 
-    def __init__(
-        self, network: DSLNet | WindowNetwork, config: LossConfig, teacher: PointwiseTeacher | None = None
-    ) -> None:
+    def __init__(self, network: DSLNet | WindowNetwork, config: LossConfig, teacher: Teacher | None = None) -> None:
         super().__init__()
         self.network = network
         self.config = config
@@ -94,7 +94,7 @@ class Objective(nn.Module):
             handle.remove()
         return output, offsets[0] if offsets else None
 
-    def _shapes(self, batch: Batch, teacher: PointwiseTeacher, random: np.random.Generator) -> Tensor:
+    def _shapes(self, batch: Batch, teacher: Teacher, random: np.random.Generator) -> Tensor:
         """L1 to the teacher on made-up shapes, which stand in the place of the batch's first crop."""
         window, clean = saturated_shapes(batch.window.shape[1], batch.window.shape[-1], random)
         if self.network.config.motion_compensated:
@@ -127,7 +127,7 @@ class Objective(nn.Module):
         fields = grey_fields(4, 24, random).to(device)
         window = fields[:, None].expand(-1, frames, -1, -1, -1)
         flat = self.network(window)[..., 8:-8, 8:-8].mean(dim=(-2, -1))
-        base = analytic_base(fields, self.network.config.base)[..., 8:-8, 8:-8].mean(dim=(-2, -1))
+        base = base_pq(fields, self.network.config.base)[..., 8:-8, 8:-8].mean(dim=(-2, -1))
         loss = ramp_shortfall(flat[1::2] - flat[::2], base[1::2] - base[::2], self.config.ramp_slope)
         loss = loss + (flat.amax(dim=1) - flat.amin(dim=1) - GREY_CAST_SLACK).clamp(min=0).mean()
         start, end = np.sort(random.random(2)) if random.random() < 0.5 else (0.0, 1.0)
@@ -135,7 +135,7 @@ class Objective(nn.Module):
         ramp = line.expand(1, frames, 3, 32, -1)
         conditions = self.network.shared_conditions(batch.whole[:1])
         out = self.network.render(ramp, conditions, [(0.2, 0.2, 0.8, 0.8)])
-        analytic = analytic_base(ramp[:, radius], self.network.config.base)
+        analytic = base_pq(ramp[:, radius], self.network.config.base)
         inner = slice(8, -8)
         rise = out[..., inner, 1:][..., inner] - out[..., inner, :-1][..., inner]
         base_rise = analytic[..., inner, 1:][..., inner] - analytic[..., inner, :-1][..., inner]
@@ -144,14 +144,14 @@ class Objective(nn.Module):
 
 
 def window_weights(sdr: Tensor, target: Tensor, floor: float) -> Tensor:
-    """Weights (N,) of windows (N, 3, H, W): ``2 floor / (BT.2446-A's own L1 + floor)``, all 1 without a floor.
+    """Weights (N,) of windows (N, 3, H, W): ``2 floor / (the measured base's own L1 + floor)``, all 1 without a floor.
 
     Quality is counted in ratios (PSNR), an L1 in differences: unweighted, the pictures whose look nobody could
     guess decide what happens to those that the formula already has right.
     """
     if not floor:
         return sdr.new_ones(len(sdr))
-    missed = (analytic_base(sdr, "bt2446a") - target).abs().mean(dim=(1, 2, 3))
+    missed = (measured_pq(sdr) - target).abs().mean(dim=(1, 2, 3))
     return 2 * floor / (missed + floor)
 
 

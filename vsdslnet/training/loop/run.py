@@ -29,8 +29,9 @@ from vsdslnet.training.loop.fast_depthwise import use_fast_depthwise
 from vsdslnet.training.loop.objective import Objective
 from vsdslnet.training.loop.samples import write_samples
 from vsdslnet.training.loop.validation import validate
+from vsdslnet.training.pointwise.local_base import LocalBase
 from vsdslnet.training.pointwise.points import Points
-from vsdslnet.training.pointwise.restoration import PointwiseTeacher
+from vsdslnet.training.pointwise.restoration import PointwiseTeacher, Teacher
 from vsdslnet.training.pointwise.tone import train_tone
 
 __all__ = ["rate_factor", "train"]
@@ -167,8 +168,10 @@ def _start(network: DSLNet, pools: Sequence[Pool], config: TrainConfig, run: Pat
         start_alignment(network, lambda n: draw_batch(pools[0], moving, n, stream=1), config.alignment_batches)
 
 
-def _teacher(network: Trainable, config: TrainConfig, run: Path, accelerator: Accelerator) -> PointwiseTeacher:
-    """The network as it is before a run's first step, kept in its folder."""
+def _teacher(network: Trainable, config: TrainConfig, run: Path, accelerator: Accelerator) -> Teacher:
+    """What the schedule names; the network as it is before a run's first step is kept in its folder."""
+    if config.loss.teacher == "local_base":
+        return LocalBase()
     if not isinstance(network, DSLNet):
         cure = "the tables' other networks have no such points"
         got = (config.loss.restore, config.loss.shapes)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,13 +18,14 @@ from numpy.typing import NDArray
 from vsdslnet.color.h273 import Primaries
 from vsdslnet.color.primaries import rgb_to_rgb
 from vsdslnet.color.transfer import GRAPHICS_WHITE_NITS, linear_to_srgb, nits_to_pq, pq_to_nits, srgb_to_linear
-from vsdslnet.errors import ArgumentError, MediaError
+from vsdslnet.errors import ArgumentError
 from vsdslnet.training.config.dataset import DataConfig
 from vsdslnet.training.material.gainmap import read_gainmap_photo
+from vsdslnet.training.material.png import read_pq_signal, read_rgb
 from vsdslnet.training.material.radiance import area_pyramid, clean_radiance, read_radiance, to_root
 from vsdslnet.training.simulation.grade import TARGET_PEAK_NITS
 
-__all__ = ["PairPicture", "RadiancePicture", "Scene", "find_scenes", "load_clip", "load_pair", "load_radiance"]
+__all__ = ["PairPicture", "RadiancePicture", "Scene", "find_scenes", "load_clip", "load_photograph", "load_radiance"]
 
 Floats = NDArray[np.float32]
 
@@ -95,7 +95,7 @@ def load_radiance(scene: Scene) -> RadiancePicture:
 
 
 @lru_cache(maxsize=32)
-def load_pair(scene: Scene) -> PairPicture:
+def load_photograph(scene: Scene) -> PairPicture:
     """Both sides of a phone photograph: a pair of PNGs, or its gain-map original (at half size)."""
     if scene.kind == "original":
         photo = read_gainmap_photo(scene.path, shrink=2)
@@ -103,8 +103,8 @@ def load_pair(scene: Scene) -> PairPicture:
         to_2020 = rgb_to_rgb(Primaries.BT709, Primaries.BT2020).numpy().astype(np.float32)
         nits = GRAPHICS_WHITE_NITS * np.maximum(photo.hdr @ to_2020.T, 0)
     else:
-        sdr = srgb_to_linear(torch.from_numpy(_read_png(scene.path / "sdr.png").astype(np.float32) / 255)).numpy()
-        nits = _read_pq_png(scene.path / "hdr_pq2020.png")
+        sdr = srgb_to_linear(torch.from_numpy(read_rgb(scene.path / "sdr.png").astype(np.float32) / 255)).numpy()
+        nits = _read_light(scene.path / "hdr_pq2020.png")
     nits = np.minimum(nits, np.float32(TARGET_PEAK_NITS))
     light = np.concatenate([sdr, nits], axis=2)
     levels = []
@@ -118,17 +118,8 @@ def load_pair(scene: Scene) -> PairPicture:
 @lru_cache(maxsize=8)
 def load_clip(scene: Scene) -> list[Floats]:
     """The consecutive frames of a clip: BT.2020 light (height, width, 3) in cd/m²."""
-    return [_read_pq_png(path) for path in sorted((scene.path / "hdr").glob("*.png"))]
+    return [_read_light(path) for path in sorted((scene.path / "hdr").glob("*.png"))]
 
 
-def _read_png(path: Path) -> NDArray[np.generic]:
-    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if picture is None or picture.ndim != 3:
-        raise MediaError(f"{path.parent.name}/{path.name} is not a colour picture that can be read")
-    return np.ascontiguousarray(picture[..., 2::-1])
-
-
-def _read_pq_png(path: Path) -> Floats:
-    """10-bit codes shifted to the top of 16 bits, as the data folder's README says."""
-    signal = (_read_png(path).astype(np.uint16) >> 6).astype(np.float32) / 1023
-    return np.asarray(pq_to_nits(torch.from_numpy(signal)).numpy(), dtype=np.float32)
+def _read_light(path: Path) -> Floats:
+    return np.asarray(pq_to_nits(torch.from_numpy(read_pq_signal(path))).numpy(), dtype=np.float32)

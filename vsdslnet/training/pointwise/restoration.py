@@ -8,6 +8,7 @@ each point by itself. Between that and the output stands nothing but what the fr
 from __future__ import annotations
 
 import copy
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -15,7 +16,15 @@ from torch import Tensor
 from vsdslnet.network.dslnet import DSLNet, upsample_crop
 from vsdslnet.training.pointwise.flat_field import render_points
 
-__all__ = ["PointwiseTeacher"]
+__all__ = ["PointwiseTeacher", "Teacher"]
+
+
+class Teacher(Protocol):
+    """What says how a clean frame should come out."""
+
+    def __call__(self, clean: Tensor, whole: Tensor, boxes: list[tuple[float, float, float, float]]) -> Tensor:
+        """Clean frames (B, 3, P, P), at ``boxes`` of the windows ``whole`` (B, F, 3, h, w): PQ like them, fp32."""
+        ...
 
 
 class PointwiseTeacher:

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vsdslnet.network.dslnet import DSLNet, analytic_base
+from vsdslnet.color.bases import base_pq
+from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.stfm import ModulationVectors
 from vsdslnet.training.config.run import ToneConfig, TrainConfig
 from vsdslnet.training.initialisation.activations import calibrate
@@ -98,8 +99,10 @@ def _terms(
     vectors = vectors_of_frames(network, features)
     spatial = spatial_at(vectors.spatial, batch.positions)
     output = render_points(network, batch.sdr, vectors, spatial)
-    target = batch.target.transpose(1, 2)[..., None]
-    share = window_weights(batch.sdr.transpose(1, 2)[..., None], target, config.loss.fair_floor)
+    sdr, target = (points.transpose(1, 2)[..., None] for points in (batch.sdr, batch.target))
+    if config.tone.target == "base":
+        target = base_pq(sdr, network.config.base)
+    share = window_weights(sdr, target, config.loss.fair_floor)
     terms = {
         "l1": config.loss.l1 * (share * (output - target).abs().mean(dim=(1, 2, 3))).mean(),
         "itp": config.loss.itp * (share * itp_distance(output, target)).mean(),
@@ -125,7 +128,7 @@ def _greys(network: DSLNet, config: TrainConfig, random: np.random.Generator) ->
     sdr = levels[:, None, None].expand(-1, 1, 3)
     spatial = vectors.spatial.mean(dim=(-2, -1))[:, None]
     codes = render_points(network, sdr, vectors, spatial)[:, :, 0, 0]
-    base = analytic_base(sdr.transpose(1, 2)[..., None], network.config.base)[:, :, 0, 0]
+    base = base_pq(sdr.transpose(1, 2)[..., None], network.config.base)[:, :, 0, 0]
     shortfall = ramp_shortfall(codes.diff(dim=0), base.diff(dim=0), config.loss.ramp_slope)
     cast = (codes.amax(dim=1) - codes.amin(dim=1) - GREY_CAST_SLACK).clamp(min=0).mean()
     return shortfall + cast + (codes[-1] - base[-1].max()).clamp(min=0).mean()
@@ -140,7 +143,7 @@ def _ramps(
     sdr = levels[None, :, None].expand(half, -1, 3)
     some = ModulationVectors(*(vector[:half] for vector in vectors))
     codes = render_points(network, sdr, some, spatial[:half].expand(-1, _RAMP_POINTS, -1))[..., 0]
-    base = analytic_base(sdr.transpose(1, 2)[..., None], network.config.base)[..., 0]
+    base = base_pq(sdr.transpose(1, 2)[..., None], network.config.base)[..., 0]
     return ramp_shortfall(codes.diff(dim=-1), base.diff(dim=-1), config.loss.ramp_slope)
 
 
@@ -152,7 +155,7 @@ def _fades(network: DSLNet, batch: PointBatch, random: np.random.Generator) -> T
     for factor in (level - _FADE_STEP, level):
         sdr, frames = batch.sdr[:half] * factor, batch.frames[:half] * factor
         codes.append(_rendered(network, sdr, frames, batch.positions[:half]))
-        base.append(analytic_base(sdr.transpose(1, 2)[..., None], network.config.base))
+        base.append(base_pq(sdr.transpose(1, 2)[..., None], network.config.base))
     return ramp_shortfall(codes[1] - codes[0], base[1] - base[0], _FADE_SLOPE)
 
 
@@ -167,7 +170,7 @@ def _colors(network: DSLNet, batch: PointBatch, random: np.random.Generator) -> 
     half = max(1, len(batch.frames) // 2)
     frames, sdr = colored_light(batch.frames[:half], batch.sdr[:half], random)
     output = _rendered(network, sdr, frames, batch.positions[:half])
-    base = analytic_base(sdr.transpose(1, 2)[..., None], network.config.base)
+    base = base_pq(sdr.transpose(1, 2)[..., None], network.config.base)
     return ((output - base).abs() - _COLOR_SLACK).clamp(min=0).mean()
 
 

@@ -1,0 +1,138 @@
+"""The measured base: how real masters' light follows SDR luminance, as one smooth curve with five numbers.
+
+BT.2446 method A and the inverse tone mappings like it say what light an SDR level *should* have. The pairs say what it
+has: photographs that were made as SDR and as HDR by the same camera or the same person (gain maps), 35 of them, of two
+kinds. ``scripts/evaluate.py base`` measures and fits; docs/training.md has the levels and how sure they are.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from vsdslnet.color.h273 import BT2020_LUMA, Primaries
+from vsdslnet.color.primaries import convert
+from vsdslnet.color.transfer import (
+    GRAPHICS_WHITE_NITS,
+    linear_to_srgb,
+    nits_to_pq,
+    pq_scalar,
+    pq_to_nits,
+    srgb_to_linear,
+)
+
+__all__ = [
+    "MEASURED",
+    "MEASURED_PEAK_NITS",
+    "ToneCurve",
+    "capped",
+    "curve_nits",
+    "expand",
+    "luminance_of",
+    "measured_nits",
+    "measured_pq",
+]
+
+MEASURED_PEAK_NITS = 1000.0
+"""Light of SDR white, and of the brightest channel of any colour."""
+
+_DARKEST = 1e-8
+"""Luminance below which a gain is not asked for: a thousandth of the toe's own end."""
+
+_END_SLOPE = 0.3
+"""Of the shoulder at SDR white, as a share of the slope before it: the last 8-bit steps stay steps."""
+
+
+class ToneCurve(NamedTuple):
+    """What distinguishes one grade's curve from another's; see :func:`curve_nits`.
+
+    ``shadow_stops``     gain of shadows and mid-tones over the SDR picture with white at 203 cd/m², in stops.
+    ``highlight_stops``  how much more the highlights get, far above ``centre``.
+    ``centre``           SDR level (0..1) where half of that is reached.
+    ``width``            SDR levels over which it comes, as the logistic function's scale.
+    ``toe``              SDR level at which the gain is halved towards black; above 0.
+    """
+
+    shadow_stops: float
+    highlight_stops: float
+    centre: float
+    width: float
+    toe: float
+
+
+MEASURED = ToneCurve(shadow_stops=0.411, highlight_stops=3.43, centre=0.907, width=0.129, toe=10 / 255)
+"""Fitted to the medians of 35 real pairs, each source weighing the same (docs/training.md)."""
+
+
+def curve_nits(level: Tensor, curve: ToneCurve = MEASURED) -> Tensor:
+    """SDR level 0..1 of a grey -> its light, 0..1000 cd/m², strictly monotone; of any shape.
+
+    The light of the SDR grey as a screen with white at 203 cd/m² shows it (IEC 61966-2-1: what the pairs were made
+    for) times a gain of ``shadow_stops`` that rises by ``highlight_stops`` like a logistic function. What would pass
+    1000 cd/m² bends below it, in PQ, along BT.2390-8 clause 5.4.1's cubic, but with some slope left at its end.
+    """
+    x = level.clamp(0, 1)
+    raw = nits_to_pq(_unbounded_nits(x, curve))
+    top, peak = _white_pq(curve), pq_scalar(MEASURED_PEAK_NITS)
+    nits = pq_to_nits(_shoulder(raw, top, peak) if top > peak else raw * (peak / top))
+    return torch.where(x > 0, nits.clamp(max=MEASURED_PEAK_NITS), torch.zeros_like(nits))
+
+
+def _unbounded_nits(x: Tensor, curve: ToneCurve) -> Tensor:
+    rise = torch.sigmoid((x - curve.centre) / curve.width)
+    stops = curve.shadow_stops + curve.highlight_stops * rise
+    toe = x * x / (x * x + curve.toe**2)
+    return GRAPHICS_WHITE_NITS * srgb_to_linear(x) * toe * torch.exp2(stops)
+
+
+def _white_pq(curve: ToneCurve) -> Tensor:
+    """Where white would come out without a shoulder, as PQ; a number on the CPU, whatever the picture lies on."""
+    return nits_to_pq(_unbounded_nits(torch.ones((), dtype=torch.float64), curve))
+
+
+def _shoulder(pq: Tensor, top: Tensor, peak: float) -> Tensor:
+    """Identity up to BT.2390's knee, then a Hermite cubic that takes ``top`` to ``peak``."""
+    knee = 1.5 * peak - 0.5 * top
+    room = top - knee
+    t = ((pq - knee) / room).clamp(0, 1)
+    t2, t3 = t * t, t * t * t
+    start = (2 * t3 - 3 * t2 + 1) * knee + (t3 - 2 * t2 + t) * room
+    end = (3 * t2 - 2 * t3) * peak + (t3 - t2) * (_END_SLOPE * room)
+    return torch.where(pq < knee, pq, start + end)
+
+
+def expand(sdr: Tensor, curve: ToneCurve = MEASURED) -> Tensor:
+    """SDR R'G'B' 0..1 BT.709 (..., 3, H, W) -> BT.2020 light 0..1000 cd/m² whose luminance follows ``curve``.
+
+    Driven by the luminance of the SDR colour, read as the level of the grey that is as bright, so all three channels
+    scale alike: hue and saturation stay. A colour whose brightest channel would pass 1000 cd/m² is scaled down to it.
+    Of six drivers (luma, luminance, their means with the brightest channel, that channel) it was nearest to real pairs,
+    and so were colours decoded as sRGB, which the pairs are, against powers from 2.0 to 2.4.
+    """
+    linear = convert(srgb_to_linear(sdr.clamp(0, 1)), Primaries.BT709, Primaries.BT2020)
+    luminance = luminance_of(linear)
+    return capped(linear * (curve_nits(linear_to_srgb(luminance), curve) / luminance.clamp(min=_DARKEST)))
+
+
+def luminance_of(linear: Tensor) -> Tensor:
+    """Luminance (..., 1, H, W) of linear BT.2020 planes (..., 3, H, W)."""
+    r, g, b = linear.unbind(-3)
+    return (BT2020_LUMA[0] * r + BT2020_LUMA[1] * g + BT2020_LUMA[2] * b).unsqueeze(-3)
+
+
+def capped(nits: Tensor) -> Tensor:
+    """Colours (..., 3, H, W) with a channel above 1000 cd/m² scaled down to it."""
+    scaled = nits * (MEASURED_PEAK_NITS / nits.amax(dim=-3, keepdim=True).clamp(min=MEASURED_PEAK_NITS))
+    return scaled.clamp(max=MEASURED_PEAK_NITS)  # what rounding leaves above it
+
+
+def measured_nits(sdr: Tensor) -> Tensor:
+    """SDR R'G'B' 0..1 BT.709 (..., 3, H, W) -> BT.2020 light 0..1000 cd/m² as real masters have it in the middle."""
+    return expand(sdr)
+
+
+def measured_pq(sdr: Tensor) -> Tensor:
+    """:func:`measured_nits` as PQ signal: the base that DSLNet corrects."""
+    return nits_to_pq(measured_nits(sdr))

@@ -1,0 +1,114 @@
+"""What a file says of its colours, in its container and with its first frames, and whether that is HDR.
+
+The container is asked before the first frame is decoded: FFmpeg's decoders of HEVC and ProRes put the bitstream's tags
+over the container's, and "unspecified" where the bitstream has none. Those of H.264, VP9 and AV1 keep them (FFmpeg 9).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import vapoursynth as vs
+from av.video.reformatter import ColorRange
+
+from vsdslnet.color.h273 import Matrix, Primaries, Range, Transfer
+from vsdslnet.errors import MediaError
+from vsdslnet.plugin.color_tags import ColorOverrides
+from vsdslnet.plugin.frames import reporting
+from vsdslnet.plugin.hdr_signs import DOLBY_VISION_ALONE, first_integer, hdr_sign
+
+__all__ = ["HDR_CURE", "check_frame", "container_tags", "file_hdr_sign", "missing_in", "with_container_tags"]
+
+HDR_CURE = "there is nothing to convert, unless it is SDR after all: then say --transfer-in 1"
+
+_UNSPECIFIED = {"_Matrix": Matrix.UNSPECIFIED, "_Transfer": Transfer.UNSPECIFIED, "_Primaries": Primaries.UNSPECIFIED}
+_RANGES = {int(ColorRange.MPEG): Range.LIMITED, int(ColorRange.JPEG): Range.FULL}
+# bl_signal_compatibility_id: what a player without Dolby Vision takes the picture for.
+_DOLBY_VISION_BASES = {0: DOLBY_VISION_ALONE, 1: "over HDR10", 4: "over HLG", 6: "over HDR10"}
+_SDR_BASE = 2
+
+
+def container_tags(stream: Any) -> dict[str, int]:
+    """What the container says of a stream that is not decoded yet, as frame properties; nothing where it is silent."""
+    context = stream.codec_context
+    return _props(context, context.chroma_sample_location)
+
+
+def file_hdr_sign(stream: Any, declared: Mapping[str, int], frames: Iterable[Any]) -> str | None:
+    """Why a file is taken for HDR, in words: by its container, by Dolby Vision's record, or by its first frames."""
+    in_container = hdr_sign(declared)
+    if in_container:
+        return f"{in_container} in the container"
+    record = stream.codec_context.coded_side_data.get("dovi_conf")
+    if record is not None:
+        # AVDOVIDecoderConfigurationRecord of FFmpeg
+        profile, compatibility = bytes(record)[2], bytes(record)[7]
+        if compatibility != _SDR_BASE:
+            return f"Dolby Vision profile {profile}, {_DOLBY_VISION_BASES.get(compatibility, 'not over SDR')}"
+    for frame in frames:
+        sign = hdr_sign({**declared, **_frame_props(frame)})
+        if sign:
+            return sign
+    return None
+
+
+def missing_in(frames: Iterable[Any], declared: Mapping[str, int]) -> dict[str, int]:
+    """The container's tags that a decoded frame among these lacks."""
+    told = [_frame_props(frame) for frame in frames]
+    return {name: value for name, value in declared.items() if any(name not in props for props in told)}
+
+
+def check_frame(path: Path | str, number: int, props: Mapping[str, Any], overrides: ColorOverrides) -> None:
+    """MediaError for a frame that can't be converted: an interlaced one, or HDR where the user knows no better."""
+    if first_integer(props, "_FieldBased"):
+        raise MediaError(f"{path}: frame {number} is interlaced; deinterlace the file first")
+    if overrides.transfer_in is None:
+        sign = hdr_sign(props, believe_matrix=overrides.matrix_in is None)
+        if sign:
+            raise MediaError(f"{path}: is HDR from frame {number} on ({sign}); {HDR_CURE}")
+
+
+def with_container_tags(clip: vs.VideoNode, declared: Mapping[str, int]) -> vs.VideoNode:
+    """The clip with the container's tags on frames that have none of their own."""
+    if not declared:
+        return clip
+
+    def told(frames: list[vs.VideoFrame]) -> vs.VideoFrame:
+        frame = frames[0].copy()
+        for name, value in declared.items():
+            if first_integer(frame.props, name) in (None, _UNSPECIFIED.get(name)):
+                frame.props[name] = value
+        return frame
+
+    return vs.core.dslnet.Window(clip, reporting(told), radius=0)
+
+
+def _frame_props(frame: Any) -> dict[str, Any]:
+    """The properties that BestSource would give a decoded frame, as far as they tell HDR."""
+    props: dict[str, Any] = dict(_props(frame, frame.chroma_location))
+    side_data = {kind.name: data for kind, data in frame.side_data.items()}
+    for name, kind in (("DolbyVisionRPU", "DOVI_RPU_BUFFER"), ("HDR10Plus", "DYNAMIC_HDR_PLUS")):
+        if kind in side_data:
+            props[name] = bytes(side_data[kind])
+    if "MASTERING_DISPLAY_METADATA" in side_data:
+        # AVMasteringDisplayMetadata of FFmpeg: ten rationals, the last the most luminance; then two flags
+        *_, numerator, denominator, _, has_luminance = struct.unpack("=22i", side_data["MASTERING_DISPLAY_METADATA"])
+        if has_luminance and denominator:
+            props["MasteringDisplayMaxLuminance"] = numerator / denominator
+    if "CONTENT_LIGHT_LEVEL" in side_data:
+        props["ContentLightLevelMax"] = struct.unpack_from("=I", side_data["CONTENT_LIGHT_LEVEL"])[0]
+    return props
+
+
+def _props(told: Any, chroma_location: int) -> dict[str, int]:
+    """Codes of FFmpeg, which are those of H.273 but for range and chroma location, without the unspecified ones."""
+    codes = {"_Matrix": told.colorspace, "_Transfer": told.color_trc, "_Primaries": told.color_primaries}
+    props = {name: int(code) for name, code in codes.items() if int(code) != _UNSPECIFIED[name]}
+    if int(told.color_range) in _RANGES:
+        props["_Range"] = _RANGES[int(told.color_range)]
+    if int(chroma_location) > 0:
+        props["_ChromaLocation"] = int(chroma_location) - 1
+    return props
