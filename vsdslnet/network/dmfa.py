@@ -135,9 +135,10 @@ class DeformableConv(nn.Module):
         n, _, height, width = frames.shape
         f, k, s = self.frames, self.kernel**2, self.scale
         h, w = height // s, width // s
-        grid = offsets.float().reshape(n * f, k, 2, h, w)
+        planes = offsets.float().reshape(n * f * k, 2, h, w)
         if s > 1:
-            grid = grid.repeat_interleave(s, dim=-2).repeat_interleave(s, dim=-1)
+            planes = F.interpolate(planes, scale_factor=s, mode="nearest")
+        grid = planes.view(n * f, k, 2, height, width)
         ys = torch.arange(height, device=frames.device, dtype=torch.float32).view(1, 1, height, 1)
         xs = torch.arange(width, device=frames.device, dtype=torch.float32).view(1, 1, 1, width)
         tap = s * (torch.arange(self.kernel, device=frames.device, dtype=torch.float32) - self.kernel // 2)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import torch
 
-from plugin_tests.inference.networks import SMALL, lively, window
+from plugin_tests.inference.networks import BLOCKS, SMALL, lively, window
 from vsdslnet.errors import EngineError
 from vsdslnet.inference.cpu import backend as torch_engine
 from vsdslnet.inference.cpu.backend import TorchEngine
@@ -19,9 +19,6 @@ from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.motion import compensated
 
 EXACT = 2.5e-5
-BLOCKS = msgspec.structs.replace(
-    SMALL, scale=4, kernel=5, chain=2, dynamic_kernel=0, deform_kernel=1, color_map=True, features=12
-)
 SIZES = [(1, 1), (1, 90), (90, 1), (2, 2), (7, 5), (33, 47), (64, 64), (131, 30), (30, 301), (97, 96)]
 
 
