@@ -81,11 +81,11 @@ setup(
     ext_modules=[
         Extension(
             "vapoursynth.plugins.dslnet",
-            ["vsdslnet/native/dslnet.c"],
-            depends=["vsdslnet/native/options.h"],
+            sorted(map(str, Path("vsdslnet/native").glob("*.c"))),
+            depends=sorted(map(str, Path("vsdslnet/native").glob("*.h"))),
             export_symbols=["VapourSynthPluginInit2"],
-            libraries=["dl"] if sys.platform == "linux" else [],
-            extra_compile_args=[] if sys.platform == "win32" else ["-std=c11", "-O2", "-fvisibility=hidden"],
+            libraries=["dl", "m"] if sys.platform == "linux" else [],
+            extra_compile_args=[] if sys.platform == "win32" else ["-std=c11", "-O3", "-fvisibility=hidden"],
         )
     ],
     cmdclass={"build_ext": BuildShim, "build_py": BuildPackage, "bdist_wheel": AnyPythonWheel},

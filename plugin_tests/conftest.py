@@ -38,9 +38,9 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
         pytest.skip("core.dslnet is not installed and there is no C compiler to build it")
     library = tmp_path_factory.mktemp("shim") / "dslnet.so"
     include = Path(vs.__file__).with_name("include")
-    source = ROOT / "vsdslnet" / "native" / "dslnet.c"
-    flags = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-fvisibility=hidden"]
-    subprocess.run([compiler, *flags, f"-I{include}", source, "-o", library, "-ldl"], check=True)
+    sources = sorted((ROOT / "vsdslnet" / "native").glob("*.c"))
+    flags = ["-std=c11", "-O3", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-fvisibility=hidden"]
+    subprocess.run([compiler, *flags, f"-I{include}", *sources, "-o", library, "-ldl", "-lm"], check=True)
     return library
 
 

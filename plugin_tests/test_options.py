@@ -31,8 +31,9 @@ WRONG: list[tuple[str, str, Any]] = [
     *(("backend", "backend", v) for v in ("trt", 1, None)),
     *(("device_index", "device_index", v) for v in (-1, 64, 10**400, 0.5, "0", None, True, float("nan"))),
     *(("tile", "tile", v) for v in (0, (64,), (63, 64), (64, 64, 64), (64.0, 64), ("64", "64"), [128, 128], "ab", ())),
-    *(("peak_nits", "peak", v) for v in (0, 299.9, 10_001, -1000, float("inf"), float("nan"), "1000", None, True)),
+    *(("peak_nits", "peak", v) for v in (0, 99.9, 203, 10_001, -1000, float("inf"), float("nan"), "1000", None, True)),
     *(("peak_nits", "peak", v) for v in (10**400, 1000j, [1000])),
+    *(("white_nits", "white", v) for v in (0, 49.9, 600.1, -203, float("inf"), float("nan"), "203", None, True)),
     *(("strength", "strength", v) for v in (-0.01, 1.01, float("nan"), "1", None, True)),
     *(("saturation", "saturation", v) for v in (-0.01, 4.01, float("-inf"), "1", None, False)),
 ]

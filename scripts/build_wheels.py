@@ -11,6 +11,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,20 +45,22 @@ TARGETS = (
 )
 
 
-def compile_for(target: str, source: Path, output: Path, *flags: str) -> None:
-    """A C file for one of Zig's targets; CalledProcessError, its text on stderr, if it does not compile."""
+def compile_for(target: str, sources: Sequence[Path], output: Path, *flags: str) -> None:
+    """C files for one of Zig's targets; CalledProcessError, its text on stderr, if it does not compile."""
     package = find_spec("vapoursynth")
     assert package is not None and package.origin is not None
-    command = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-std=c11", "-O2", "-s", *WARNINGS]
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-std=c11", "-O3", "-s", *WARNINGS]
+    command += ["-mcpu=x86_64_v2"] if target.startswith("x86_64") else []  # SSE4.1: loops over pixels pick by masks
     include = Path(package.origin).with_name("include")
-    subprocess.run([*command, f"-I{include}", str(source), "-o", str(output), *flags], check=True)
+    subprocess.run([*command, f"-I{include}", *map(str, sources), "-o", str(output), *flags], check=True)
 
 
 def build_shim(target: Target, folder: Path) -> Path:
     """The plugin's library for a platform, in ``folder``, checked."""
     library = folder / f"dslnet{target.suffix}"
     flags = ["-shared", "-fvisibility=hidden", *(["-fPIC"] if target.suffix != ".dll" else [])]
-    compile_for(target.zig, ROOT / "vsdslnet" / "native" / "dslnet.c", library, *flags)
+    libraries = [] if target.suffix == ".dll" else ["-lm"]
+    compile_for(target.zig, sorted((ROOT / "vsdslnet" / "native").glob("*.c")), library, *flags, *libraries)
     faults = library_faults(library)
     if faults:
         raise SystemExit(f"{target.wheel}: {'; '.join(faults)}")

@@ -138,10 +138,9 @@ def preview(
         or an even spread.
     """
     settings = EncodeSettings(**vars(picture))
-    try:
-        from vsdslnet.tools.preview import parse_times, write_report
-    except ImportError as error:
-        raise EngineError(f"{error.name} is not installed; pip install matplotlib") from None
+    from vsdslnet.encode.source.times import parse_times
+    from vsdslnet.tools.preview import write_report
+
     page = output or _beside(source, ".preview.html")
     with _counted() as told:
         frames = write_report(source, page, settings, at_seconds=parse_times(at) if at else [], told=told)
@@ -209,6 +208,53 @@ def models() -> None:
         file = weights.read(weights.find(name))
         print(f"{name}: {file.config.frames} frames, {file.config.features} features, {file.sha256[:16]}")
         print(f"{name}{weights.LUT_SUFFIX}: the same as 3D LUTs, for previews and for machines that are too slow")
+
+
+@app.command(help_epilogue=EXIT_CODES)
+def fit(
+    *,
+    sdr: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
+    hdr: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
+    output: Annotated[Path, Parameter(alias="-o")],
+    overwrite: bool = False,
+) -> None:
+    """Learn a grade from examples, for look=: pictures, or a film, that exist in SDR and in HDR.
+
+    It says what the look gains on each example when it is fitted to the others.
+
+    Parameters
+    ----------
+    sdr
+        SDR pictures (PNG, TIFF) or one SDR video. Left out, the HDR side is gain-map photographs.
+    hdr
+        The same pictures in HDR, in the same sorted order: PNG or TIFF of 16 bits in PQ BT.2020, or OpenEXR with 1.0
+        at 203 nits; or one HDR10 or HLG video; or gain-map JPEGs alone.
+    output
+        The .safetensors file to write.
+    overwrite
+        Replace the output if it is there already.
+    """
+    if output.suffix != ".safetensors":
+        raise ArgumentError("output", str(output), "a name that ends in .safetensors")
+    if output.exists() and not overwrite:
+        raise OutputError(f"{output}: is there already; name another or add --overwrite")
+    if not output.absolute().parent.is_dir():
+        raise OutputError(f"{output}: its folder does not exist")
+    try:
+        from vsdslnet.training.fit.examples import examples_of
+        from vsdslnet.training.fit.grade import fit_look, report
+    except ModuleNotFoundError as error:
+        raise ArgumentError("fit", error.name, "the packages for training", "pip install 'vsdslnet[train]'") from None
+    from vsdslnet.looks import save_look
+
+    examples = examples_of(sdr or [], hdr or [])
+    fitted = fit_look(examples)
+    text = report(fitted, len(examples))
+    try:
+        save_look(fitted.look, output, notes=text)
+    except OSError as error:
+        raise OutputError(f"{output}: can't be written ({error.strerror})") from None
+    print(f"{text}\n{output}: use it with look= or --look")
 
 
 @app.command(help_epilogue=EXIT_CODES)

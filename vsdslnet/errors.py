@@ -31,7 +31,15 @@ __all__ = [
 
 
 class DslnetError(Exception):
-    """Base of everything this package raises on purpose; its text is one line fit for a user."""
+    """Base of everything this package raises on purpose; its text is one line fit for a user.
+
+    >>> from vsdslnet import ConvertOptions
+    >>> try:
+    ...     ConvertOptions(strength=2)
+    ... except DslnetError as error:
+    ...     print(error)
+    strength=2 is not allowed: a number from 0 to 1
+    """
 
 
 class ArgumentError(DslnetError, ValueError):
@@ -39,6 +47,10 @@ class ArgumentError(DslnetError, ValueError):
 
     The text always has the same four parts: the argument's name, the value it got, what is
     allowed, and the cure.
+
+    >>> raise ArgumentError("crf", 99, "a number from 0 to 51", "lower is better and larger")
+    Traceback (most recent call last):
+    vsdslnet.errors.ArgumentError: crf=99 is not allowed: a number from 0 to 51; lower is better and larger
     """
 
     def __init__(self, argument: str, got: object, allowed: str, cure: str = "") -> None:

@@ -31,6 +31,7 @@ __all__ = [
     "PictureOptions",
     "SceneOptions",
     "Spec",
+    "TransferOptions",
     "another_default",
     "option",
     "specs",
@@ -113,6 +114,7 @@ class Options:
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Backend = Literal["auto", "torch"]
+OutputTransfer = Literal["pq", "hlg"]
 Dither = Literal["none", "ordered", "random", "error_diffusion"]
 CutsFrom = Literal["props", "detect", "none"]
 Codec = Literal["hevc", "av1"]
@@ -142,20 +144,53 @@ class LookOptions(Options):
 
     peak_nits: float = option(
         1000.0,
-        "Brightest highlight; diffuse white (203 nits) and what is darker do not move.",
+        "Brightest highlight, above white; diffuse white and what is darker do not move.",
         name="peak",
         unit="nits",
-        low=300,
+        low=100,
         high=10_000,
     )
+    white_nits: float = option(
+        203.0,
+        "Light of diffuse white. What is darker gets brighter or darker with it, highlights still end at the peak. "
+        "Film grades have it near 100.",
+        name="white",
+        unit="nits",
+        low=50,
+        high=600,
+    )
+    look: str | None = option(
+        None,
+        "Which grade made the picture: the name of an installed look, or a .safetensors file made by vsdslnet fit.",
+        otherwise="the grade that real pairs have in the middle",
+        cure="give a look's name or a file made by vsdslnet fit",
+    )
     strength: float = option(
-        1.0, "0 is plain colour conversion with white at 203 nits, 1 is the network.", low=0, high=1
+        1.0, "0 is plain colour conversion with SDR white at diffuse white, 1 is the network.", low=0, high=1
     )
     saturation: float = option(1.0, "Factor on chroma, in ICtCp.", low=0, high=4)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.peak_nits <= self.white_nits:
+            cure = "highlights need room above diffuse white: raise peak, or lower white"
+            raise ArgumentError("peak", self.peak_nits, f"a number above white={self.white_nits:g} nits", cure)
+
 
 @dataclass(frozen=True, kw_only=True)
-class OutputOptions(Options):
+class TransferOptions(Options):
+    """Which of BT.2100's two signals the picture leaves as."""
+
+    GROUP: ClassVar[str] = "Output"
+
+    transfer: OutputTransfer = option(
+        "pq",
+        "Signal of the output: pq is HDR10's, hlg is BT.2100's HLG as a display of the peak's light shows it.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions(TransferOptions):
     """The form in which Convert gives its frames."""
 
     GROUP: ClassVar[str] = "Output"
@@ -233,7 +268,14 @@ class PictureOptions(ColorOptions, LookOptions, ModelOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertOptions(BackendOptions, LookOptions, ModelOptions):
-    """What turns SDR frames into HDR frames: a network and a look."""
+    """What turns SDR frames into HDR frames: a network and a look.
+
+    >>> ConvertOptions(peak_nits=600).precision
+    'auto'
+    >>> ConvertOptions(peak_nits=20)
+    Traceback (most recent call last):
+    vsdslnet.errors.ArgumentError: peak=20 is not allowed: a number from 300 to 10000 nits
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,6 +303,14 @@ class EncoderOptions(Options):
     )
     parameters: dict[str, str] = option(
         {}, "Further parameters of the encoder, as name=value:name=value.", name="params", otherwise="none"
+    )
+    hdr10plus: bool = option(
+        False,
+        "Add dynamic metadata (HDR10+, SMPTE ST 2094-40), measured shot by shot, to the stream, and write it as "
+        "OUTPUT.hdr10plus.json. Players that know HDR10 only play the file as before.",
+    )
+    hdr10plus_target: int = option(
+        400, "Peak of the display that the tone curves of HDR10+ are made for.", unit="nits", low=100, high=10_000
     )
     chunk_frames: int = option(
         120, "Most frames in a chunk: what a crash can cost, and the longest GOP.", unit="frames", low=8, high=2000

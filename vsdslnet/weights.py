@@ -33,10 +33,13 @@ __all__ = [
     "available_models",
     "find",
     "is_lut",
+    "load_model",
     "load_network",
     "model_radius_frames",
     "read",
     "save",
+    "split",
+    "write_whole",
 ]
 
 FORMAT = "vsdslnet"
@@ -127,7 +130,7 @@ def read(path: Path) -> WeightsFile:
 def _read_cached(path: Path, _mtime_ns: int, size_bytes: int) -> WeightsFile:
     if size_bytes > _MAX_FILE_BYTES:
         raise _bad(path, f"has {size_bytes} bytes, more than any network of ours")
-    header, body = _split(path, path.read_bytes())
+    header, body = split(path, path.read_bytes())
     metadata = header.get("__metadata__")
     if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
         raise _bad(path, "is not a vsdslnet weights file")
@@ -143,8 +146,8 @@ def _read_cached(path: Path, _mtime_ns: int, size_bytes: int) -> WeightsFile:
     return WeightsFile(path=path, config=config, sha256=digest, metadata=dict(metadata))
 
 
-def _split(path: Path, data: bytes) -> tuple[dict[str, object], memoryview]:
-    """Header and tensor bytes of a safetensors file."""
+def split(path: Path, data: bytes) -> tuple[dict[str, object], memoryview]:
+    """Header and tensor bytes of a safetensors file; WeightsError if it is none."""
     if len(data) < 8:
         raise _bad(path, "is truncated")
     (length,) = struct.unpack("<Q", data[:8])
@@ -168,6 +171,22 @@ def model_radius_frames(model: str) -> int:
     return read(find(model)).config.radius
 
 
+def load_model(model: str = "dslnet") -> DSLNet:
+    """The network of an installed model's name, or of a ``.safetensors`` file's path; else WeightsError.
+
+    In eval mode, fp32, on the CPU. It maps windows (B, 2T+1, 3, H, W) of SDR R'G'B' 0..1 to PQ (B, 3, H, W):
+
+    >>> import torch
+    >>> from vsdslnet import load_model
+    >>> network = load_model("dslnet")
+    >>> with torch.inference_mode():
+    ...     pq = network(torch.full((1, 5, 3, 16, 16), 0.5))
+    >>> tuple(pq.shape)
+    (1, 3, 16, 16)
+    """
+    return load_network(read(find(model)))
+
+
 def load_network(file: WeightsFile) -> DSLNet:
     """Build the network a verified file describes, in eval mode, fp32, on the CPU; else WeightsError."""
     from safetensors import SafetensorError
@@ -181,7 +200,7 @@ def load_network(file: WeightsFile) -> DSLNet:
     try:
         data = file.path.read_bytes()
         # The file may have changed since its description was verified.
-        if hashlib.sha256(_split(file.path, data)[1]).hexdigest() != file.sha256:
+        if hashlib.sha256(split(file.path, data)[1]).hexdigest() != file.sha256:
             raise _bad(file.path, "changed while it was being loaded")
         state = load(data)
     except OSError as error:
@@ -220,7 +239,12 @@ def save(network: DSLNet, path: Path, *, notes: dict[str, str] | None = None) ->
         "config": msgspec.json.encode(network.config).decode(),
         "sha256": hashlib.sha256(bare[8 + length :]).hexdigest(),
     }
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(serialise(tensors, metadata))
-    partial.replace(path)
+    write_whole(path, serialise(tensors, metadata))
     return read(path)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that under its name there is never a part of it."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(data)
+    partial.replace(path)

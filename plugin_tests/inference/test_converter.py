@@ -16,7 +16,7 @@ from vsdslnet.color.sdr_to_hdr import plain_pq
 from vsdslnet.color.transfer import nits_to_pq, pq_scalar
 from vsdslnet.errors import ArgumentError, EngineError, WeightsError
 from vsdslnet.inference import converter
-from vsdslnet.inference.converter import Converter, get_converter, measure_light_nits
+from vsdslnet.inference.converter import Converter, measure_light_nits
 from vsdslnet.inference.lut import distil
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
@@ -58,7 +58,7 @@ def window_of(*, frames: int = 3, height: int = 20, width: int = 28) -> Tensor:
 
 def test_a_window_becomes_the_networks_frame(model: str) -> None:
     window = window_of()
-    frame = get_converter(ConvertOptions(model=model, device="cpu", precision="fp32", backend="torch"))(window)
+    frame = Converter.load(ConvertOptions(model=model, device="cpu", precision="fp32", backend="torch"))(window)
     with torch.no_grad():
         expected = weights.load_network(weights.read(Path(model)))(compensated(window[None]))[0]
     assert (frame.pq - expected.clamp(0, pq_scalar(1000))).abs().max() < 1e-4
@@ -89,7 +89,7 @@ def test_strength_zero_needs_no_engine_and_is_the_plain_conversion() -> None:
 
 
 def test_bad_numbers_of_the_source_count_as_black_white_or_the_nearest(model: str) -> None:
-    convert = get_converter(ConvertOptions(model=model))
+    convert = Converter.load(ConvertOptions(model=model))
     clean = window_of()
     clean[1, 0, 0, :4] = torch.tensor([0.0, 1.0, 0.0, 1.0])
     dirty = clean.clone()
@@ -100,14 +100,14 @@ def test_bad_numbers_of_the_source_count_as_black_white_or_the_nearest(model: st
 def test_the_callers_window_is_left_alone(model: str) -> None:
     window = window_of() * 3 - 1
     before = window.clone()
-    get_converter(ConvertOptions(model=model))(window)
+    Converter.load(ConvertOptions(model=model))(window)
     assert torch.equal(window, before)
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 8, 8), (5, 3, 8, 8), (3, 1, 8, 8), (3, 8, 8), (1, 3, 3, 8, 8)])
 def test_a_window_of_another_shape_is_refused(model: str, shape: tuple[int, ...]) -> None:
     with pytest.raises(ArgumentError, match="window"):
-        get_converter(ConvertOptions(model=model))(torch.rand(shape))
+        Converter.load(ConvertOptions(model=model))(torch.rand(shape))
 
 
 def test_light_is_measured_on_the_brightest_channel() -> None:
@@ -128,7 +128,7 @@ def test_equal_engine_settings_share_one_engine_even_when_asked_at_once(model: s
 
     def ask(peak_nits: float) -> Converter:
         barrier.wait(30)
-        return get_converter(ConvertOptions(model=model, peak_nits=peak_nits, device_index=1))
+        return Converter.load(ConvertOptions(model=model, peak_nits=peak_nits, device_index=1))
 
     with ThreadPoolExecutor(4) as pool:
         converters = list(pool.map(ask, (400.0, 600.0, 800.0, 1000.0)))
@@ -136,7 +136,7 @@ def test_equal_engine_settings_share_one_engine_even_when_asked_at_once(model: s
 
 
 def test_threads_and_order_change_nothing(model: str) -> None:
-    convert = get_converter(ConvertOptions(model=model))
+    convert = Converter.load(ConvertOptions(model=model))
     torch.manual_seed(0)
     windows = [torch.rand(3, 3, 17, 22) for _ in range(6)]
     in_order = [convert(window).pq for window in windows]
@@ -149,7 +149,7 @@ def test_threads_and_order_change_nothing(model: str) -> None:
 def test_an_unknown_model_is_a_weights_error_every_time() -> None:
     for _ in range(2):
         with pytest.raises(WeightsError, match="nope"):
-            get_converter(ConvertOptions(model="nope"))
+            Converter.load(ConvertOptions(model="nope"))
 
 
 @pytest.mark.parametrize("as_lut", [False, True])

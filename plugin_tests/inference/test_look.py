@@ -1,21 +1,23 @@
-"""Peak, strength and saturation: monotone, bounded, and still below diffuse white."""
+"""White, peak, strength and saturation: monotone, bounded, and each still where it promises to be."""
 
 from __future__ import annotations
 
 import hypothesis.strategies as st
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from torch import Tensor
 
 from vsdslnet.color.ictcp import nits_to_ictcp
 from vsdslnet.color.sdr_to_hdr import plain_pq
 from vsdslnet.color.transfer import nits_to_pq, pq_scalar, pq_to_nits
-from vsdslnet.inference.look import apply_look, retarget_peak, scale_saturation
+from vsdslnet.errors import ArgumentError
+from vsdslnet.inference.look import apply_look, retarget, scale_saturation
 from vsdslnet.options import LookOptions
 
 ONE_CODE = 1 / 65_535
 PEAKS = st.floats(300, 10_000)
+WHITES = st.floats(50, 600)
 UNIT = st.floats(0, 1, width=32)
 SIGNALS = st.tuples(UNIT, UNIT, UNIT)
 
@@ -57,7 +59,7 @@ def test_the_default_look_changes_nothing() -> None:
 def test_up_to_diffuse_white_peak_moves_nothing(peak: float) -> None:
     generator = torch.Generator().manual_seed(1)
     nits = torch.rand(3, 20, 20, generator=generator) * 203
-    assert torch.equal(retarget_peak(nits, peak), nits)
+    assert torch.equal(retarget(nits, peak), nits)
     pq = nits_to_pq(nits)
     look = apply_look(pq, torch.zeros_like(pq), LookOptions(peak_nits=peak))
     assert (look - pq).abs().max() < ONE_CODE
@@ -67,7 +69,7 @@ def test_up_to_diffuse_white_peak_moves_nothing(peak: float) -> None:
 @given(peak=PEAKS)
 def test_peak_takes_1000_nits_to_the_peak_and_keeps_the_order_of_greys(peak: float) -> None:
     ramp = torch.linspace(0, 1000, 4001, dtype=torch.float64).expand(3, 1, 4001)
-    out = retarget_peak(ramp, peak)
+    out = retarget(ramp, peak)
     assert float(out[0, 0, -1]) == pytest.approx(peak, rel=1e-6)
     assert (out.diff(dim=-1) >= 0).all()
 
@@ -78,13 +80,80 @@ def test_a_higher_peak_never_darkens(low: float, high: float) -> None:
     low, high = sorted((low, high))
     generator = torch.Generator().manual_seed(2)
     nits = torch.rand(3, 30, 30, generator=generator, dtype=torch.float64) * 1000
-    assert (retarget_peak(nits, high) - retarget_peak(nits, low)).min() > -1e-6
+    assert (retarget(nits, high) - retarget(nits, low)).min() > -1e-6
+
+
+def look_of(peak: float, white: float) -> LookOptions:
+    """A look, or none where the two don't go together."""
+    assume(peak > white)
+    return LookOptions(peak_nits=peak, white_nits=white)
+
+
+@settings(max_examples=60, deadline=None)
+@given(peak=st.floats(100, 10_000), white=WHITES)
+def test_up_to_diffuse_white_light_scales_with_it(peak: float, white: float) -> None:
+    look_of(peak, white)
+    generator = torch.Generator().manual_seed(5)
+    nits = torch.rand(3, 20, 20, generator=generator, dtype=torch.float64) * 203
+    assert torch.allclose(retarget(nits, peak, white), nits * white / 203, rtol=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(peak=st.floats(100, 10_000), white=WHITES)
+def test_above_it_highlights_end_at_the_peak_in_order(peak: float, white: float) -> None:
+    look_of(peak, white)
+    ramp = torch.linspace(0, 1000, 4001, dtype=torch.float64).expand(3, 1, 4001)
+    out = retarget(ramp, peak, white)
+    assert float(out[0, 0, -1]) == pytest.approx(peak, rel=1e-6)
+    assert (out.diff(dim=-1) >= 0).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(peak=st.floats(100, 10_000), a=WHITES, b=WHITES)
+def test_a_brighter_white_never_darkens(peak: float, a: float, b: float) -> None:
+    low, high = sorted((a, b))
+    look_of(peak, high)
+    generator = torch.Generator().manual_seed(6)
+    nits = torch.rand(3, 30, 30, generator=generator, dtype=torch.float64) * 1000
+    assert ((retarget(nits, peak, high) - retarget(nits, peak, low)) / peak).min() > -1e-9
+
+
+@pytest.mark.parametrize("white", [80.0, 100.0, 150.0, 300.0])
+def test_the_way_through_diffuse_white_has_no_kink(white: float) -> None:
+    ramp = torch.linspace(0.56, 0.60, 4001, dtype=torch.float64)  # 203 cd/m² is 0.5807
+    slope = nits_to_pq(retarget(pq_to_nits(ramp).expand(3, 1, -1), 1000.0, white))[0, 0].diff()
+    assert (slope[1:] / slope[:-1] - 1).abs().max() < 2e-3
+
+
+def test_white_keeps_the_ratios_of_a_colour_and_203_changes_no_bit() -> None:
+    nits = torch.tensor([900.0, 300.0, 30.0], dtype=torch.float64).view(3, 1, 1)
+    for white in (60.0, 100.0, 400.0):
+        out = retarget(nits, 1000.0, white)
+        assert (out / out[0]).flatten().tolist() == pytest.approx([1, 1 / 3, 1 / 30], rel=1e-9)
+    torch.manual_seed(0)
+    pq, sdr = torch.rand(3, 40, 40) * pq_scalar(1000), torch.rand(3, 40, 40)
+    for rest in ({}, {"peak_nits": 600.0}, {"strength": 0.3}, {"saturation": 1.2}):
+        assert torch.equal(
+            apply_look(pq, sdr, LookOptions(**rest)), apply_look(pq, sdr, LookOptions(white_nits=203, **rest))
+        )
+
+
+def test_plain_conversion_follows_white_too() -> None:
+    white = torch.ones(3, 2, 2)
+    out = apply_look(torch.zeros(3, 2, 2), white, LookOptions(strength=0, white_nits=100))
+    assert pq_to_nits(out).flatten().tolist() == pytest.approx([100] * 12, rel=1e-4)
+
+
+def test_a_peak_without_room_above_white_is_refused() -> None:
+    with pytest.raises(ArgumentError, match=r"^peak=150.*above white=203 nits.*lower white"):
+        LookOptions(peak_nits=150)
+    assert LookOptions(peak_nits=150, white_nits=100).peak_nits == 150
 
 
 def test_peak_is_smooth_at_diffuse_white() -> None:
     ramp = torch.linspace(0.55, 0.62, 2001, dtype=torch.float64)
     for peak in (600.0, 4000.0, 10_000.0):  # nearer to 203 the slope of 1 lasts too short to see
-        out = nits_to_pq(retarget_peak(pq_to_nits(ramp).expand(3, 1, -1), peak))[0, 0]
+        out = nits_to_pq(retarget(pq_to_nits(ramp).expand(3, 1, -1), peak))[0, 0]
         slope = out.diff() / ramp.diff()
         assert slope[ramp[1:] < 0.58].sub(1).abs().max() < 1e-6
         just_above = slope[(ramp[1:] > 0.5808) & (ramp[1:] < 0.582)]
@@ -94,7 +163,7 @@ def test_peak_is_smooth_at_diffuse_white() -> None:
 def test_peak_keeps_the_ratios_of_a_colour() -> None:
     nits = torch.tensor([900.0, 300.0, 30.0], dtype=torch.float64).view(3, 1, 1)
     for peak in (300.0, 4000.0):
-        out = retarget_peak(nits, peak)
+        out = retarget(nits, peak)
         assert (out / out[0]).flatten().tolist() == pytest.approx([1, 1 / 3, 1 / 30], rel=1e-9)
 
 

@@ -42,7 +42,7 @@ def test_the_shim_exports_its_entry_alone_and_links_the_system_alone(target: Tar
     allowed = {
         ".dll": r"(?i)kernel32\.dll|api-ms-win-crt-.*\.dll",
         ".dylib": r"/usr/lib/libSystem\.B\.dylib",
-        ".so": r"(libc|libdl|ld-linux-.*)\.so\.\d+",
+        ".so": r"(libc|libm|libdl|ld-linux-.*)\.so\.\d+",
     }[target.suffix]
     linked = linked_libraries(library)
     assert linked
@@ -56,7 +56,7 @@ def test_a_library_that_is_not_as_it_should_be_is_told(tmp_path: Path) -> None:
         "int other(void) { return pthread_clockjoin_np(pthread_self(), NULL, 0, NULL); }\n"
     )
     library = tmp_path / "libother.so"
-    compile_for("x86_64-linux-gnu.2.34", source, library, "-shared", "-fPIC", "-D_GNU_SOURCE")
+    compile_for("x86_64-linux-gnu.2.34", [source], library, "-shared", "-fPIC", "-D_GNU_SOURCE")
     assert library_faults(library) == [
         "needs glibc 2.34",
         "exports ['other'], not VapourSynthPluginInit2 alone",
@@ -94,7 +94,7 @@ def test_under_windows_a_host_without_python_is_told_so(tmp_path: Path) -> None:
     host = tmp_path / "vapoursynth"
     shutil.copytree(os.environ["VSDSLNET_WINDOWS_VAPOURSYNTH"], host)
     library = build_shim(TARGETS[0], host)
-    compile_for(TARGETS[0].zig, Path(__file__).with_name("no_python_host.c"), host / "host.exe")
+    compile_for(TARGETS[0].zig, [Path(__file__).with_name("no_python_host.c")], host / "host.exe")
     quiet = {"WINEPREFIX": str(tmp_path / "wine"), "WINEDEBUG": "-all", "WINEDLLOVERRIDES": "mscoree,mshtml="}
     windows_path = "Z:" + str(library).replace("/", "\\")
     told = subprocess.run(

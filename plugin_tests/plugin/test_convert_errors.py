@@ -168,7 +168,7 @@ OUT_OF_MEMORY = """
 import vsdslnet.inference.converter as converter
 def no_memory(settings):
     raise MemoryError("not\\na byte left")
-converter.get_converter = no_memory
+converter.Converter.load = no_memory
 clip = core.dslnet.Convert(core.std.BlankClip(format=vs.YUV420P8, width=64, height=64, length=4))
 for n in range(4):
     try:

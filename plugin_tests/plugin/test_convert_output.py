@@ -218,3 +218,24 @@ def test_ten_bits_are_dithered_and_sixteen_are_not(core: Any, small_model: str) 
     assert ten.mean() * 64 == pytest.approx(sixteen.mean(), abs=2)
     assert len(np.unique(planes(undithered.get_frame(0))[0])) == 1
     assert len(np.unique(sixteen)) == 1
+
+
+@pytest.mark.parametrize("model", ["{}", "{}-lut"])
+def test_white_scales_what_is_below_diffuse_white_and_its_light_follows(
+    core: Any, small_model: str, model: str
+) -> None:
+    """A dim grey clip: all of it lies below diffuse white, so each frame's light is a plain multiple."""
+    source = core.std.BlankClip(format=vs.RGB24, width=64, height=48, length=1, color=[90, 100, 80])
+    lights = []
+    for white in (100.0, 203.0):
+        clip = core.dslnet.Convert(source, model=model.format(small_model), white=white, precision="fp32")
+        with clip.get_frame(0) as frame:
+            lights.append(float(frame.props["DSLNetAverageNits"]))
+    assert lights[1] < 203
+    assert lights[0] / lights[1] == pytest.approx(100 / 203, rel=0.02)
+
+
+def test_a_peak_below_white_is_refused_before_the_first_frame(core: Any, small_model: str) -> None:
+    source = core.std.BlankClip(format=vs.YUV420P8, width=64, height=48, length=1)
+    with pytest.raises(vs.Error, match=r"peak=150.* above white=203"):
+        core.dslnet.Convert(source, model=small_model, peak=150)

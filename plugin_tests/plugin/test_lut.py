@@ -15,8 +15,6 @@ from vsdslnet.color.ictcp import delta_e_itp
 from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES
 
-pytestmark = pytest.mark.skipif(not hasattr(vs.core, "timecube"), reason="needs vapoursynth-timecube")
-
 K = KEY_INTERVAL_FRAMES
 
 

@@ -10,7 +10,7 @@ import vapoursynth as vs
 
 from plugin_tests.plugin.clips import planes, textured
 from vsdslnet.color.pq import pq_scalar
-from vsdslnet.plugin.peak import within_peak
+from vsdslnet.plugin.peak import graph_within_peak, within_peak
 
 PEAK_NITS = 1000.0
 PEAK = pq_scalar(PEAK_NITS)
@@ -74,6 +74,19 @@ def test_only_luma_gives_way_and_only_where_it_must(patches: Any, name: str) -> 
     fits = decoded < PEAK - 0.002  # two 10-bit codes: what rounds down may lose one
     assert fits.mean() > 0.1
     assert np.array_equal(left[0][fits], right[0][fits])
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if not name.endswith("S")])
+@pytest.mark.parametrize("columns", [160, 100, 4])
+def test_the_native_pass_does_what_the_graph_does(patches: Any, name: str, columns: int) -> None:
+    before = delivered(patches.std.CropAbs(columns, 80), name)
+    by_graph = planes(graph_within_peak(before, PEAK).get_frame(0))
+    native = planes(within_peak(before, PEAK_NITS).get_frame(0))
+    assert not np.array_equal(planes(before.get_frame(0))[0], native[0])
+    for left, right in zip(by_graph, native, strict=True):
+        difference = np.abs(left.astype(int) - right)
+        assert difference.max() <= 1, "where a bound lies on a code, floats may round it either way"
+        assert (difference > 0).mean() < 0.01
 
 
 @pytest.mark.parametrize("name", ["RGB30", "RGB48", "GRAY16"])

@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -27,14 +28,15 @@ from vsdslnet.encode.chunk.light import frame_light_nits, with_light
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import convert, deliver, open_source
 from vsdslnet.encode.source.probe import probe
-from vsdslnet.errors import ArgumentError
+from vsdslnet.encode.source.times import parse_times
+from vsdslnet.errors import ArgumentError, EngineError
 from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES, keys_in_clip
 from vsdslnet.tools.light_curve import MOST_LUTS, light_curve, light_points
 
 pytest.importorskip("matplotlib")
 image = pytest.importorskip("PIL.Image")
 
-from vsdslnet.tools.preview import parse_times, write_report  # noqa: E402 - needs matplotlib
+from vsdslnet.tools.preview import write_report  # noqa: E402 - needs matplotlib
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +158,14 @@ def test_a_light_curve_needs_few_luts(frames: int, later_cuts: set[int] | None) 
     if cuts is None and frames > MOST_LUTS * KEY_INTERVAL_FRAMES:
         assert len(points) == MOST_LUTS
         assert max(b - a for a, b in itertools.pairwise(points)) <= frames / (MOST_LUTS - 1) + KEY_INTERVAL_FRAMES
+
+
+def test_without_matplotlib_the_cure_comes_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: EncodeSettings
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(EngineError, match=r"not installed; pip install matplotlib$"):
+        write_report(tmp_path / "no such film.mkv", tmp_path / "page.html", settings)
 
 
 def test_times_are_read_as_people_write_them() -> None:

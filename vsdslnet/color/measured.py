@@ -1,7 +1,7 @@
 """The measured base: how real masters' light follows SDR luminance, as one smooth curve with five numbers.
 
 BT.2446 method A and the inverse tone mappings like it say what light an SDR level *should* have. The pairs say what it
-has: photographs that were made as SDR and as HDR by the same camera or the same person (gain maps), 35 of them, of two
+has: photographs that were made as SDR and as HDR by the same camera or the same person (gain maps), 32 of them, of two
 kinds. ``scripts/evaluate.py base`` measures and fits; docs/training.md has the levels and how sure they are.
 """
 
@@ -62,8 +62,8 @@ class ToneCurve(NamedTuple):
     toe: float
 
 
-MEASURED = ToneCurve(shadow_stops=0.411, highlight_stops=3.43, centre=0.907, width=0.129, toe=10 / 255)
-"""Fitted to the medians of 35 real pairs, each source weighing the same (docs/training.md)."""
+MEASURED = ToneCurve(shadow_stops=0.429, highlight_stops=3.6, centre=0.916, width=0.126, toe=10 / 255)
+"""Fitted to the medians of 32 real pairs, each source weighing the same (docs/training.md)."""
 
 
 def curve_nits(level: Tensor, curve: ToneCurve = MEASURED) -> Tensor:

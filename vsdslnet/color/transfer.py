@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vsdslnet.color.hlg import HLG_A, HLG_B, HLG_C
 from vsdslnet.color.pq import C1, C2, C3, M1, M2, PQ_MAX_NITS, pq_scalar
+from vsdslnet.color.references import GRAPHICS_WHITE_NITS, SDR_GAMMA
 
 __all__ = [
     "GRAPHICS_WHITE_NITS",
@@ -20,17 +22,6 @@ __all__ = [
     "pq_to_nits",
     "srgb_to_linear",
 ]
-
-GRAPHICS_WHITE_NITS = 203.0
-"""HDR reference (diffuse, graphics) white (BT.2408-7 table 1)."""
-
-SDR_GAMMA = 2.4
-"""Exponent of the SDR reference display with a black of 0 (BT.1886 annex 1)."""
-
-# BT.2100-2 table 5.
-_HLG_A = 0.17883277
-_HLG_B = 1 - 4 * _HLG_A
-_HLG_C = 0.55991073
 
 
 def nits_to_pq(nits: Tensor) -> Tensor:
@@ -73,4 +64,4 @@ def linear_to_srgb(light: Tensor) -> Tensor:
 def hlg_to_scene(signal: Tensor) -> Tensor:
     """HLG signal 0..1 -> scene light 0..1 (inverse OETF, BT.2100 table 5)."""
     signal = signal.clamp(min=0)
-    return torch.where(signal <= 0.5, signal.square() / 3, (((signal - _HLG_C) / _HLG_A).exp() + _HLG_B) / 12)
+    return torch.where(signal <= 0.5, signal.square() / 3, (((signal - HLG_C) / HLG_A).exp() + HLG_B) / 12)

@@ -15,6 +15,7 @@ from vsdslnet.encode.job.description import JobIdentity, JobPlan
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.probe import identify
 from vsdslnet.errors import ArgumentError, JobError, WeightsError
+from vsdslnet.looks import find_look, read_look
 
 __all__ = ["check_node", "job_identity"]
 
@@ -42,7 +43,9 @@ def check_node(plan: JobPlan) -> None:
 
 
 def _anywhere(settings: EncodeSettings) -> EncodeSettings:
-    """The settings with a model's path that is the same file from any working directory."""
+    """The settings with paths of model and look that are the same files from any working directory."""
+    if settings.look is not None and settings.look.endswith(".safetensors"):
+        settings = replace(settings, look=str(find_look(settings.look).absolute()))
     path = weights.find(settings.model)
     name = settings.model.removesuffix(weights.LUT_SUFFIX)
     if not name.endswith(path.suffix):
@@ -52,7 +55,9 @@ def _anywhere(settings: EncodeSettings) -> EncodeSettings:
 
 
 def _model_sha256(settings: EncodeSettings) -> str:
-    return weights.read(weights.find(settings.model)).sha256
+    """Of the weights, and of the look where there is one."""
+    model = weights.read(weights.find(settings.model)).sha256
+    return model if settings.look is None else f"{model} {read_look(settings.look).sha256}"
 
 
 def _tools(settings: EncodeSettings) -> str:

@@ -24,7 +24,7 @@ from vsdslnet.errors import JobError, MediaError, OutputError, one_line
 from vsdslnet.plugin.color_tags import ColorOverrides
 from vsdslnet.plugin.hdr_signs import first_integer
 
-__all__ = ["check_output", "check_room", "prepare"]
+__all__ = ["check_output", "check_room", "hdr10plus_json", "prepare"]
 
 CONTAINERS = (".mkv", ".mp4", ".m4v", ".mov")
 # Less than this, or than the source's size if that is smaller, is not worth starting with.
@@ -34,13 +34,20 @@ _LEAST_FREE_BYTES = 64 << 20
 Scanned = Callable[[int, int], None]
 
 
-def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
+def hdr10plus_json(output: Path) -> Path:
+    """Where the dynamic metadata of an output are written."""
+    return output.with_suffix(".hdr10plus.json")
+
+
+def check_output(source: Path, output: Path, settings: EncodeSettings, *, overwrite: bool) -> None:
     """Refuse, in one line, a name that the file can't or shouldn't have (ArgumentError, OutputError)."""
     check_name(output, suffixes=CONTAINERS)
     if output.exists() and source.exists() and output.samefile(source):
         raise OutputError(f"{output}: is the source itself; name another file")
-    if output.exists() and not overwrite and not holds_job(job_folder(output)):
-        raise OutputError(f"{output}: is there already; name another file or use --overwrite")
+    written = [output, hdr10plus_json(output)] if settings.hdr10plus else [output]
+    for path in written:
+        if path.exists() and not overwrite and not holds_job(job_folder(output)):
+            raise OutputError(f"{path}: is there already; name another file or use --overwrite")
 
 
 def check_room(source: Path, folder: Path) -> None:
@@ -99,4 +106,5 @@ def _plan(info: SourceInfo, identity: JobIdentity, folder: Path, threads: int, s
         time_base=(source.time_base.numerator, source.time_base.denominator),
         timestamps=source.timestamps,
         chunks=plan_chunks(frames=frames, cuts=cuts, max_frames=identity.settings.chunk_frames),
+        cuts=[cut for cut in cuts if cut],
     )

@@ -7,6 +7,7 @@ import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 
@@ -14,14 +15,18 @@ from vsdslnet.encode.chunk.file import reason
 from vsdslnet.encode.container.mux import mux
 from vsdslnet.encode.job.description import JobPlan
 from vsdslnet.encode.job.folder import clear, job_folder, locked, sweep
-from vsdslnet.encode.job.journal import Journal, finish_durably
-from vsdslnet.encode.prepare import check_output, check_room, prepare
-from vsdslnet.encode.progress import Reporter
+from vsdslnet.encode.job.journal import Journal, finish_durably, write_durably
+from vsdslnet.encode.prepare import check_output, check_room, hdr10plus_json, prepare
+from vsdslnet.encode.progress import QuietReporter, Reporter
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.probe import open_media
 from vsdslnet.encode.workers.interface import ChunkEngine
+from vsdslnet.encode.workers.local import LocalEngine
 from vsdslnet.errors import JobError
 from vsdslnet.hdr10 import ContentLight
+
+if TYPE_CHECKING:
+    from vsdslnet.hdr10plus.programme import Programme
 
 __all__ = ["Finished", "encode_file"]
 
@@ -40,10 +45,10 @@ class Finished:
 def encode_file(
     source: Path,
     output: Path,
-    settings: EncodeSettings,
+    settings: EncodeSettings | None = None,
     *,
-    engine: ChunkEngine,
-    reporter: Reporter,
+    engine: ChunkEngine | None = None,
+    reporter: Reporter | None = None,
     restart: bool = False,
     overwrite: bool = False,
     keep: bool = False,
@@ -52,11 +57,18 @@ def encode_file(
 
     Until it is complete, everything lies in ``<output>.vsdslnet/``; ``keep`` leaves that folder. MediaError,
     ClipError, EngineError or ArgumentError: nothing was begun. OutputError: the place is wrong. JobError: stopped,
-    and the same call goes on with what is finished.
+    and the same call goes on with what is finished. Without ``engine`` one process of this machine makes the chunks;
+    without ``reporter`` nobody hears of it.
+
+    >>> from vsdslnet import EncodeSettings, encode_file
+    >>> done = encode_file(source, output, EncodeSettings(model="dslnet-lut", preset="draft", encoder="av"))
+    >>> done.frames, done.dropped, done.light.max_cll_nits <= 1000
+    (8, [], True)
     """
+    settings, engine, reporter = settings or EncodeSettings(), engine or LocalEngine(), reporter or QuietReporter()
     source, output = source.expanduser(), output.expanduser().absolute()
     open_media(source).close()  # what is wrong with the source comes first
-    check_output(source, output, overwrite=overwrite)
+    check_output(source, output, settings, overwrite=overwrite)
     engine.check(settings)
     folder = job_folder(output)
     try:
@@ -95,9 +107,12 @@ def _work(
     light = _light(journal)
     reporter.muxing()
     partial = folder / f".final.{os.getpid()}.partial"
-    dropped = mux(plan, folder, light, suffix=output.suffix, target=partial)
+    dynamic = _dynamic(plan, journal)
+    dropped = mux(plan, folder, light, dynamic=dynamic, suffix=output.suffix, target=partial)
     _check(partial, plan, light)
     journal.record_muxed(partial.stat().st_size)
+    if dynamic is not None:
+        write_durably(hdr10plus_json(output), dynamic.json_text().encode())
     finish_durably(partial, output)
     return _finished(output, plan, journal, dropped)
 
@@ -117,6 +132,17 @@ def _light(journal: Journal) -> ContentLight:
     return ContentLight.measured(
         max(result.max_nits for result in results), max(result.max_average_nits for result in results)
     )
+
+
+def _dynamic(plan: JobPlan, journal: Journal) -> Programme | None:
+    """HDR10+ metadata, if it is asked for."""
+    settings = plan.identity.settings
+    if not settings.hdr10plus:
+        return None
+    from vsdslnet.hdr10plus.programme import programme_of  # here, as it loads torch
+
+    lights = [light for result in journal.finished.values() for light in result.shots]
+    return programme_of(lights, plan.cuts, frames=plan.frames, target_nits=settings.hdr10plus_target)
 
 
 def _check(path: Path, plan: JobPlan, light: ContentLight) -> None:

@@ -46,7 +46,11 @@ _PROTECTED_SVT = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeSettings(EncoderOptions, BackendOptions, SceneOptions, ColorOptions, LookOptions, ModelOptions):
-    """Everything that decides what the encoded chunks hold; its journal remembers it."""
+    """Everything that decides what the encoded chunks hold; its journal remembers it.
+
+    >>> EncodeSettings(codec="av1", crf=60).chunk_frames
+    120
+    """
 
     scene_cuts: CutsFrom = another_default(SceneOptions, "scene_cuts", "detect")
 

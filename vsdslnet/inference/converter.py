@@ -16,12 +16,12 @@ from vsdslnet.inference.backends import create_engine
 from vsdslnet.inference.cpu.threads import LastingThreads
 from vsdslnet.inference.foreign_frames import without_foreign_frames
 from vsdslnet.inference.look import apply_look
+from vsdslnet.looks import check_look
 from vsdslnet.options import BackendOptions, ConvertOptions, LookOptions
 
 __all__ = [
     "Converter",
     "HdrFrame",
-    "get_converter",
     "get_engine",
     "measure_light_nits",
     "network_picture",
@@ -36,6 +36,10 @@ class HdrFrame(NamedTuple):
     ``pq``            (3, H, W) fp32, PQ BT.2020 R'G'B' within [0, PQ(peak)].
     ``max_nits``      brightest channel of the brightest pixel (MaxCLL's measure, CTA-861.3 annex P).
     ``average_nits``  mean over the frame of each pixel's brightest channel (MaxFALL's measure).
+
+    >>> import torch
+    >>> HdrFrame(torch.zeros(3, 4, 4), max_nits=0.0, average_nits=0.0).pq.shape
+    torch.Size([3, 4, 4])
     """
 
     pq: Tensor
@@ -44,13 +48,31 @@ class HdrFrame(NamedTuple):
 
 
 class Converter:
-    """Turns windows into HDR frames; pure and safe to call from several threads."""
+    """Turns windows into HDR frames; pure and safe to call from several threads.
+
+    >>> import torch
+    >>> from vsdslnet import ConvertOptions, Converter
+    >>> convert = Converter.load(ConvertOptions(peak_nits=600, precision="fp32"))
+    >>> frame = convert(torch.ones(2 * convert.radius_frames + 1, 3, 16, 16))
+    >>> tuple(frame.pq.shape), frame.max_nits <= 600.001
+    ((3, 16, 16), True)
+    """
 
     def __init__(self, engine: Engine, settings: ConvertOptions) -> None:
         self._engine = engine
         self._look: LookOptions = settings
         self.radius_frames = engine.radius_frames
         self.base = engine.base
+        if settings.look is not None:
+            check_look(settings.look, engine.base)
+
+    @classmethod
+    def load(cls, options: ConvertOptions) -> Converter:
+        """A converter for these options; those with equal backend options share one backend, and so one model.
+
+        WeightsError or EngineError if the model can't be loaded or can't run here.
+        """
+        return cls(get_engine(options.part(BackendOptions)), options)
 
     def __call__(self, window: Tensor) -> HdrFrame:
         """SDR R'G'B' (2T+1, 3, H, W) fp32, nominally 0..1 (NaN counts as 0) -> the centre frame in HDR.
@@ -111,8 +133,3 @@ def get_engine(settings: BackendOptions) -> Engine:
         if engine is None:
             engine = _engines[settings] = create_engine(settings)
     return engine
-
-
-def get_converter(settings: ConvertOptions) -> Converter:
-    """A converter for these settings, with the shared engine."""
-    return Converter(get_engine(settings.part(BackendOptions)), settings)

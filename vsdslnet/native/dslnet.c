@@ -7,6 +7,7 @@
  *          nearest frame of the same scene in place of those beyond a clip's end or a scene cut, and calls
  *          a selector function with them. Frames can't be asked for inside a Python callback: the
  *          VapourSynth API forbids it, hence this filter.
+ * Lut, Plain, Peak  (internal) passes over pixels, each in a file of its own.
  *
  * Policy (formats, colour, defaults, texts about arguments) lives in Python. No Python.h and no libpython:
  * nine functions are looked up in the running process, so that one binary serves every Python and a
@@ -28,6 +29,9 @@
 #include <string.h>
 
 #include "VapourSynth4.h"
+#include "lut.h"
+#include "peak.h"
+#include "plain.h"
 
 #include "options.h"
 
@@ -373,4 +377,7 @@ VS_EXTERNAL_API(void) VapourSynthPluginInit2(VSPlugin *plugin, const VSPLUGINAPI
     vspapi->registerFunction("Bind", "func:func;", "", bind_function, NULL, plugin);
     vspapi->registerFunction("Window", "clip:vnode;selector:func;radius:int;cuts:int:opt;", "clip:vnode;",
                              window_create, NULL, plugin);
+    register_lut(plugin, vspapi);
+    register_plain(plugin, vspapi);
+    register_peak(plugin, vspapi);
 }

@@ -1,12 +1,15 @@
 /* Written by scripts/write_options.py from vsdslnet/options.py; don't edit. */
 #define DSLNET_VERSION_MAJOR 0
-#define DSLNET_VERSION_MINOR 1
+#define DSLNET_VERSION_MINOR 2
 #define DSLNET_CONVERT_ARGUMENTS \
     "clip:vnode;" \
     "model:data:opt;" \
     "peak:float:opt;" \
+    "white:float:opt;" \
+    "look:data:opt;" \
     "strength:float:opt;" \
     "saturation:float:opt;" \
+    "transfer:data:opt;" \
     "format:int:opt;" \
     "dither_type:data:opt;" \
     "num_streams:int:opt;" \

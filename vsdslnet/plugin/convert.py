@@ -8,16 +8,19 @@ import vapoursynth as vs
 
 from vsdslnet.color.h273 import Matrix, Range
 from vsdslnet.hdr10 import mastering_display
+from vsdslnet.looks import check_look
 from vsdslnet.options import ClipOptions, ConvertOptions
 from vsdslnet.plugin.color_tags import ColorOverrides, guess_tags, read_tags
 from vsdslnet.plugin.formats import check_input, default_dither, output_format
 from vsdslnet.plugin.frames import hdr_selector
 from vsdslnet.plugin.hdr_props import STALE_PROPS, chroma_location
+from vsdslnet.plugin.hlg import pq_to_hlg
 from vsdslnet.plugin.lut import frame_lattice, with_luts
 from vsdslnet.plugin.peak import within_peak
+from vsdslnet.plugin.plain import plain_hdr
 from vsdslnet.plugin.scene import SceneCuts, with_scene_cuts
 from vsdslnet.plugin.sdr_rgb import tagged, to_sdr_rgb
-from vsdslnet.weights import is_lut, model_radius_frames
+from vsdslnet.weights import find, is_lut, model_radius_frames, read
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,15 +40,22 @@ def convert(clip: vs.VideoNode, options: ClipOptions) -> vs.VideoNode:
     overrides.check_family(clip.format.color_family)
     target = output_format(clip, options.format)
     radius_frames = model_radius_frames(options.model)
+    if options.look is not None:
+        check_look(options.look, read(find(options.model)).config.base)
     _check_first_frame(clip, overrides)
 
     settings = options.part(ConvertOptions)
     readable = with_scene_cuts(tagged(clip, overrides), cuts)
-    if is_lut(options.model):
+    if options.strength == 0 and options.saturation == 1:
+        hdr = plain_hdr(readable, white_nits=options.white_nits)
+    elif is_lut(options.model):
         hdr = with_luts(readable, settings, radius_frames, cuts)
     else:
         hdr = _to_hdr_rgb(to_sdr_rgb(readable), settings, radius_frames, options.num_streams, cuts)
-    return _to_output(hdr, target, options.peak_nits, options.dither_type or default_dither(target))
+    dither_type = options.dither_type or default_dither(target)
+    if options.transfer == "hlg":
+        return _to_hlg_output(hdr, target, options.peak_nits, dither_type)
+    return _to_output(hdr, target, options.peak_nits, dither_type)
 
 
 def frame_lut(
@@ -96,15 +106,25 @@ def _to_hdr_rgb(
 
 def _to_output(hdr: vs.VideoNode, target: vs.VideoFormat, peak_nits: float, dither_type: str) -> vs.VideoNode:
     """The format asked for, and the properties that make it HDR10."""
+    clip = within_peak(_in_format(hdr, target, dither_type), peak_nits)
+    return clip.std.RemoveFrameProps(list(STALE_PROPS)).std.SetFrameProps(
+        **mastering_display(peak_nits).frame_properties()
+    )
+
+
+def _to_hlg_output(hdr: vs.VideoNode, target: vs.VideoFormat, peak_nits: float, dither_type: str) -> vs.VideoNode:
+    """The format asked for, in HLG, which no mastering display belongs to: displays adapt it to themselves."""
+    clip = _in_format(pq_to_hlg(within_peak(hdr, peak_nits), peak_nits), target, dither_type)
+    return clip.std.RemoveFrameProps([*STALE_PROPS, *mastering_display(peak_nits).frame_properties()])
+
+
+def _in_format(clip: vs.VideoNode, target: vs.VideoFormat, dither_type: str) -> vs.VideoNode:
+    """R'G'B' as the YUV or RGB asked for; the curve stays."""
     is_rgb = target.color_family == vs.RGB
-    clip = hdr.resize.Bicubic(
+    return clip.resize.Bicubic(
         format=target.id,
         matrix=Matrix.RGB if is_rgb else Matrix.BT2020_NCL,
         range=Range.FULL if is_rgb else Range.LIMITED,
         chromaloc=chroma_location(target.subsampling_w, target.subsampling_h),
         dither_type=dither_type,
-    )
-    clip = within_peak(clip, peak_nits)
-    return clip.std.RemoveFrameProps(list(STALE_PROPS)).std.SetFrameProps(
-        **mastering_display(peak_nits).frame_properties()
     )

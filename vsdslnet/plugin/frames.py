@@ -50,11 +50,11 @@ def hdr_selector(settings: ConvertOptions) -> Selector:
 
     def convert(frames: list[vs.VideoFrame]) -> vs.VideoFrame:
         nonlocal window
-        from vsdslnet.inference.converter import get_converter
+        from vsdslnet.inference.converter import Converter
 
         centre = frames[len(frames) // 2]
         window = window_tensor(frames, into=window)
-        result = get_converter(settings)(window)
+        result = Converter.load(settings)(window)
         hdr = centre.copy()
         for plane in range(3):
             np.copyto(np.asarray(hdr[plane]), result.pq[plane].numpy())

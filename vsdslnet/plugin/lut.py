@@ -3,24 +3,21 @@
 All of it is graph, and the core's caches are the only memory, so that output stays a pure function:
 
     lattices  frame k carries the lattice of frame k, made when somebody asks for it (keys only)
-    cuts      says where the scenes around a frame end
-    frame n   through the LUTs of its one or two keys, mixed by their shares
+    keys      frame n names its one or two keys: that follows from its number and the cuts around it
+    frame n   through the LUTs of its keys, mixed by their shares (``core.dslnet.Lut``)
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import vapoursynth as vs
 
 from vsdslnet.color.h273 import Primaries, Transfer
-from vsdslnet.errors import ArgumentError
 from vsdslnet.options import ConvertOptions
 from vsdslnet.plugin.frames import Selector, reporting, window_tensor
-from vsdslnet.plugin.lut_keys import block_cuts, cuts_in, keys_of
+from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES, block_cuts, cuts_in, keys_of
 from vsdslnet.plugin.scene import SceneCuts
 from vsdslnet.plugin.sdr_rgb import to_sdr_rgb
 
@@ -29,46 +26,46 @@ if TYPE_CHECKING:
 
 __all__ = ["frame_lattice", "with_luts"]
 
-_LATTICE = "DSLNetLattice"
-_LIGHT = "DSLNetLight"
-_TETRAHEDRAL = 1
-_KEPT_LUTS = 8
-_KEPT_FRAMES = 6  # both of a frame's LUTs read it
-# Light of each pixel's brightest channel (CTA-861.3 annex P) through ST 2084's EOTF.
-_BRIGHTEST_NITS = (
-    "x y max z max {peak} / 0 max 1 min 1 78.84375 / pow "
-    "dup 0.8359375 - 0 max swap 18.6875 * 18.8515625 swap - / 1 0.1593017578125 / pow 10000 *"
-)
+_LATTICE, _KEYS, _SHARES = "DSLNetLattice", "DSLNetKeys", "DSLNetShares"
+_KEPT_LUTS = 64
+"""Two minutes of film, or 64 scenes, through which one can scrub without the network; 28 MiB."""
 
 
 def with_luts(tagged: vs.VideoNode, settings: ConvertOptions, radius_frames: int, cuts: SceneCuts) -> vs.VideoNode:
     """A clip with complete colour tags and scene cuts -> R'G'B', PQ BT.2020, each frame with its light."""
-    core = vs.core
-    if not hasattr(core, "timecube"):
-        raise ArgumentError(
-            "model", settings.model, "the model without -lut here", "pip install vapoursynth-timecube (macOS: build it)"
-        )
     # Half the memory is half the time at 2160p; floats may hold what only RGBS carries as far as the LUT.
     sdr = to_sdr_rgb(tagged, format=vs.RGBS if tagged.format.sample_type == vs.FLOAT else vs.RGB48)
-    sdr.std.SetVideoCache(mode=1, fixedsize=1, maxsize=_KEPT_FRAMES)
-    lattices = _lattices(tagged, settings, radius_frames, cuts)
+    lattices = _kept(_lattices(tagged, settings, radius_frames, cuts))
+    hdr = vs.core.dslnet.Lut(sdr, keys=_keys(tagged, believe=cuts is not SceneCuts.NONE), lattices=lattices)
+    return hdr.std.SetFrameProps(_Transfer=Transfer.PQ, _Primaries=Primaries.BT2020)
 
-    @lru_cache(maxsize=_KEPT_LUTS)
-    def through(key: int) -> vs.VideoNode:
-        """Every frame through the LUT of one key; the LUT is made by the first frame that comes."""
-        applied = lru_cache(maxsize=1)(lambda lattice: _cube(sdr, lattice))
-        held = lattices[key].std.Loop(sdr.num_frames)
-        return core.std.FrameEval(sdr, lambda n, f: applied(f.props[_LATTICE]), prop_src=held, clip_src=sdr)
 
-    def mixed(n: int, f: vs.VideoFrame) -> vs.VideoNode:
-        first, *second = keys_of(n, cuts_in(f))
-        if not second:
-            return through(first.frame)
-        return core.std.Merge(through(first.frame), through(second[0].frame), second[0].weight)
+def _keys(tagged: vs.VideoNode, *, believe: bool) -> vs.VideoNode:
+    """Single pixels whose properties name the keys of each frame, and their shares."""
+    core = vs.core
+    pixel = core.std.BlankClip(format=vs.GRAY8, width=1, height=1, length=tagged.num_frames, keep=True)
 
-    found = block_cuts(tagged, believe=cuts is not SceneCuts.NONE)
-    hdr = core.std.FrameEval(sdr, mixed, prop_src=found, clip_src=sdr)
-    return _with_light(hdr.std.SetFrameProps(_Transfer=Transfer.PQ, _Primaries=Primaries.BT2020))
+    def named(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        keys = keys_of(n, cuts_in(f))
+        out = f.copy()
+        out.props[_KEYS] = [key.frame for key in keys]
+        out.props[_SHARES] = [key.weight for key in keys]
+        return out
+
+    between = core.std.ModifyFrame(pixel, block_cuts(tagged, believe=believe), named)
+    # Those frames have one key whatever is cut around them: a clip's first frame need not wait for two seconds of it.
+    at_keys = core.std.ModifyFrame(pixel, pixel, named)
+    return core.std.FrameEval(
+        pixel, lambda n: between if n % KEY_INTERVAL_FRAMES else at_keys, clip_src=[between, at_keys]
+    )
+
+
+def _kept(lattices: vs.VideoNode) -> vs.VideoNode:
+    """Their properties on single pixels, many of which the core can keep."""
+    pixel = vs.core.std.BlankClip(format=vs.GRAY8, width=1, height=1, length=lattices.num_frames, keep=True)
+    kept = pixel.std.CopyFrameProps(lattices, props=[_LATTICE])
+    kept.std.SetVideoCache(mode=1, fixedsize=1, maxsize=_KEPT_LUTS)
+    return kept
 
 
 def frame_lattice(
@@ -94,11 +91,9 @@ def _lattices(tagged: vs.VideoNode, settings: ConvertOptions, radius_frames: int
 
     width, height = small_size(tagged.width, tagged.height)
     small = to_sdr_rgb(tagged, width=width, height=height)
-    learnt = vs.core.dslnet.Window(
+    return vs.core.dslnet.Window(
         small, _lattice_selector(settings), radius=radius_frames, cuts=cuts is not SceneCuts.NONE
     )
-    learnt.std.SetVideoCache(mode=1, fixedsize=1, maxsize=_KEPT_LUTS)
-    return learnt
 
 
 def _lattice_selector(settings: ConvertOptions) -> Selector:
@@ -116,31 +111,3 @@ def _lattice_of(data: Any) -> np.ndarray[Any, np.dtype[np.float32]]:
     values = np.frombuffer(data, np.float32)
     side = round((values.size / 3) ** (1 / 3))
     return values.reshape(3, side, side, side)
-
-
-def _cube(sdr: vs.VideoNode, lattice: bytes) -> vs.VideoNode:
-    """A clip through a lattice; timecube reads LUTs from files only."""
-    import torch
-
-    from vsdslnet.inference.lut.cube_file import cube_text
-
-    with NamedTemporaryFile("w", suffix=".cube", delete_on_close=False) as file:
-        file.write(cube_text(torch.from_numpy(_lattice_of(lattice).copy()), title="dslnet"))
-        file.close()
-        return vs.core.timecube.Cube(sdr, cube=file.name, interp=_TETRAHEDRAL)
-
-
-def _with_light(hdr: vs.VideoNode) -> vs.VideoNode:
-    """The clip with DSLNetMaxNits and DSLNetAverageNits."""
-    channels = [hdr.std.ShufflePlanes(plane, vs.GRAY) for plane in range(3)]
-    peak = 1 if hdr.format.sample_type == vs.FLOAT else 65535
-    light = vs.core.std.Expr(channels, _BRIGHTEST_NITS.format(peak=peak), vs.GRAYS).std.PlaneStats(prop=_LIGHT)
-    measured = hdr.std.CopyFrameProps(light, props=[f"{_LIGHT}Max", f"{_LIGHT}Average"])
-
-    def named(frames: list[vs.VideoFrame]) -> vs.VideoFrame:
-        frame = frames[0].copy()
-        frame.props["DSLNetMaxNits"] = frame.props.pop(f"{_LIGHT}Max")
-        frame.props["DSLNetAverageNits"] = frame.props.pop(f"{_LIGHT}Average")
-        return frame
-
-    return vs.core.dslnet.Window(measured, reporting(named), radius=0)

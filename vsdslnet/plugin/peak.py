@@ -17,7 +17,7 @@ import vapoursynth as vs
 from vsdslnet.color.h273 import BT2020_LUMA, ChromaLocation
 from vsdslnet.color.pq import pq_scalar
 
-__all__ = ["within_peak"]
+__all__ = ["graph_within_peak", "within_peak"]
 
 _KR, _KG, _KB = BT2020_LUMA
 # R' - Y' and so on out of Cb and Cr of -0.5..0.5 (BT.2020-2 table 4, non-constant luminance).
@@ -35,6 +35,13 @@ def within_peak(clip: vs.VideoNode, peak_nits: float) -> vs.VideoNode:
     peak = pq_scalar(peak_nits)
     if clip.format.color_family != vs.YUV:
         return clip.std.Expr(f"x {_code(clip.format, peak)} min")
+    if clip.format.sample_type == vs.INTEGER:
+        return vs.core.dslnet.Peak(clip, peak=peak, kr=_KR, kb=_KB)
+    return graph_within_peak(clip, peak)
+
+
+def graph_within_peak(clip: vs.VideoNode, peak: float) -> vs.VideoNode:
+    """The same of any YUV clip, with the peak as PQ signal, as a graph: for floats, which ``dslnet.Peak`` refuses."""
     luma, blue, red = (_shared(plane) for plane in _shared(clip).std.SplitPlanes())
     if clip.format.subsampling_w or clip.format.subsampling_h:
         blue, red = _possible_chroma(blue, red, peak)

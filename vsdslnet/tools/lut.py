@@ -35,7 +35,7 @@ def write_lut(source: Path, output: Path, settings: EncodeSettings, *, at_second
     cuts = SceneCuts(settings.scene_cuts)
     with told_of(source):
         lattice = frame_lut(opened.clip, frame, settings=settings.part(ConvertOptions), overrides=overrides, cuts=cuts)
-    title = f"{settings.model} frame {frame}, {settings.peak_nits:g} nits"
+    title = f"{settings.model} frame {frame}, white {settings.white_nits:g}, peak {settings.peak_nits:g} nits"
     try:
         write_durably(output, cube_text(lattice, title=title).encode())
     except OSError as error:

@@ -20,7 +20,7 @@ from vsdslnet.encode.source.clip import Source, convert, deliver, open_source, s
 from vsdslnet.encode.source.colour import check_frame
 from vsdslnet.encode.source.frame_errors import told_of
 from vsdslnet.encode.source.probe import SourceInfo, probe
-from vsdslnet.encode.source.times import frame_at, parse_times, seconds_at
+from vsdslnet.encode.source.times import frame_at, seconds_at
 from vsdslnet.errors import OutputError
 from vsdslnet.plugin.color_tags import ColorOverrides
 from vsdslnet.plugin.hdr_signs import first_integer
@@ -40,8 +40,9 @@ from vsdslnet.views import (
     upright,
     waveform_nits,
 )
+from vsdslnet.views.plots import require_matplotlib
 
-__all__ = ["parse_times", "write_report"]
+__all__ = ["write_report"]
 
 # Frames picked by themselves.
 AUTOMATIC_FRAMES = 4
@@ -76,8 +77,9 @@ def write_report(
     """Write the page and return the frames it shows: those at ``at_seconds``, or some of its own choice.
 
     The model converts the frames shown and no others: the light curve is that of its LUTs. MediaError or ClipError
-    if the source can't be converted; OutputError if the page can't be written.
+    if the source can't be converted; OutputError if the page can't be written; EngineError without matplotlib.
     """
+    require_matplotlib()
     with told_of(source):
         frames, text = _report(source, output, settings, at_seconds, told)
     try:
@@ -114,7 +116,8 @@ def _report(
     )
     text = page.page(
         title=source.name,
-        settings=f"model {settings.model}, peak {settings.peak_nits:g} nits, strength {settings.strength:g}",
+        settings=f"model {settings.model}, white {settings.white_nits:g}, peak {settings.peak_nits:g} nits, "
+        f"strength {settings.strength:g}",
         light=picture_png(light),
         sections=sections,
     )

@@ -179,6 +179,14 @@ def _nits_axis(axes: Axes, which: str) -> None:
         line(pq_scalar(nits), color="#e06c3a", linewidth=0.8, linestyle="--")
 
 
+def require_matplotlib() -> None:
+    """EngineError with the cure where matplotlib can't be imported."""
+    try:
+        import matplotlib.figure  # noqa: F401 - asked for before the work that ends in a plot
+    except ImportError:
+        raise EngineError("plots need matplotlib, which is not installed; pip install matplotlib") from None
+
+
 def _rectangle(row: int, colour: tuple[float, ...]) -> Any:
     from matplotlib.patches import Rectangle
 
@@ -189,11 +197,10 @@ def _figure(width: int, height: int) -> tuple[Figure, Axes]:
     """A figure of this many pixels, drawn by Agg without touching pyplot's global state."""
     if min(width, height) < _MIN_SIDE_PX:
         raise ArgumentError("size", (width, height), f"a plot of at least {_MIN_SIDE_PX} pixels each way")
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise EngineError("plots need matplotlib: install vsdslnet[preview]") from None
+    require_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, layout=None)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()

@@ -65,6 +65,8 @@ def test_colours_that_a_picture_lacks_follow_their_neighbours_and_then_the_base(
         LookOptions(),
         LookOptions(peak_nits=300),
         LookOptions(peak_nits=4000, saturation=1.5),
+        LookOptions(white_nits=50, peak_nits=100),
+        LookOptions(white_nits=600),
         LookOptions(strength=0.3, saturation=0),
         LookOptions(strength=0),
     ],

@@ -25,10 +25,9 @@ MODULES = {
     "pillow": "PIL",
     "vapoursynth-bestsource": "bs",
     "vapoursynth-scenechange": "scd",
-    "vapoursynth-timecube": "timecube",
 }
 # Plugins of VapourSynth are not imported: the core loads them under these names.
-NAMESPACES = {"bs", "scd", "timecube"}
+NAMESPACES = {"bs", "scd"}
 
 # Python calls this in every process that finds it: sockets are noted and refused.
 OFFLINE = """

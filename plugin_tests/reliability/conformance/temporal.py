@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plugin_tests.reliability.figures import Figure, Options, at_most
-from vsdslnet.inference.converter import get_converter
+from vsdslnet.inference.converter import Converter
 from vsdslnet.options import ConvertOptions
 from vsdslnet.training.evaluation import temporal_checks
 from vsdslnet.training.evaluation.self_checks import Method
@@ -29,7 +29,7 @@ BOUNDS: dict[str, tuple[str, float, str]] = {
 
 def measure(options: Options) -> list[Figure]:
     """The promises, of the converter a user gets with this model."""
-    converter = get_converter(ConvertOptions(model=options.model))
+    converter = Converter.load(ConvertOptions(model=options.model))
     return of_method(lambda window: converter(window).pq, converter.radius_frames)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from plugin_tests.reliability.figures import Figure, Options, at_most, exactly
 from vsdslnet.color.bases import BASES
 from vsdslnet.color.transfer import GRAPHICS_WHITE_NITS, pq_scalar
-from vsdslnet.inference.converter import get_converter
+from vsdslnet.inference.converter import Converter
 from vsdslnet.options import ConvertOptions
 from vsdslnet.training.evaluation.self_checks import black, colored_frames, grey_ramp_flat, still, white
 
@@ -25,7 +25,7 @@ _FALL_CODES = 0.05
 
 def measure(options: Options) -> list[Figure]:
     """The promises of the converter that a user gets with this model."""
-    converter = get_converter(ConvertOptions(model=options.model, peak_nits=PEAK_NITS))
+    converter = Converter.load(ConvertOptions(model=options.model, peak_nits=PEAK_NITS))
     radius = converter.radius_frames
     lowest, highest = torch.tensor(1.0), torch.tensor(0.0)
 

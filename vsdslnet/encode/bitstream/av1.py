@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from vsdslnet.errors import MediaError
 
-__all__ = ["patch_content_light", "temporal_units"]
+__all__ = ["insert_t35", "patch_content_light", "temporal_units"]
 
 # 6.2.2 and 6.7.1.
 _OBU_SEQUENCE_HEADER, _OBU_TEMPORAL_DELIMITER, _OBU_METADATA = 1, 2, 5
-_METADATA_HDR_CLL = 1
+_OBU_FRAME_HEADER, _OBU_FRAME = 3, 6
+_METADATA_HDR_CLL, _METADATA_ITUT_T35 = 1, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,25 @@ def patch_content_light(unit: bytes, payload: bytes) -> tuple[bytes, int]:
     return b"".join(patched), count
 
 
+def insert_t35(unit: bytes, payload: bytes) -> bytes:
+    """The unit with ITU-T T.35 metadata for the frame it shows: before that frame's header, which is its last (5.8.2).
+
+    So HDR10+ AV1 Metadata Handling, section 2.2, wants it: once for each shown frame, behind the frames that are not.
+    MediaError if the unit shows none.
+    """
+    units = list(obus(unit))
+    shown = [place for place, obu in enumerate(units) if obu.kind in (_OBU_FRAME, _OBU_FRAME_HEADER)]
+    if not shown:
+        raise MediaError("an AV1 temporal unit shows no frame: the encoder's output is damaged")
+    frame = units[shown[-1]].data
+    extension = frame[1:2] if frame[0] & 4 else b""
+    body = bytes([_METADATA_ITUT_T35]) + payload + b"\x80"  # trailing bits
+    header = bytes([_OBU_METADATA << 3 | frame[0] & 4 | 2]) + extension
+    metadata = header + _leb128_bytes(len(body)) + body
+    before, after = units[: shown[-1]], units[shown[-1] :]
+    return b"".join([*(obu.data for obu in before), metadata, *(obu.data for obu in after)])
+
+
 def obus(stream: bytes) -> Iterator[Obu]:
     """The units of a stream, in order (5.3)."""
     at = 0
@@ -73,6 +93,12 @@ def obus(stream: bytes) -> Iterator[Obu]:
             raise MediaError("an AV1 unit is cut short: the encoder's output is damaged")
         yield Obu(kind=kind, data=stream[at : payload + size], payload_at=payload - at)
         at = payload + size
+
+
+def _leb128_bytes(value: int) -> bytes:
+    """A number as 4.10.5 writes it."""
+    low, rest = value & 0x7F, value >> 7
+    return bytes([low | 0x80]) + _leb128_bytes(rest) if rest else bytes([low])
 
 
 def _leb128(stream: bytes, at: int) -> tuple[int, int]:

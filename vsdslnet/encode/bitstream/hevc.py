@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from vsdslnet.errors import MediaError
 
-__all__ = ["AccessUnit", "access_units", "patch_content_light"]
+__all__ = ["T35_SEI", "AccessUnit", "access_units", "insert_sei", "patch_content_light"]
 
 # Table 7-1.
 _FIRST_IRAP, _LAST_IRAP, _LAST_VCL = 16, 23, 31
@@ -24,6 +24,8 @@ _PARAMETER_SETS = (_VPS, _SPS, _PPS)
 # NAL units that can only stand before the first slice of a picture (7.4.2.4.4).
 _OPENS_PICTURE = {_VPS, _SPS, _PPS, _AUD, _PREFIX_SEI, *range(41, 45), *range(48, 56)}
 _CONTENT_LIGHT_SEI = 144
+T35_SEI = 4
+"""payloadType of user_data_registered_itu_t_t35 (D.2.1)."""
 _START_CODE = re.compile(rb"\x00\x00\x01")
 
 
@@ -89,6 +91,15 @@ def patch_content_light(nals: tuple[bytes, ...], payload: bytes) -> tuple[tuple[
                 count += 1
         patched.append(_escape(bytes(raw)))
     return tuple(patched), count
+
+
+def insert_sei(nals: tuple[bytes, ...], kind: int, payload: bytes) -> tuple[bytes, ...]:
+    """The picture's NAL units with an SEI message of this type before its first slice (7.3.5, 7.4.2.4.4)."""
+    place = next(place for place, nal in enumerate(nals) if nal_type(nal) <= _LAST_VCL)
+    header = bytes([_PREFIX_SEI << 1, nals[place][1]])  # of the slice's layer and TemporalId
+    message = _sei_number_bytes(kind) + _sei_number_bytes(len(payload)) + payload
+    sei = _escape(header + message + b"\x80")
+    return (*nals[:place], sei, *nals[place:])
 
 
 def split_nals(stream: bytes) -> Iterator[bytes]:
@@ -201,6 +212,10 @@ def _sei_number(raw: bytearray, at: int) -> tuple[int, int]:
     while raw[at] == 0xFF:
         value, at = value + 255, at + 1
     return value + raw[at], at + 1
+
+
+def _sei_number_bytes(value: int) -> bytes:
+    return b"\xff" * (value // 255) + bytes([value % 255])
 
 
 def _unescape(nal: bytes) -> bytes:

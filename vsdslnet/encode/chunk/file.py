@@ -15,11 +15,12 @@ import vapoursynth as vs
 
 from vsdslnet.encode.bitstream import av1, hevc
 from vsdslnet.encode.chunk.encoders import Picture, open_encoder
-from vsdslnet.encode.chunk.light import frame_light_nits
+from vsdslnet.encode.chunk.light import add_to_shot, frame_light_nits
 from vsdslnet.encode.job.chunks import Chunk
 from vsdslnet.encode.job.description import JobPlan
 from vsdslnet.encode.job.journal import ChunkResult, chunk_path, file_sha256, finish_durably
 from vsdslnet.errors import JobError
+from vsdslnet.hdr10plus.shot_light import ShotMeter
 
 __all__ = ["ChunkFile", "reason"]
 
@@ -39,6 +40,9 @@ class ChunkFile:
         self._started = time.monotonic()
         self._digest = hashlib.sha256()
         self.max_nits = self._max_average_nits = 0.0
+        self._shots = plan.identity.settings.hdr10plus
+        self._cuts, self._next = frozenset(plan.cuts), chunk.first
+        self._meters: list[ShotMeter] = []
         try:
             with self._disk_errors_told():
                 self._encoder = open_encoder(
@@ -53,6 +57,11 @@ class ChunkFile:
         max_nits, average_nits = frame_light_nits(frame)
         self.max_nits = max(self.max_nits, max_nits)
         self._max_average_nits = max(self._max_average_nits, average_nits)
+        if self._shots:
+            if not self._meters or self._next in self._cuts:
+                self._meters.append(ShotMeter(self._next))
+            add_to_shot(frame, self._meters[-1])
+        self._next += 1
         for plane in range(3):
             self._digest.update(np.ascontiguousarray(np.asarray(frame[plane])).data)
         with self._disk_errors_told():
@@ -78,6 +87,7 @@ class ChunkFile:
                     max_nits=self.max_nits,
                     max_average_nits=self._max_average_nits,
                     seconds=time.monotonic() - self._started,
+                    shots=[meter.light() for meter in self._meters],
                 )
                 finish_durably(self._partial, self._final)
         finally:

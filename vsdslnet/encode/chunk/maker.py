@@ -10,7 +10,7 @@ import vapoursynth as vs
 
 from vsdslnet.encode.chunk.encoders import Picture
 from vsdslnet.encode.chunk.file import ChunkFile
-from vsdslnet.encode.chunk.light import with_light
+from vsdslnet.encode.chunk.light import with_light, with_shot_light
 from vsdslnet.encode.job.chunks import Chunk
 from vsdslnet.encode.job.description import JobPlan
 from vsdslnet.encode.job.journal import ChunkResult
@@ -36,7 +36,8 @@ class ChunkMaker:
         converted = open_converted(plan.source, plan.identity.settings, index=folder / "source")
         if len(converted) != plan.frames:
             raise JobError(f"the source has {len(converted)} frames here, the plan says {plan.frames}; use --restart")
-        self._clip = with_light(deliver(converted, peak_nits=plan.identity.settings.peak_nits))
+        measured = with_shot_light if plan.identity.settings.hdr10plus else with_light
+        self._clip = measured(deliver(converted, peak_nits=plan.identity.settings.peak_nits))
         self._picture = Picture(
             width=self._clip.width,
             height=self._clip.height,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 
@@ -16,6 +16,9 @@ from vsdslnet.encode.source.probe import open_media
 from vsdslnet.errors import JobError
 from vsdslnet.hdr10 import ContentLight, mastering_display
 
+if TYPE_CHECKING:
+    from vsdslnet.hdr10plus.programme import Programme
+
 __all__ = ["mux"]
 
 # Tags that describe the old file's bits, not its content; muxers write their own.
@@ -25,13 +28,15 @@ _CONTAINER_FORMATS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4", ".mov": 
 _CODEC_TAGS = {"hevc": "hvc1", "av1": "av01"}
 
 
-def mux(plan: JobPlan, folder: Path, light: ContentLight, *, suffix: str, target: Path) -> list[str]:
+def mux(
+    plan: JobPlan, folder: Path, light: ContentLight, *, dynamic: Programme | None, suffix: str, target: Path
+) -> list[str]:
     """Write the finished file to ``target`` in the container that ``suffix`` names.
 
     Returns, in words, what the source holds and the container can't carry. JobError or OSError if it fails.
     """
     settings = plan.identity.settings
-    packets = VideoPackets(plan, folder, light)
+    packets = VideoPackets(plan, folder, light, dynamic)
     container_format = _CONTAINER_FORMATS[suffix.lower()]
     options = {} if container_format == "matroska" else {"movflags": "+faststart"}
     with (

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vsdslnet.encode.bitstream import av1, hevc
 from vsdslnet.encode.job.chunks import Chunk
@@ -13,6 +14,9 @@ from vsdslnet.encode.job.description import JobPlan
 from vsdslnet.encode.job.journal import chunk_path
 from vsdslnet.errors import JobError
 from vsdslnet.hdr10 import ContentLight
+
+if TYPE_CHECKING:
+    from vsdslnet.hdr10plus.programme import Programme
 
 __all__ = ["VideoPacket", "VideoPackets"]
 
@@ -38,8 +42,8 @@ class _Coded:
 class VideoPackets:
     """Reads the chunks of a job one after the other."""
 
-    def __init__(self, plan: JobPlan, folder: Path, light: ContentLight) -> None:
-        self._plan, self._folder, self._light = plan, folder, light
+    def __init__(self, plan: JobPlan, folder: Path, light: ContentLight, dynamic: Programme | None = None) -> None:
+        self._plan, self._folder, self._light, self._dynamic = plan, folder, light, dynamic
         self._hevc = plan.suffix == "hevc"
         self._headers: tuple[bytes, ...] | None = None
         start = round(Fraction(plan.source.start_seconds) / Fraction(*plan.time_base))
@@ -88,7 +92,7 @@ class VideoPackets:
         )
 
     def _coded(self, chunk: Chunk) -> Iterator[_Coded]:
-        """The pictures of a chunk with the measured light in every sequence start."""
+        """The pictures of a chunk with the measured light in every sequence start, and HDR10+ in each of them."""
         data, payload = self._read(chunk), self._light.payload()
         patched = 0
         if self._hevc:
@@ -97,12 +101,17 @@ class VideoPackets:
                 patched += count
                 if unit.is_keyframe:
                     self._same_headers(unit.parameter_sets(), chunk)
+                if self._dynamic is not None:
+                    payload_t35 = self._dynamic.t35_payload(chunk.first + unit.order)
+                    nals = hevc.insert_sei(nals, hevc.T35_SEI, payload_t35)
                 new = replace(unit, nals=nals)
                 yield _Coded(data=new.length_prefixed(), order=new.order, is_keyframe=new.is_keyframe)
         else:
             for order, unit_av1 in enumerate(av1.temporal_units(data)):
                 new_unit, count = av1.patch_content_light(unit_av1, payload)
                 patched += count
+                if self._dynamic is not None:
+                    new_unit = av1.insert_t35(new_unit, self._dynamic.t35_payload(chunk.first + order))
                 yield _Coded(data=new_unit, order=order, is_keyframe=av1.is_keyframe(unit_av1))
         if not patched:
             raise JobError(f"chunk {chunk.index} carries no content light level: the encoder left it out")

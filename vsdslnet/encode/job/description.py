@@ -50,6 +50,7 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     ``threads``        each maker of chunks computes with: another number may change the last bit.
     ``timestamps``     in units of ``time_base`` seconds, one a frame, strictly rising.
+    ``cuts``           first frames of shots, but for the first shot.
     """
 
     identity: JobIdentity
@@ -59,6 +60,7 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     time_base: tuple[int, int]
     timestamps: list[int]
     chunks: list[Chunk]
+    cuts: list[int]
 
     @property
     def frames(self) -> int:

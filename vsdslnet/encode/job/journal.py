@@ -15,6 +15,7 @@ import msgspec
 
 from vsdslnet.encode.job.chunks import Chunk
 from vsdslnet.errors import JobError
+from vsdslnet.hdr10plus.shot_light import ShotLight
 
 __all__ = ["ChunkResult", "Journal", "file_sha256", "write_durably"]
 
@@ -26,6 +27,7 @@ class ChunkResult(msgspec.Struct, frozen=True, kw_only=True, tag="chunk", forbid
     ``frames_sha256``     of the frames that went into the encoder.
     ``max_nits``          brightest pixel; ``max_average_nits``: highest frame average.
     ``seconds``           it took, conversion and encoding together.
+    ``shots``             light of its frames, shot by shot, if HDR10+ is made of it.
     """
 
     index: int
@@ -36,6 +38,7 @@ class ChunkResult(msgspec.Struct, frozen=True, kw_only=True, tag="chunk", forbid
     max_nits: float
     max_average_nits: float
     seconds: float
+    shots: list[ShotLight] = []
 
 
 class Muxed(msgspec.Struct, frozen=True, kw_only=True, tag="muxed", forbid_unknown_fields=True):

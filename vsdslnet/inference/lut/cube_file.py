@@ -1,4 +1,4 @@
-""".cube files (Adobe Cube LUT 1.0): what grading software and ``core.timecube`` read."""
+""".cube files (Adobe Cube LUT 1.0): what grading software reads, and ``core.timecube``."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import msgspec
 from vsdslnet.errors import ArgumentError
 
 __all__ = [
+    "TARGET_PEAK_NITS",
     "DataConfig",
     "DegradeConfig",
     "GradeConfig",
@@ -23,6 +24,8 @@ __all__ = [
     "load_recipe",
 ]
 
+TARGET_PEAK_NITS = 1000.0
+"""No target is brighter: masters with a higher peak are clipped here, per channel, in light."""
 
 _TONE_COLOURIST = 0.7
 

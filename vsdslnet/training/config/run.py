@@ -72,7 +72,7 @@ class OptimiserConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
 
 class ToneConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The stage before the steps, on scattered points (:mod:`vsdslnet.training.pointwise.tone`); 0 ``steps`` for none.
+    """The stage before the steps, on scattered points (:mod:`vsdslnet.training.loop.tone`); 0 ``steps`` for none.
 
     ``calibrate`` starts the network from data; without it the stage goes on from the weights it is given.
     ``conditions_only`` trains ConditionNet and the modulation branch alone: after a restoration, that stays as it is.

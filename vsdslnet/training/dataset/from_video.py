@@ -23,12 +23,11 @@ from numpy.typing import NDArray
 
 from vsdslnet.color.transfer import nits_to_pq
 from vsdslnet.errors import ArgumentError, MediaError
-from vsdslnet.training.config.dataset import DataConfig
+from vsdslnet.training.config.dataset import TARGET_PEAK_NITS, DataConfig
 from vsdslnet.training.dataset.store import fill_pool, write_json, write_shard
 from vsdslnet.training.material.video_read import VideoFile
 from vsdslnet.training.material.video_sync import SceneSpan, frame_offset, split_scenes
 from vsdslnet.training.simulation.degrade import degrade, sample_degradation
-from vsdslnet.training.simulation.grade import TARGET_PEAK_NITS
 from vsdslnet.training.simulation.sdr_looks import LOOKS
 from vsdslnet.training.simulation.windows import Window
 

@@ -20,7 +20,7 @@ from vsdslnet.training.evaluation import self_checks, temporal_checks
 from vsdslnet.training.evaluation.formulas import FORMULAS
 from vsdslnet.training.evaluation.metrics import clip_pq, fidelity
 from vsdslnet.training.evaluation.self_checks import Method, still
-from vsdslnet.training.loop.validation import render_window
+from vsdslnet.training.evaluation.validation import render_window
 from vsdslnet.training.material.png import read_pq_signal, read_rgb
 
 __all__ = [

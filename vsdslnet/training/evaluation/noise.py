@@ -15,7 +15,7 @@ from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.training.dataset.store import Pool, planes
 from vsdslnet.training.evaluation.groups import Group, Rows, spread
 from vsdslnet.training.evaluation.metrics import clip_pq, mean_by_name, psnr_db
-from vsdslnet.training.loop.validation import render_window
+from vsdslnet.training.evaluation.validation import render_window
 from vsdslnet.training.pointwise.restoration import PointwiseTeacher
 
 __all__ = ["evaluate_noise", "noise_as_markdown"]

@@ -17,15 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vsdslnet.color.h273 import Primaries
 from vsdslnet.color.measured import expand
-from vsdslnet.color.primaries import convert
-from vsdslnet.color.transfer import GRAPHICS_WHITE_NITS, nits_to_pq
+from vsdslnet.color.transfer import nits_to_pq
 from vsdslnet.errors import MediaError
 from vsdslnet.training.evaluation.formulas import FORMULAS
 from vsdslnet.training.evaluation.metrics import clip_pq, fidelity
 from vsdslnet.training.evaluation.self_checks import Method, still
-from vsdslnet.training.material.gainmap import read_gainmap_photo
 from vsdslnet.training.pointwise.base_curve import Levels, fit_curve, levels_of
 
 __all__ = ["LEFT_OUT", "RealPair", "evaluate_real_pairs", "find_real_pairs", "real_pairs_as_markdown"]
@@ -52,24 +49,17 @@ class RealPair(NamedTuple):
 
 
 def find_real_pairs(data: Path, *, max_side_px: int) -> Iterator[RealPair]:
-    """Every pair below a data folder (``pairs/*/``, ``more/pairs/*/``) and every gain-map original without one.
+    """Every pair below a data folder (``pairs/*/``, ``more/pairs/*/``); its originals are the same photographs.
 
     Pictures larger than ``max_side_px`` are area-averaged down in signal.
     """
-    names = set()
     folders = [*(data / "pairs").glob("*"), *(data / "more" / "pairs").glob("*")]
     for folder in sorted(folders, key=lambda path: path.name):
         if (folder / "sdr.png").is_file():
-            names.add(folder.name)
             meta = json.loads((folder / "meta.json").read_text()) if (folder / "meta.json").is_file() else {}
             sdr = _read_rgb(folder / "sdr.png") / 255
             pq = (_read_rgb(folder / "hdr_pq2020.png") >> 6) / 1023  # 10-bit codes in the upper bits of 16
             yield _pair(folder.name, meta.get("group", _PHONE), _planes(sdr), _planes(pq), max_side_px)
-    for path in sorted((data / "originals").glob("*.jpg")):
-        if path.stem not in names:
-            photo = read_gainmap_photo(path, shrink=2)
-            nits = GRAPHICS_WHITE_NITS * convert(_planes(photo.hdr), Primaries.BT709, Primaries.BT2020).clamp(min=0)
-            yield _pair(path.stem, _PHONE, _planes(photo.sdr / 255), nits_to_pq(nits), max_side_px)
 
 
 def _pair(name: str, kind: str, sdr: Tensor, pq: Tensor, max_side_px: int) -> RealPair:

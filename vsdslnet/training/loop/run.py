@@ -23,16 +23,16 @@ from vsdslnet.training.config.run import OptimiserConfig, TrainConfig
 from vsdslnet.training.dataset.batches import Windows, draw_batch
 from vsdslnet.training.dataset.lessons import Lessons
 from vsdslnet.training.dataset.store import Pool
+from vsdslnet.training.evaluation.validation import validate
 from vsdslnet.training.initialisation.offsets import start_alignment
 from vsdslnet.training.loop.checkpoint import load_checkpoint, save_checkpoint
 from vsdslnet.training.loop.fast_depthwise import use_fast_depthwise
 from vsdslnet.training.loop.objective import Objective
 from vsdslnet.training.loop.samples import write_samples
-from vsdslnet.training.loop.validation import validate
+from vsdslnet.training.loop.tone import train_tone
 from vsdslnet.training.pointwise.local_base import LocalBase
 from vsdslnet.training.pointwise.points import Points
 from vsdslnet.training.pointwise.restoration import PointwiseTeacher, Teacher
-from vsdslnet.training.pointwise.tone import train_tone
 
 __all__ = ["rate_factor", "train"]
 

@@ -15,8 +15,8 @@ from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.config.run import LossConfig, TrainConfig
 from vsdslnet.training.dataset.store import Pool
 from vsdslnet.training.evaluation.metrics import delta_e_mean, mean_by_name, psnr_db, sr_sim
+from vsdslnet.training.evaluation.validation import render_window
 from vsdslnet.training.loop.run import train
-from vsdslnet.training.loop.validation import render_window
 from vsdslnet.training.paper.tables import Figures
 from vsdslnet.training.paper.variants import VARIANTS, build_variant, count_parameters
 

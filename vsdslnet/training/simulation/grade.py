@@ -15,10 +15,7 @@ from vsdslnet.color.primaries import BT709_LUMA, BT2020_LUMA, apply_matrix, rgb_
 from vsdslnet.color.transfer import GRAPHICS_WHITE_NITS
 from vsdslnet.training.config.dataset import GradeConfig
 
-__all__ = ["TARGET_PEAK_NITS", "Grade", "apply_grade", "exposure_gain", "luma_of", "sample_grade", "shoulder"]
-
-TARGET_PEAK_NITS = 1000.0
-"""No target is brighter: masters with a higher peak are clipped here, per channel, in light."""
+__all__ = ["Grade", "apply_grade", "exposure_gain", "luma_of", "sample_grade", "shoulder"]
 
 
 class Grade(msgspec.Struct, frozen=True, kw_only=True):

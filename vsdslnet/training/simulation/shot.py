@@ -14,13 +14,13 @@ from torch import Tensor
 
 from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.errors import ArgumentError
-from vsdslnet.training.config.dataset import DataConfig, GroupConfig, SourceConfig
+from vsdslnet.training.config.dataset import TARGET_PEAK_NITS, DataConfig, GroupConfig, SourceConfig
 from vsdslnet.training.material.radiance import from_root
 from vsdslnet.training.material.scenes import Scene, find_scenes, load_clip, load_photograph, load_radiance
 from vsdslnet.training.simulation.camera import Motion, sample_motion
 from vsdslnet.training.simulation.degrade import Degradation, sample_degradation
 from vsdslnet.training.simulation.foreground import sample_layers
-from vsdslnet.training.simulation.grade import TARGET_PEAK_NITS, apply_grade, exposure_gain, sample_grade
+from vsdslnet.training.simulation.grade import apply_grade, exposure_gain, sample_grade
 from vsdslnet.training.simulation.layers import Layer, composite
 from vsdslnet.training.simulation.sdr_looks import LOOKS, Look, smooth_lut
 from vsdslnet.training.simulation.view import film, sample_camera

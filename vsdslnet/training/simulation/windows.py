@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vsdslnet.color.transfer import nits_to_pq
-from vsdslnet.training.config.dataset import ViewConfig
+from vsdslnet.training.config.dataset import TARGET_PEAK_NITS, ViewConfig
 from vsdslnet.training.simulation.camera import Camera
 from vsdslnet.training.simulation.degrade import Degradation, degrade
-from vsdslnet.training.simulation.grade import TARGET_PEAK_NITS
 from vsdslnet.training.simulation.layers import Layer, layer_alpha
 
 __all__ = ["Shot", "Window", "cut_windows"]

@@ -1,0 +1,1 @@
+"""``vsdslnet fit``: from examples of a grade to a look file."""

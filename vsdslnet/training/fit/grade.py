@@ -1,0 +1,229 @@
+"""What a grade is like, from examples: the light of every grey level and a saturation, no more than examples agree on.
+
+Each example says at each SDR level how many stops its master lies over the base's grey. Their mean is smoothed along
+the levels and shrunk by how little they say and agree (a ridge, the posterior mean under normal priors); how much of it
+is believed in the end is decided by leaving each example out. A grade that was made picture by picture stays near the
+base so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vsdslnet.color.h273 import Primaries
+from vsdslnet.color.ictcp import nits_to_ictcp
+from vsdslnet.color.measured import MEASURED_PEAK_NITS, curve_nits, luminance_of, measured_pq
+from vsdslnet.color.primaries import convert
+from vsdslnet.color.transfer import (
+    GRAPHICS_WHITE_NITS,
+    linear_to_srgb,
+    nits_to_pq,
+    pq_scalar,
+    pq_to_nits,
+    srgb_to_linear,
+)
+from vsdslnet.errors import MediaError
+from vsdslnet.inference.look import regrade
+from vsdslnet.looks import NODES, Look
+from vsdslnet.training.evaluation.metrics import clip_pq, delta_e_mean, exposure_shift_stops, psnr_db
+from vsdslnet.training.fit.examples import Example
+
+__all__ = ["Fitted", "Measures", "fit_look", "report"]
+
+Floats = NDArray[np.float64]
+
+_BELIEFS = (1.0, 0.85, 0.6, 0.35, 0.15, 0.0)
+_GRADES_STOPS = 0.9
+"""How far grades lie from the base, standard deviation: what a priori is likely."""
+_PICTURES_STOPS = 0.5
+"""How far pictures of one source lie from each other: the real pairs' own, counted as one example."""
+_BEND_STOPS = 0.12
+"""How far a level may lie from the middle of its neighbours."""
+_FULL_WEIGHT_PIXELS = 400
+_FEWEST_PIXELS = 24
+_MOST_POINTS = 20_000
+
+
+class Measures(NamedTuple):
+    """PSNR in dB (PQ up to 1000 cd/m²), dE_ITP (BT.2124) and exposure shift in stops against the masters."""
+
+    psnr_db: float
+    delta_e_itp: float
+    exposure_stops: float
+
+
+class Fitted(NamedTuple):
+    """A look, how much of what the examples say it believes, and its figures with each example left out."""
+
+    look: Look
+    belief: float
+    before: Measures
+    after: Measures
+    spread_stops: float
+    warnings: list[str]
+
+
+class _Levels(NamedTuple):
+    stops: Floats
+    weights: Floats
+    chroma: float
+    """log of the saturation that is nearest to the master."""
+
+
+def fit_look(examples: Sequence[Example]) -> Fitted:
+    """The look of some examples; MediaError if they can't be what they are said to be.
+
+    With one example there is nothing to leave out: half of what it says is believed, and a warning says so.
+    """
+    for example in examples:
+        _check(example)
+    levels = [_levels_of(example) for example in examples]
+    points = [_points(example, k) for k, example in enumerate(examples)]
+    before = [_measures(measured_pq(sdr), pq) for sdr, pq in points]
+    warnings = []
+    if len(examples) == 1:
+        belief, after = 0.5, before
+        warnings.append("one example can't be checked against another: half of what it says is believed")
+    else:
+        belief, after = _choose_belief(levels, points, before)
+    spread = _spread_stops(levels)
+    if belief < 1 and len(examples) > 1:
+        warnings.append(
+            f"the examples don't agree (they lie {spread:.2f} stops apart): {belief:.0%} of their mean is believed"
+        )
+    look = _look(levels, belief)
+    return Fitted(look, belief, _mean(before), _mean(after), spread, warnings)
+
+
+def report(fitted: Fitted, count: int) -> str:
+    """What was reached, for a person, each example judged by the others."""
+    rows = [
+        f"{name:<8} {m.psnr_db:6.2f} dB  {m.delta_e_itp:5.1f} dE_ITP  {m.exposure_stops:+.2f} stops"
+        for name, m in (("before", fitted.before), ("after", fitted.after))
+    ]
+    held_out = "each left out in turn" if count > 1 else "not held out"
+    return "\n".join([f"{count} examples, {held_out}:", *rows, *(f"warning: {text}" for text in fitted.warnings)])
+
+
+def _check(example: Example) -> None:
+    sdr, pq = example.sdr, example.pq
+    share_above = float((pq.amax(dim=0) > pq_scalar(4000)).float().mean())
+    if share_above > 0.02 and float(sdr.max()) < 0.85:
+        raise MediaError(f"{example.name}: SDR and HDR seem to be swapped")
+    if share_above > 0.05:
+        raise MediaError(f"{example.name}: the HDR side does not look like PQ, {share_above:.0%} lie above 4000 nits")
+    shown = nits_to_pq(GRAPHICS_WHITE_NITS * luminance_of(srgb_to_linear(sdr)))
+    light = [shown.flatten(), nits_to_pq(luminance_of(pq_to_nits(pq))).flatten()]
+    if float(light[0].std()) < 0.01:
+        raise MediaError(f"{example.name}: is all of one level, which says nothing about a grade")
+    agreement = float(torch.corrcoef(torch.stack(light))[0, 1])
+    if not agreement > 0.8:
+        raise MediaError(
+            f"{example.name}: SDR and HDR don't show the same picture (correlation {agreement:.2f}); "
+            "check the order of the files and their crops"
+        )
+
+
+def _levels_of(example: Example) -> _Levels:
+    linear = convert(srgb_to_linear(example.sdr), Primaries.BT709, Primaries.BT2020)
+    level = linear_to_srgb(luminance_of(linear)).flatten().double().numpy()
+    nits = luminance_of(pq_to_nits(example.pq)).flatten().double().numpy()
+    # Light at the cap says only that it was at least that much.
+    nits = np.minimum(nits, MEASURED_PEAK_NITS)
+    nearest = np.rint(level * (NODES - 1)).astype(int)
+    stops, weights = np.zeros(NODES), np.zeros(NODES)
+    grey = curve_nits(torch.from_numpy(level)).numpy()
+    for node in range(1, NODES):
+        here = nearest == node
+        count = int(here.sum())
+        if count >= _FEWEST_PIXELS:
+            stops[node] = np.log2(max(np.median(nits[here]), 1e-3) / max(np.median(grey[here]), 1e-3))
+            weights[node] = min(1.0, count / _FULL_WEIGHT_PIXELS)
+    return _Levels(np.clip(stops, -6, 6), weights, _chroma_of(example))
+
+
+def _chroma_of(example: Example) -> float:
+    """log of the factor on chroma that brings the base's colours nearest to the master's, at the master's luminance."""
+    ours, master = (nits_to_ictcp(pq_to_nits(pq).double())[1:] for pq in (measured_pq(example.sdr), example.pq))
+    strength = ours.square().sum(dim=0)
+    coloured = strength > strength.mean() * 0.25
+    if not bool(coloured.any()) or float(strength[coloured].sum()) < 1e-6:
+        return 0.0
+    ratio = float((ours * master).sum(dim=0)[coloured].sum() / strength[coloured].sum())
+    return float(np.log(np.clip(ratio, 0.6, 1.6)))
+
+
+def _look(levels: Sequence[_Levels], belief: float) -> Look:
+    stops = belief * _posterior(levels)
+    base = curve_nits(torch.linspace(0, 1, NODES, dtype=torch.float64)).numpy()
+    nits = np.minimum(base * 2**stops, MEASURED_PEAK_NITS)
+    nodes = nits_to_pq(torch.from_numpy(nits)).numpy()
+    # Greys keep their order: by no less than half of the base's own steps, as long as there is room.
+    least = 0.25 * np.diff(nits_to_pq(torch.from_numpy(base)).numpy(), prepend=0)
+    for node in range(1, NODES):
+        nodes[node] = min(max(nodes[node], nodes[node - 1] + least[node]), pq_scalar(MEASURED_PEAK_NITS))
+    nodes[0] = 0.0
+    chroma = float(np.mean([found.chroma for found in levels])) * belief * len(levels) / (len(levels) + 1)
+    rounded: list[float] = nodes.astype(np.float32).tolist()
+    return Look(tuple(rounded), float(np.exp(chroma)), "measured")
+
+
+def _posterior(levels: Sequence[_Levels]) -> Floats:
+    """Stops over the base at every node: the examples' mean, smooth, and shrunk to 0 where they say little."""
+    stops = np.array([found.stops for found in levels])
+    weights = np.array([found.weights for found in levels])
+    spread = _spread_stops(levels)
+    precision = weights.sum(axis=0) / spread**2
+    bends = np.diff(np.eye(NODES), n=2, axis=0)
+    system = np.diag(precision + 1 / _GRADES_STOPS**2 / NODES) + bends.T @ bends / _BEND_STOPS**2
+    return np.asarray(np.linalg.solve(system, (weights * stops).sum(axis=0) / spread**2))
+
+
+def _spread_stops(levels: Sequence[_Levels]) -> float:
+    """How far examples lie from their mean, with one example of the usual spread mixed in."""
+    stops = np.array([found.stops for found in levels])
+    weights = np.array([found.weights for found in levels])
+    total = weights.sum(axis=0).clip(min=1e-9)
+    mean = (weights * stops).sum(axis=0) / total
+    squares = (weights * (stops - mean) ** 2).sum() / max(weights.sum(), 1e-9) * len(levels)
+    return float(np.sqrt((squares + _PICTURES_STOPS**2) / (len(levels) + 1)))
+
+
+def _points(example: Example, seed: int) -> tuple[Tensor, Tensor]:
+    """Enough pixels to judge by, as pictures (3, 1, P)."""
+    count = example.sdr[0].numel()
+    chosen = np.random.default_rng(seed).choice(count, size=min(count, _MOST_POINTS), replace=False)
+    sdr, pq = (side.flatten(1)[:, None, chosen] for side in (example.sdr, example.pq))
+    return sdr, clip_pq(pq)
+
+
+def _choose_belief(
+    levels: Sequence[_Levels], points: Sequence[tuple[Tensor, Tensor]], before: Sequence[Measures]
+) -> tuple[float, list[Measures]]:
+    """The largest share that leaving one out rewards, by its mean gain less its standard error."""
+    best, best_score, best_measures = 0.0, 0.0, list(before)
+    for belief in _BELIEFS[:-1]:
+        found = []
+        for k, (sdr, pq) in enumerate(points):
+            look = _look([*levels[:k], *levels[k + 1 :]], belief)
+            found.append(_measures(regrade(measured_pq(sdr), look), pq))
+        gains = np.array([a.psnr_db - b.psnr_db for a, b in zip(found, before, strict=True)])
+        score = float(gains.mean() - gains.std(ddof=1) / np.sqrt(len(gains)))
+        if score > best_score + 1e-6:
+            best, best_score, best_measures = belief, score, found
+    return best, best_measures
+
+
+def _measures(output: Tensor, master: Tensor) -> Measures:
+    output = clip_pq(output)
+    return Measures(psnr_db(output, master), delta_e_mean(output, master), exposure_shift_stops(output, master))
+
+
+def _mean(rows: Sequence[Measures]) -> Measures:
+    return Measures(*(float(np.nanmean(column)) for column in zip(*rows, strict=True)))
