@@ -23,7 +23,6 @@ BLOCKS = DSLNetConfig(
 """As the fast model is built: blocks of 4x4 pixels, and a colour map."""
 
 
-
 def lively(config: DSLNetConfig = SMALL, seed: int = 0) -> DSLNet:
     """A network whose offsets reach a few pixels and whose correction is plain to see."""
     torch.manual_seed(seed)

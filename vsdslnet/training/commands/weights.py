@@ -5,8 +5,8 @@
 Builds the pools, then trains in four runs, because what one learns another would undo: a touch-up of the whole network
 behind the restoration costs a part of it, of the conditions alone (settle) nothing. Last come two runs of the
 conditions on all the pictures, one nearer to films and one to phones; the result is the average of both and of
-``settle``. Then the fast model learns the pictures of that one. Every command can be called alone; ``--list`` prints them and does nothing. Killed at any moment, the same
-command goes on. Three hours on two cores, without the fast model.
+``settle``. Then the fast model learns that one's pictures. Every command can be called alone; ``--list`` prints them
+and does nothing. Killed at any moment, the same command goes on. Three hours on two cores, the fast model not counted.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SHARE_OF_SETTLED = 0.3
 """The rest of the result: keeps greys from falling and fades smooth, which the last runs alone do not."""
 
 LESSON_WINDOWS = 1600
-"""Of each dataset: what the full network paints for the fast one to learn; each costs as much as twelve of its steps."""
+"""Of each dataset: what the full network paints for the fast one to learn."""
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -50,7 +50,10 @@ def main(given: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="material, as build takes it")
     parser.add_argument(
-        "--out", type=Path, required=True, help="folder for all of it; the results are dslnet.safetensors and dslnet-fast.safetensors"
+        "--out",
+        type=Path,
+        required=True,
+        help="folder for all of it; the results are dslnet{,-fast}.safetensors",
     )
     parser.add_argument("--workers", type=int, default=2, help="processes that build pools")
     parser.add_argument("--list", action="store_true", help="print the commands and do nothing")
