@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from plugin_tests.questions import NoQuestions
 from vsdslnet.network import motion as motion_module
-from vsdslnet.network.motion import compensate_, compensated, full_size, motion_px
+from vsdslnet.network.motion import compensate_, compensated, compensated_on_device, full_size, motion_px
 
 HEIGHT, WIDTH = 96, 160
 MARGIN = 16
@@ -193,3 +194,42 @@ def test_bands_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(motion_module, "_BAND_ROWS", rows)
         results.append(compensated(frames[None]))
     assert torch.equal(*results)
+
+
+@pytest.mark.parametrize("codes", [0.0, 4.0])
+@pytest.mark.parametrize("size", [(96, 160), (20, 9), (700, 900)], ids=str)
+def test_the_device_form_moves_frames_alike(size: tuple[int, int], codes: float) -> None:
+    frames = F.interpolate(noisy(pan(2.5, -1.2), codes), size=size, mode="bilinear")
+    frames[0] = frames[2]  # one that stands still, among others that move
+    frames[4] = 1 - frames[4]  # one that shows something else
+    here, there = frames.clone(), compensated_on_device(frames)
+    compensate_(here)
+    assert torch.equal(there[2], frames[2])
+    assert torch.equal(there[0], frames[0])
+    assert (here - frames).abs().max() > 0.1
+    assert (there - here).abs().max() < 2e-4
+
+
+def test_the_device_form_never_asks_the_device() -> None:
+    frames = noisy(pan(2.5, -1.2), 4.0)
+    with NoQuestions():
+        compensated_on_device(frames)
+    with pytest.raises(AssertionError, match="equal"), NoQuestions():
+        compensate_(frames)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 300), st.integers(0, 2**31), st.sampled_from([1e-30, 1.0, 1e30]))
+def test_a_median_by_counting_is_the_median(count: int, seed: int, scale: float) -> None:
+    values = torch.rand(3, count, generator=torch.Generator().manual_seed(seed)) * scale
+    values[1] = values[1, 0]  # all alike
+    values[2, ::2] = 0
+    assert torch.equal(motion_module._median_by_counting(values), values.median(dim=1).values)
+
+
+def test_elimination_solves_what_lapack_does() -> None:
+    torch.manual_seed(0)
+    factors = torch.randn(4, 6, 9, dtype=torch.float64)
+    systems, right = factors @ factors.mT, torch.randn(4, 6, 1, dtype=torch.float64)
+    solved = motion_module._solved_by_elimination(systems, right)
+    assert (solved - torch.linalg.solve(systems, right)).abs().max() < 1e-9

@@ -7,6 +7,7 @@ kinds. ``scripts/evaluate.py base`` measures and fits; docs/training.md has the 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -87,12 +88,13 @@ def _unbounded_nits(x: Tensor, curve: ToneCurve) -> Tensor:
     return GRAPHICS_WHITE_NITS * srgb_to_linear(x) * toe * torch.exp2(stops)
 
 
-def _white_pq(curve: ToneCurve) -> Tensor:
-    """Where white would come out without a shoulder, as PQ; a number on the CPU, whatever the picture lies on."""
-    return nits_to_pq(_unbounded_nits(torch.ones((), dtype=torch.float64), curve))
+@cache
+def _white_pq(curve: ToneCurve) -> float:
+    """Where white would come out without a shoulder, as PQ: a number, found once, wherever the picture lies."""
+    return float(nits_to_pq(_unbounded_nits(torch.ones((), dtype=torch.float64), curve)))
 
 
-def _shoulder(pq: Tensor, top: Tensor, peak: float) -> Tensor:
+def _shoulder(pq: Tensor, top: float, peak: float) -> Tensor:
     """Identity up to BT.2390's knee, then a Hermite cubic that takes ``top`` to ``peak``."""
     knee = 1.5 * peak - 0.5 * top
     room = top - knee

@@ -39,11 +39,20 @@ def apply_matrix(matrix: Tensor, planes: Tensor) -> Tensor:
 
     Written as nine multiplications instead of a matmul, so that no autocast lowers its precision.
     """
-    m = matrix.tolist()
+    return _multiplied(matrix.tolist(), planes)
+
+
+def _multiplied(rows: list[list[float]], planes: Tensor) -> Tensor:
     r, g, b = planes.unbind(-3)
-    return torch.stack([row[0] * r + row[1] * g + row[2] * b for row in m], dim=-3)
+    return torch.stack([row[0] * r + row[1] * g + row[2] * b for row in rows], dim=-3)
+
+
+@cache
+def _rgb_to_rgb_rows(source: Primaries, target: Primaries) -> list[list[float]]:
+    rows: list[list[float]] = rgb_to_rgb(source, target).tolist()
+    return rows
 
 
 def convert(linear: Tensor, source: Primaries, target: Primaries) -> Tensor:
     """Linear light (..., 3, H, W) from one set of primaries to another; out-of-gamut stays negative."""
-    return apply_matrix(rgb_to_rgb(source, target), linear)
+    return _multiplied(_rgb_to_rgb_rows(source, target), linear)

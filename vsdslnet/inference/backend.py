@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from vsdslnet.network.config import Base
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "is_out_of_memory"]
 
 
 class Engine(Protocol):
@@ -26,3 +27,11 @@ class Engine(Protocol):
         (:mod:`vsdslnet.network.motion`). EngineError if it can't run.
         """
         ...
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed: PyTorch has a type for it on CUDA only, and words everywhere else."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return any(words in text for words in ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc"))

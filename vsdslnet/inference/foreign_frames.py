@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vsdslnet.color.primaries import BT709_LUMA
 
-__all__ = ["without_foreign_frames"]
+__all__ = ["without_foreign_frames", "without_foreign_frames_on_device"]
 
 _GRID = (9, 16)
 _FOREIGN = 0.1
@@ -21,16 +21,35 @@ def without_foreign_frames(window: Tensor) -> Tensor:
 
     Alignment has nothing to align there, and the light of a flash is no news about its neighbours.
     """
-    weights = torch.tensor(BT709_LUMA, dtype=window.dtype, device=window.device).view(1, 3, 1, 1)
-    # Luma of averages is the average of luma, without a product as large as the window.
-    small = (F.adaptive_avg_pool2d(window, _GRID) * weights).sum(dim=1)
-    centre = len(window) // 2
-    foreign = ((small - small[centre]).abs().flatten(1).median(dim=1).values > _FOREIGN).tolist()
+    foreign = _are_foreign(window).tolist()
     if not any(foreign):
         return window
+    centre = len(window) // 2
     frames = list(range(len(window)))
     for frame in range(centre + 1, len(window)):
         frames[frame] = frames[frame - 1] if foreign[frame] else frame
     for frame in range(centre - 1, -1, -1):
         frames[frame] = frames[frame + 1] if foreign[frame] else frame
     return window[frames]
+
+
+def without_foreign_frames_on_device(window: Tensor) -> Tensor:
+    """:func:`without_foreign_frames` as a copy, without asking the device which frames they are."""
+    foreign = _are_foreign(window)
+    centre = len(window) // 2
+    frames = list(torch.arange(len(window), device=window.device).unbind())
+    for frame in range(centre + 1, len(window)):
+        frames[frame] = torch.where(foreign[frame], frames[frame - 1], frames[frame])
+    for frame in range(centre - 1, -1, -1):
+        frames[frame] = torch.where(foreign[frame], frames[frame + 1], frames[frame])
+    return window.index_select(0, torch.stack(frames))
+
+
+def _are_foreign(window: Tensor) -> Tensor:
+    """Which frames are, by their 9 x 16 pictures: (2T+1,) booleans."""
+    # Filled where the window lies: copying numbers to a device would wait for it.
+    weights = torch.cat([window.new_full((1,), share) for share in BT709_LUMA]).view(1, 3, 1, 1)
+    # Luma of averages is the average of luma, without a product as large as the window.
+    small = (F.adaptive_avg_pool2d(window, _GRID) * weights).sum(dim=1)
+    difference = (small - small[len(window) // 2]).abs().flatten(1)
+    return difference.median(dim=1).values > _FOREIGN

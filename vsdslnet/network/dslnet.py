@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -129,11 +130,13 @@ def upsample_crop(spatial: Tensor, size: tuple[int, int], boxes: list[Box] | Non
     """
     if boxes is None:
         return F.interpolate(spatial, size=size, mode="bilinear", align_corners=False)
-    box = torch.tensor(boxes, dtype=torch.float32, device=spatial.device)
     ys = (torch.arange(size[0], device=spatial.device, dtype=torch.float32) + 0.5) / size[0]
     xs = (torch.arange(size[1], device=spatial.device, dtype=torch.float32) + 0.5) / size[1]
-    gy = 2 * (box[:, 1:2] + ys * (box[:, 3:4] - box[:, 1:2])) - 1
-    gx = 2 * (box[:, 0:1] + xs * (box[:, 2:3] - box[:, 0:1])) - 1
+    # Boxes stay numbers: as a tensor they would be copied to the device, which waits for it.
+    box = np.asarray(boxes, np.float32)
+    sides = np.concatenate([box[:, :2], box[:, 2:] - box[:, :2]], axis=1).tolist()
+    gx = torch.stack([2 * (left + xs * width) - 1 for left, _, width, _ in sides])
+    gy = torch.stack([2 * (top + ys * height) - 1 for _, top, _, height in sides])
     n = spatial.shape[0]
     grid = torch.stack([gx[:, None, :].expand(n, *size), gy[:, :, None].expand(n, *size)], dim=-1)
     sampled = F.grid_sample(spatial.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)

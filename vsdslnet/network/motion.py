@@ -13,11 +13,16 @@ alignment), a classical estimate goes first and DMFA aligns what is left of the 
 Motion is looked for in luma without its local mean, so that fades and flicker are none. Sums over whole frames are
 rounded: the result does not depend on how many threads added them up. A neighbour that equals the centre stays as it
 is to the last bit.
+
+What a processor does best and what a device does without asking back differ in three places, medians, sums of
+products and small linear systems: see :class:`_Arithmetic`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +30,7 @@ from torch import Tensor
 
 from vsdslnet.color.primaries import BT709_LUMA
 
-__all__ = ["compensate_", "compensated", "full_size", "motion_px"]
+__all__ = ["compensate_", "compensated", "compensated_on_device", "full_size", "motion_px"]
 
 _MOST_PIXELS = 640 * 360
 """Larger frames are averaged down to this before their motion is looked at."""
@@ -65,7 +70,7 @@ def motion_px(frames: Tensor) -> Tensor:
     Frames (F, 3, H, W), R'G'B' 0..1 -> (F, 2, h, w): frame k shows at ``position + motion[k]`` what the centre shows at
     ``position``. At most 640x360 large; the centre's own is 0, and so is that of frames equal to it.
     """
-    return _motion(frames, _others(frames))
+    return _motion(frames, _others(frames), _HOST)
 
 
 def compensate_(frames: Tensor) -> Tensor:
@@ -74,13 +79,34 @@ def compensate_(frames: Tensor) -> Tensor:
     The motion is :func:`motion_px`'s. Frames equal to the centre are not touched.
     """
     others = _others(frames)
-    motion = _motion(frames, others)
+    motion = _motion(frames, others, _HOST)
     centre = frames[len(frames) // 2]
     for k in others:
         if bool(motion[k].any()):
             frames[k] = _warped(frames[k : k + 1], motion[k : k + 1])[0]
-        _hold_to_(frames[k], centre)
+        _hold_to_(frames[k], centre, _HOST)
     return motion
+
+
+def compensated_on_device(frames: Tensor) -> Tensor:
+    """:func:`compensate_` as a copy, by operations whose number and sizes do not depend on the picture.
+
+    Frames (F, 3, H, W), R'G'B' 0..1. Nothing is copied to or from the host, so a CUDA graph can hold it. Where
+    frames equal the centre they are worked on like others, and the result is not used.
+    """
+    middle = len(frames) // 2
+    neighbours = [k for k in range(len(frames)) if k != middle]
+    out = frames.clone()
+    if not neighbours:
+        return out
+    centre = frames[middle]
+    motion = _motion(frames, neighbours, _DEVICE)
+    for k in neighbours:
+        differs = (frames[k] != centre).any()
+        field = torch.where(differs, motion[k : k + 1], 0.0)
+        out[k] = torch.where((field != 0).any(), _warped(frames[k : k + 1], field)[0], frames[k])
+        _hold_to_(out[k], centre, _DEVICE)
+    return out
 
 
 def compensated(windows: Tensor) -> Tensor:
@@ -102,7 +128,70 @@ def _others(frames: Tensor) -> list[int]:
     return [k for k, frame in enumerate(frames) if not torch.equal(frame, centre)]
 
 
-def _motion(frames: Tensor, moved: list[int]) -> Tensor:
+class _Arithmetic(NamedTuple):
+    """The operations that are done one way on a processor and another on a device.
+
+    ``median``   values (K, n), none negative -> their (lower) medians (K,).
+    ``products`` a (K, m, n), b (K, p, n) -> sums of products over n, (K, m, p).
+    ``solved``   systems (K, m, m), symmetric and positive definite, right sides (K, m, 1) -> solutions.
+    """
+
+    median: Callable[[Tensor], Tensor]
+    products: Callable[[Tensor, Tensor], Tensor]
+    solved: Callable[[Tensor, Tensor], Tensor]
+
+
+def _median_by_counting(values: Tensor) -> Tensor:
+    """Exact, in two passes over 16 bits each: numbers that are not negative are ordered as their bits are.
+
+    A device's own median reads each row 16 times with one block of threads.
+    """
+    bits = values.contiguous().view(torch.int32)
+    high, low = (bits >> 16).long(), (bits & 0xFFFF).long()
+    rank = (values.shape[1] - 1) // 2
+    upper, below = _bin_of_rank(high, torch.ones_like(bits), values.new_full((len(values), 1), rank, dtype=torch.long))
+    lower, _ = _bin_of_rank(low, (high == upper).int(), rank - below)
+    return ((upper << 16) | lower).int().view(torch.float32)[:, 0]
+
+
+def _bin_of_rank(bins: Tensor, weights: Tensor, rank: Tensor) -> tuple[Tensor, Tensor]:
+    """Which bin (K, 1) holds the value of a rank (K, 1), and how many values lie below that bin."""
+    counts = bins.new_zeros(len(bins), 1 << 16, dtype=torch.int32).scatter_add_(1, bins, weights)
+    up_to = counts.cumsum(dim=1)
+    place = (up_to <= rank).sum(dim=1, keepdim=True)
+    return place, up_to.gather(1, place) - counts.gather(1, place)
+
+
+def _solved_by_elimination(systems: Tensor, right: Tensor) -> Tensor:
+    """Gauss and Jordan's way, which needs no pivots where systems are positive definite: no library, no host."""
+    rows = torch.cat([systems, right], dim=2)
+    count = systems.shape[1]
+    for k in range(count):
+        row = rows[:, k : k + 1] / rows[:, k : k + 1, k : k + 1]
+        rest = rows - rows[:, :, k : k + 1] * row
+        rows = torch.cat([rest[:, :k], row, rest[:, k + 1 :]], dim=1)
+    return rows[:, :, count:]
+
+
+_HOST = _Arithmetic(
+    median=lambda values: values.median(dim=1).values,
+    products=lambda a, b: a @ b.mT,
+    solved=torch.linalg.solve,
+)
+_DEVICE = _Arithmetic(
+    median=_median_by_counting,
+    # 36 products of 230,400 numbers each: a matrix library sees a result of 6x6 and keeps one core busy.
+    products=lambda a, b: (a.unsqueeze(2) * b.unsqueeze(1)).sum(dim=-1, dtype=torch.float64),
+    solved=_solved_by_elimination,
+)
+
+
+def _constants(values: Sequence[float], like: Tensor) -> Tensor:
+    """A few numbers as a tensor, filled where it lies: copying them there would wait for the device."""
+    return torch.cat([like.new_full((1,), value) for value in values])
+
+
+def _motion(frames: Tensor, moved: list[int], arithmetic: _Arithmetic) -> Tensor:
     """:func:`motion_px` of the frames ``moved``; that of the rest is 0."""
     luma = _small_luma(frames)
     centre = len(frames) // 2
@@ -110,15 +199,17 @@ def _motion(frames: Tensor, moved: list[int]) -> Tensor:
     if moved and min(luma.shape[-2:]) >= _COARSEST_PX:
         pyramid = _pyramid(luma)
         heres = [level[centre : centre + 1] for level in pyramid]
-        theres = [level[moved] for level in pyramid]
-        scale = motion.new_tensor([frames.shape[-1] / luma.shape[-1], frames.shape[-2] / luma.shape[-2]])
-        motion[moved] = _local(heres, theres, _camera(heres, theres)) * scale.view(1, 2, 1, 1)
+        theres = [torch.stack([level[k] for k in moved]) for level in pyramid]
+        scale = _constants([frames.shape[-1] / luma.shape[-1], frames.shape[-2] / luma.shape[-2]], motion)
+        found = _local(heres, theres, _camera(heres, theres, arithmetic), arithmetic) * scale.view(1, 2, 1, 1)
+        for k, field in zip(moved, found, strict=True):
+            motion[k] = field
     return motion
 
 
 def _small_luma(frames: Tensor) -> Tensor:
     """Luma (F, 1, h, w), averaged down by a whole number."""
-    weights = frames.new_tensor(BT709_LUMA).view(1, 3, 1, 1)
+    weights = _constants(BT709_LUMA, frames).view(1, 3, 1, 1)
     height, width = frames.shape[-2:]
     factor = math.ceil(math.sqrt(height * width / _MOST_PIXELS))
     if factor <= 1:
@@ -141,7 +232,7 @@ def _textures(luma: Tensor) -> Tensor:
     return soft - _box(soft, radius)
 
 
-def _camera(heres: list[Tensor], theres: list[Tensor]) -> Tensor:
+def _camera(heres: list[Tensor], theres: list[Tensor], arithmetic: _Arithmetic) -> Tensor:
     """Affine motion (K, 2, 3) in px of the finest level: what is constant, and its slope to the right and down."""
     camera = theres[0].new_zeros(len(theres[0]), 2, 3)
     for here, there in zip(reversed(heres), reversed(theres), strict=True):
@@ -151,15 +242,15 @@ def _camera(heres: list[Tensor], theres: list[Tensor]) -> Tensor:
         for _ in range(1 if here is heres[0] else _CAMERA_STEPS):
             difference, slope_x, slope_y = _mismatch(here, there, _affine(camera, here))
             size = difference.abs()
-            deviation = _LUMA_DEVIATION * size.flatten(1).median(dim=1).values.view(-1, 1, 1, 1).clamp(min=1e-3)
+            deviation = _LUMA_DEVIATION * arithmetic.median(size.flatten(1)).view(-1, 1, 1, 1).clamp(min=1e-3)
             weight = 1 / (1 + (size / (_OUTLIER * deviation)).square())
             slopes = torch.cat([slope_x * positions, slope_y * positions], dim=1).flatten(2)
             weighted = slopes * weight.flatten(2)
-            normal = _rounded(weighted @ slopes.mT)
-            moment = _rounded(weighted @ difference.flatten(2).mT)
+            normal = _rounded(arithmetic.products(weighted, slopes))
+            moment = _rounded(arithmetic.products(weighted, difference.flatten(2)))
             ridge = 1e-3 * normal.diagonal(dim1=1, dim2=2).mean(dim=1).view(-1, 1, 1) + 1e-6
             normal = normal + ridge * torch.eye(2 * terms, dtype=normal.dtype, device=normal.device)
-            step = -torch.linalg.solve(normal, moment).to(camera.dtype).view(-1, 2, terms)
+            step = -arithmetic.solved(normal, moment).to(camera.dtype).view(-1, 2, terms)
             step = (step / _ROUND).round() * _ROUND
             camera = camera + F.pad(step.clamp(-_MOST_CAMERA_STEP_PX, _MOST_CAMERA_STEP_PX), (0, 3 - terms))
     return camera
@@ -170,7 +261,7 @@ def _rounded(sums: Tensor) -> Tensor:
     return (sums.double() / _ROUND).round() * _ROUND
 
 
-def _local(heres: list[Tensor], theres: list[Tensor], camera: Tensor) -> Tensor:
+def _local(heres: list[Tensor], theres: list[Tensor], camera: Tensor, arithmetic: _Arithmetic) -> Tensor:
     """Motion (K, 2, h, w) of each place in px of the finest level."""
     motion = None
     for level in range(min(_LOCAL_LEVELS, len(heres)) - 1, -1, -1):
@@ -178,7 +269,7 @@ def _local(heres: list[Tensor], theres: list[Tensor], camera: Tensor) -> Tensor:
         held = _affine(camera / 2**level, here)
         motion = held if motion is None else 2 * _resized(motion, here)
         difference, slope_x, slope_y = _mismatch(here, there, motion)
-        noise = _LUMA_DEVIATION * difference.abs().flatten(1).median(dim=1).values.view(-1, 1, 1)
+        noise = _LUMA_DEVIATION * arithmetic.median(difference.abs().flatten(1)).view(-1, 1, 1)
         hold = _LOCAL_HOLD * noise.square() / (2 * _LOCAL_RADIUS_PX + 1) + _LEAST_HOLD
         products = (slope_x.square(), slope_x * slope_y, slope_y.square(), slope_x * difference, slope_y * difference)
         averaged = _box(_box(torch.cat(products, dim=1), _LOCAL_RADIUS_PX), _LOCAL_RADIUS_PX)
@@ -275,11 +366,11 @@ def _bands(height: int) -> list[tuple[int, int]]:
     return [(first, min(first + _BAND_ROWS, height)) for first in range(0, height, _BAND_ROWS)]
 
 
-def _hold_to_(frame: Tensor, centre: Tensor) -> None:
+def _hold_to_(frame: Tensor, centre: Tensor, arithmetic: _Arithmetic) -> None:
     """Put the centre (3, H, W) in place of a frame where that still shows something else, softly and in place."""
     bands = _bands(frame.shape[-2])
     other = torch.cat([_otherness(frame, centre, *band) for band in bands])
-    noise = other[::_NOISE_STEP_PX, ::_NOISE_STEP_PX].median().clamp(max=_MOST_NOISE)
+    noise = arithmetic.median(other[::_NOISE_STEP_PX, ::_NOISE_STEP_PX].reshape(1, -1)).clamp(max=_MOST_NOISE)
     least = _OTHER_NOISE * noise + _LEAST_OTHER
     for first, last in bands:
         here = frame[:, first:last]

@@ -10,7 +10,7 @@ import torch
 
 from plugin_tests.inference.networks import BLOCKS, SMALL, lively, window
 from vsdslnet.errors import EngineError
-from vsdslnet.inference.cpu import backend as torch_engine
+from vsdslnet.inference.backend import is_out_of_memory
 from vsdslnet.inference.cpu.backend import TorchEngine
 from vsdslnet.inference.cpu.graph import Flow
 from vsdslnet.inference.cpu.strip_layers import Target
@@ -199,7 +199,7 @@ def test_other_failures_are_not_taken_for_lack_of_memory(monkeypatch: pytest.Mon
     monkeypatch.setattr(engine._streamed, "render", broken)
     with pytest.raises(EngineError, match="could not create a primitive"):
         engine(window(20, 20))
-    assert not torch_engine._is_out_of_memory(RuntimeError("could not create a primitive"))
+    assert not is_out_of_memory(RuntimeError("could not create a primitive"))
 
 
 def test_neighbours_are_moved_onto_the_centre_first() -> None:

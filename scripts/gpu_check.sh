@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Everything that only a machine with a CUDA device can tell, in under six minutes, on one without a network.
+#
+#   scripts/gpu_wheels.sh .whl                                   # before, where there is a network
+#   scripts/gpu_check.sh [--device cpu] [--wheels .whl] [--out folder]
+#
+# Steps in order of what they are worth; each has a time limit of its own, and the next goes on whatever became of it.
+# What they say is in log.txt; results.jsonl has the benchmark, profile.txt the longest kernels, train.jsonl the steps.
+# --device cpu runs the script itself where there is no device, on small frames.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+device=cuda wheels=.whl out=${OUT:-gpu_check}
+while [ $# -gt 0 ]; do
+  case $1 in
+    --device) device=$2 ;;
+    --wheels) wheels=$2 ;;
+    --out) out=$2 ;;
+    *) echo "gpu_check: $1 is not known: --device cuda|cpu, --wheels folder, --out folder" >&2; exit 2 ;;
+  esac
+  shift 2
+done
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+python=${PYTHON:-python3}
+export PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1
+failed=0
+
+# step NAME SECONDS COMMAND...: its output goes to the log, a line about it to the terminal and the summary.
+step() {
+  local name=$1 limit=$2 begun=$SECONDS
+  shift 2
+  printf '\n===== %s: %s\n' "$name" "$*" >>"$out/log.txt"
+  timeout --kill-after=5 "$limit" "$@" >>"$out/log.txt" 2>&1
+  local status=$?
+  [ $status -eq 0 ] || failed=$((failed + 1))
+  printf '%-12s exit %3d  %4d s of %d\n' "$name" $status $((SECONDS - begun)) "$limit" | tee -a "$out/summary.txt"
+}
+
+: >"$out/log.txt"
+: >"$out/summary.txt"
+
+if [ -d "$wheels" ]; then
+  step install 90 "$python" -m pip install --quiet --no-index --no-deps --no-compile --no-cache-dir --upgrade \
+    --target "$work/site" "$wheels"/*.whl
+  cp "$wheels"/dslnet.so "$work/site/vapoursynth/plugins/"
+  export PYTHONPATH=$PWD:$work/site PATH=$work/site/bin:$PATH
+else
+  export PYTHONPATH=$PWD
+fi
+
+if [ "$device" = cuda ]; then
+  tests="plugin_tests/gpu" sizes=480x270,960x540,1920x1080,3840x2160 rate_seconds=1.5 train_steps=12 hd=1920x1080
+  step machine 20 bash -c 'nvidia-smi; "$0" -m pip list 2>/dev/null | grep -iE "torch|triton|onnx|vapour|numpy"' "$python"
+else
+  tests="plugin_tests/inference/cuda/test_engine.py plugin_tests/gpu" sizes=48x27,64x36 rate_seconds=0.1 train_steps=2
+  hd=64x36
+  step machine 20 "$python" -m pip --version
+fi
+step clip 30 "$python" -c 'import sys; from pathlib import Path; from vsdslnet.tools.demo import write_sdr_clip
+write_sdr_clip(Path(sys.argv[1]), width=960, height=540, frames=12)' "$work/clip.mkv"
+clip=()
+[ -s "$work/clip.mkv" ] && clip=(--clip "$work/clip.mkv")
+
+step tests 110 "$python" -m pytest -q -rA -p no:cacheprovider $tests
+benchmark=("$python" scripts/benchmark_cuda.py --device "$device" --seconds "$rate_seconds" --out "$out" "${clip[@]}")
+# fp32 decides nothing and waits for the CPU; the model that most people use comes first.
+step fp16 60 "${benchmark[@]}" --only engines --models dslnet --precisions fp16 --sizes "$sizes"
+step bf16 50 "${benchmark[@]}" --only engines --models dslnet --precisions bf16 --sizes "$sizes"
+step fast 50 "${benchmark[@]}" --only engines --models dslnet-fast --precisions fp16 --sizes "$sizes"
+step profile 30 "${benchmark[@]}" --only profile --models dslnet --precisions fp16 --sizes "$hd"
+step vspipe 70 "${benchmark[@]}" --only pipeline --models dslnet --precisions fp16 --sizes "$hd"
+step pool 20 "$python" -c 'import sys; from pathlib import Path
+from plugin_tests.training.dataset.pools import write_pool
+write_pool(Path(sys.argv[1]), windows=24)' "$work/pool"
+step train 50 "$python" scripts/train.py --device "$device" --pool "$work/pool" --run "$work/run" --start dslnet \
+  --steps "$train_steps"
+[ -f "$work/run/log.jsonl" ] && cp "$work/run/log.jsonl" "$out/train.jsonl"
+step onnx 45 "$python" scripts/check_onnx.py --device "$device" --size "$([ "$device" = cuda ] && echo 480x270 || echo 32x32)"
+step compile 60 "${benchmark[@]}" --only compile --models dslnet --precisions fp16 --sizes "$hd"
+
+cat "$out/summary.txt" >>"$out/log.txt"
+grep -E '^\| (dslnet|model)|through vspipe|warmed up|: (eager|torch.compile)|codes of 10 bits' "$out/log.txt"
+echo "$SECONDS s in all, $failed steps failed; see $out/log.txt"
+[ $failed -eq 0 ]

@@ -1,0 +1,154 @@
+"""A DSLNet laid out for a device: whole frames, channels-last, its layers in the forms that run fastest there.
+
+The network's own modules do what they do; those that cost most are exchanged for others of the same map. In half
+precision fp32 are ConditionNet, the stem (its weights take differences of frames), the dynamic kernel's prediction, the
+sampling, the modulation, the analytic base, the gate and the sum. bf16 has 8 bits: there what residual blocks add to,
+the residual branch's first convolution and the head are fp32 as well, as on a CPU.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from vsdslnet.inference.cpu.strip_layers import rounded
+from vsdslnet.inference.cuda.deformable import DeviceDeformable
+from vsdslnet.inference.cuda.depthwise import DeviceDepthwise
+from vsdslnet.inference.cuda.modulation import WHOLE, DeviceModulation
+from vsdslnet.network.blocks import LKRB, DepthwiseConv
+from vsdslnet.network.dmfa import DynamicKernel
+from vsdslnet.network.dslnet import Box, Conditions, DSLNet
+
+__all__ = ["HALO_ROWS", "DeviceNetwork"]
+
+HALO_ROWS = 128
+"""Rows beside a band that its rows depend on, 77 of the trunk and 43 of the sampling, in whole blocks of 8."""
+
+_EXACT = ("stfm.condition.", "stfm.modulation.", "dmfa.ldoe.stem", "dmfa.ldoe.dynamic.", "dmfa.deform")
+_EXACT_IN_BF16 = ("stfm.residual.0", "head")
+
+
+class DeviceNetwork:
+    """Weights and layers of a network on a device; holds no state between windows."""
+
+    def __init__(self, network: DSLNet, device: torch.device, dtype: torch.dtype) -> None:
+        self.config = network.config
+        self.dtype = dtype
+        self._network = _laid_out(network, device, dtype)
+        self._modulation = DeviceModulation(self._network.stfm.modulation, dtype).to(device)
+
+    def layers_with_forms(self) -> Iterator[DeviceDepthwise | DeviceDeformable | DeviceModulation]:
+        """The layers that can be computed in several ways."""
+        for layer in (*self._network.modules(), self._modulation):
+            if isinstance(layer, DeviceDepthwise | DeviceDeformable | DeviceModulation):
+                yield layer
+
+    def conditions(self, window: Tensor) -> Conditions:
+        """Whole frames (2T+1, 3, H, W) -> the conditions under which their bands are rendered."""
+        return self._network.conditions(window[None])
+
+    def render(self, window: Tensor) -> Tensor:
+        """Whole frames (2T+1, 3, H, W), fp32, on the device -> PQ (3, H, W), fp32, not clamped."""
+        # The dynamic kernels come from the frames at hand, which are whole: nothing is encoded twice.
+        return self._rendered(window, self._network.shared_conditions(window[None]), WHOLE)
+
+    def render_band(self, window: Tensor, conditions: Conditions, top: int, bottom: int) -> Tensor:
+        """Rows ``top`` (a multiple of 8) to ``bottom`` of the picture: (3, bottom - top, W)."""
+        height = window.shape[-2]
+        first, last = max(0, top - HALO_ROWS), min(height, bottom + HALO_ROWS)
+        box = (0.0, first / height, 1.0, last / height)
+        return self._rendered(window[..., first:last, :], conditions, box)[:, top - first : bottom - first]
+
+    def _rendered(self, window: Tensor, conditions: Conditions, box: Box) -> Tensor:
+        correction = self._correction(window[None], conditions, box)
+        return self._network.compose(window[None, self.config.radius], correction.float())[0]
+
+    def _correction(self, window: Tensor, conditions: Conditions, box: Box) -> Tensor:
+        """:meth:`DSLNet.correction`, written so that every feature map is free as soon as it has been read."""
+        stfm = self._network.stfm
+        skip = self._network.dmfa(window.flatten(1, 2), conditions.kernels)
+        modulated = self._modulation(skip, conditions.vectors, box)
+        for layer in stfm.residual:
+            skip = layer(skip)
+        modulated += skip
+        del skip
+        for layer in self._network.lkqe:
+            modulated = layer(modulated)
+        out: Tensor = self._network.head(modulated)
+        return out
+
+
+def _laid_out(network: DSLNet, device: torch.device, dtype: torch.dtype) -> DSLNet:
+    """A copy with its layers exchanged."""
+    network = copy.deepcopy(network).eval().requires_grad_(False)
+    exact = _EXACT + (_EXACT_IN_BF16 if dtype == torch.bfloat16 else ())
+    for name, module in list(network.named_modules()):
+        if isinstance(module, LKRB):
+            _exchange(network, name, _DeviceLKRB(module, dtype))
+    for name, module in list(network.named_modules()):
+        if isinstance(module, DepthwiseConv):
+            _exchange(network, name, DeviceDepthwise(module, dtype))
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            kept = torch.float32 if name.startswith(exact) else dtype
+            weight = module.weight.detach()
+            # Transposed, a tap's sum is not what an even area sees.
+            weight = rounded(weight, kept) if isinstance(module, nn.Conv2d) else weight
+            module.weight.data = weight.to(kept)
+            if module.bias is not None:
+                module.bias.data = module.bias.detach().to(kept)
+            module.__class__ = _Conv2d if isinstance(module, nn.Conv2d) else _ConvTranspose2d
+        elif isinstance(module, DynamicKernel):
+            module.__class__ = _DynamicKernel
+    deform = network.dmfa.deform
+    _exchange(network, "dmfa.deform", DeviceDeformable(deform, torch.float32 if dtype == torch.bfloat16 else dtype))
+    return network.to(device).to(memory_format=torch.channels_last)
+
+
+def _exchange(network: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, child = name.rpartition(".")
+    setattr(network.get_submodule(parent), child, module)
+
+
+class _Conv2d(nn.Conv2d):
+    """A convolution that takes what it gets in its own precision."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the base."""
+        return super().forward(x.to(self.weight.dtype))
+
+
+class _ConvTranspose2d(nn.ConvTranspose2d):
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """See the base."""
+        return super().forward(x.to(self.weight.dtype), output_size)
+
+
+class _DynamicKernel(DynamicKernel):
+    """Its mean over the picture is fp32; a single pixel of that value has the same kernels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the base."""
+        return super().forward(x.mean(dim=(-2, -1), keepdim=True, dtype=torch.float32))
+
+
+class _DeviceLKRB(nn.Module):
+    """An LKRB whose ReLUs are part of the depthwise convolution; in bf16 what it adds to is fp32."""
+
+    def __init__(self, block: LKRB, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.text = block.order == "text"
+        self.depthwise = block.depthwise
+        self.conv = block.conv
+        self.sum_dtype = torch.float32 if dtype == torch.bfloat16 else dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> the same shape."""
+        if self.text:
+            residual = self.depthwise(self.conv(x), relu_in=True, relu_out=True)
+        else:
+            residual = self.conv(self.depthwise(x, relu_in=True, relu_out=True))
+        out: Tensor = residual.to(self.sum_dtype).add_(x)
+        return out
