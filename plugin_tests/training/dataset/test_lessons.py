@@ -65,7 +65,7 @@ def test_a_picture_is_the_plain_teachers_on_aligned_frames(
     painted = Painter(network, torch.float32)(window[0], whole[0], tuple(item["crop"].tolist()))
     assert (painted.clamp(0, 1) - expected).abs().max() < 2.5e-5
     # As stored, in whatever precision this processor is fast in.
-    assert (planes(item["picture"]) - expected).abs().mean() < 1e-3
+    assert (planes(item["picture"]) - expected).abs().mean() < 5e-3
 
 
 def test_unfinished_lessons_are_gone_on_with_and_no_others(
