@@ -17,6 +17,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,15 @@ import av
 import cyclopts
 import numpy as np
 import pytest
+import torch
 
 from plugin_tests.encode.media import picture
 from plugin_tests.paths import ROOT, SCRIPTS
 from plugin_tests.reliability.conformance.hdr10_files import light_of_header, wrong_fields
 from vsdslnet.hdr10 import ContentLight
+from vsdslnet.looks import read_look
 
-DOCUMENTS = ("README.md", "docs/cluster.md", "docs/training.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
 WIDTH, HEIGHT = 64, 48
 HDR10 = (9, 16, 9, 1)  # matrix, transfer, primaries, limited: FFmpeg's numbers
 
@@ -46,6 +49,7 @@ def commands(document: str) -> list[str]:
 TRY = r"^python3 -m venv .* && \.venv/bin/vsdslnet demo$"
 TEST = r"^python3 -m venv .* && \.venv/bin/python -m pytest$"
 ENCODE = r"^vsdslnet encode film\.mkv -o film\.hdr10\.mkv$"
+ENCODE_OTHERWISE = r"^vsdslnet encode film\.mkv -o \S+ --(?!engine)"
 PREVIEW = r"^vsdslnet preview "
 LUT = r"^vsdslnet lut "
 X265 = r"^vspipe .*hdr10\.vpy - \| x265 "
@@ -53,10 +57,17 @@ FFMPEG = r"^vspipe .*hdr10\.vpy - \| ffmpeg "
 PRORES = r"^vspipe .*editing\.vpy - \| ffmpeg .*prores_ks"
 TIFFS = r"^vspipe .*editing\.vpy - \| ffmpeg .*\.tif$"
 CLUSTER = r"^vsdslnet encode .* --engine ray "
-EXTRA = r"^pip install '\.\[\w+\]'"
-HELP = r"^python scripts/\w+\.py --(help|list)\b"
-SCRIPT = r"\bscripts/\w+\.py "
-PATTERNS = (TRY, TEST, ENCODE, PREVIEW, LUT, X265, FFMPEG, PRORES, TIFFS, CLUSTER, EXTRA, HELP, SCRIPT)
+FIT_PICTURES = r"^vsdslnet fit --sdr graded/"
+FIT_FILM = r"^vsdslnet fit --sdr s01e01\.mkv "
+LOOKED = r"^vsdslnet encode s01e02\.mkv --look "
+EXTRA = r"^pip install '\.\[\w+\]'|pip install -e '\.\[\w+\]'$|^\.venv/bin/pre-commit install"
+HELP = r"^(\.venv/bin/)?python (scripts/\w+\.py|-m vsdslnet\.training \w+) --(help|list)\b"
+SCRIPT = r"\bscripts/\w+\.py |-m vsdslnet\.training \w+ "
+TESTS = r"^\.venv/bin/python -m pytest\b|^\.ci/run\b"
+PATTERNS = (
+    TRY, TEST, FIT_PICTURES, FIT_FILM, LOOKED, ENCODE, ENCODE_OTHERWISE, PREVIEW, LUT, X265, FFMPEG, PRORES, TIFFS,
+    CLUSTER, EXTRA, HELP, SCRIPT, TESTS,
+)  # fmt: skip
 
 
 def matching(pattern: str) -> list[str]:
@@ -209,6 +220,39 @@ def test_vspipe_into_tiffs(shell: Shell, tmp_path: Path) -> None:
     assert np.array_equal(written, np.stack([blue, green, red], -1))
 
 
+def test_fit_from_pictures(shell: Shell, tmp_path: Path) -> None:
+    cv2 = pytest.importorskip("cv2")
+    openexr = pytest.importorskip("OpenEXR")
+    (tmp_path / "graded").mkdir()
+    for number in range(3):
+        sdr = cv2.GaussianBlur(np.random.default_rng(number).integers(0, 256, (60, 80, 3), dtype=np.uint8), (0, 0), 4)
+        sdr = cv2.normalize(sdr, None, 0, 255, cv2.NORM_MINMAX)
+        cv2.imwrite(str(tmp_path / "graded" / f"{number}.png"), sdr[..., ::-1])
+        light = (0.6 * (sdr / 255.0) ** 2.2).astype(np.float32)
+        part = {"RGB": np.ascontiguousarray(light)}
+        openexr.File({"type": openexr.scanlineimage}, part).write(str(tmp_path / "graded" / f"{number}.exr"))
+    said = shell(the_command(FIT_PICTURES))
+    assert "3 examples, each left out in turn" in said
+    assert read_look(str(tmp_path / "mine.safetensors")).base == "measured"
+
+
+def test_fit_from_a_film_and_its_look(shell: Shell, tmp_path: Path) -> None:
+    """The film's HDR version is what the SDR one came from, so its look is darker than the middle of real pairs."""
+    pytest.importorskip("cv2")
+    from plugin_tests.training.dataset.test_from_video import encode, film_nits, sdr_of
+    from vsdslnet.color.transfer import nits_to_pq
+
+    nits = film_nits(0)
+    encode(tmp_path / "s01e01.hdr.mkv", [nits_to_pq(torch.from_numpy(f.copy())).numpy() for f in nits], hdr=True)
+    encode(tmp_path / "s01e01.mkv", [sdr_of(f) for f in nits], hdr=False)
+    make_film(tmp_path / "s01e02.mkv", frames=4, rate=Fraction(24))
+    said = shell(the_command(FIT_FILM))
+    assert "4 examples, each left out in turn" in said
+    shell(the_command(LOOKED))
+    with av.open(str(tmp_path / "s01e02.hdr10.mkv")) as container:
+        assert next(container.decode(video=0)).color_trc == 16
+
+
 def content_light(path: Path) -> ContentLight:
     max_cll, max_fall = light_of_header(path)["light"]
     return ContentLight(max_cll_nits=max_cll, max_fall_nits=max_fall)
@@ -219,6 +263,25 @@ def test_encode(shell: Shell, tmp_path: Path) -> None:
     shell(the_command(ENCODE))
     output = tmp_path / "film.hdr10.mkv"
     assert wrong_fields(output, "hevc", content_light(output)) == []
+
+
+@pytest.mark.parametrize("command", matching(ENCODE_OTHERWISE))
+def test_encode_otherwise(shell: Shell, tmp_path: Path, command: str) -> None:
+    make_film(tmp_path / "film.mkv", frames=2, rate=Fraction(24))
+    shell(command)
+    with av.open(str(tmp_path / shlex.split(command)[4])) as container:
+        video = container.streams.video[0]
+        context = video.codec_context
+        told = int(context.colorspace), int(context.color_trc), int(context.color_primaries)
+        assert told == ((9, 18, 9) if "hlg" in command else (9, 16, 9))
+        assert len(list(container.decode(video))) == 2
+
+
+@pytest.mark.parametrize("command", matching(TESTS))
+def test_what_test_commands_name_exists(command: str) -> None:
+    program, *arguments = shlex.split(command, comments=True)
+    for path in (program.removeprefix(".venv/bin/python"), *arguments):
+        assert not path.startswith((".ci", "plugin_tests")) or (ROOT / path).exists()
 
 
 def test_preview(shell: Shell, tmp_path: Path) -> None:
@@ -281,8 +344,8 @@ def stop_when_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
         parse(self, *arguments)
         raise Parsed
 
-    def called(self: cyclopts.App, *arguments: Any, **options: Any) -> None:
-        self.parse_args(sys.argv[1:], exit_on_error=False, print_error=False)
+    def called(self: cyclopts.App, words: list[str] | None = None, **options: Any) -> None:
+        self.parse_args(sys.argv[1:] if words is None else words, exit_on_error=False, print_error=False)
         raise Parsed
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parsed)
@@ -295,12 +358,19 @@ def test_training_commands_are_understood(command: str, monkeypatch: pytest.Monk
     pytest.importorskip("accelerate")
     words = [word for word in shlex.split(command, comments=True) if word not in ("nohup", "&")]
     words = [word for word in words if not re.fullmatch(r"[A-Z_]+=\d+", word)]
-    at = next(number for number, word in enumerate(words) if word.startswith("scripts/"))
-    launcher, script = words[:at], words[at]
-    understood_by_launcher(launcher, words[at:])
-    monkeypatch.setattr(sys, "argv", words[at:])
+    at = next(number for number, word in enumerate(words) if word.startswith(("scripts/", "-m")))
+    understood_by_launcher(words[:at], words[at:])
     with pytest.raises(Parsed):
-        runpy.run_path(str(ROOT / script), run_name="__main__")
+        run_python(words[at:], monkeypatch)
+
+
+def run_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """``python WORDS`` in this process."""
+    if words[0] == "-m":
+        import_module(f"{words[1]}.__main__").main(words[2:])
+        return
+    monkeypatch.setattr(sys, "argv", words)
+    runpy.run_path(str(ROOT / words[0]), run_name="__main__")
 
 
 def understood_by_launcher(launcher: list[str], rest: list[str]) -> None:
@@ -327,10 +397,8 @@ def test_scripts_tell_what_they_can(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("accelerate")
-    _, script, option = shlex.split(command)
-    monkeypatch.setattr(sys, "argv", [script, option])
     try:
-        runpy.run_path(str(ROOT / script), run_name="__main__")
+        run_python(shlex.split(command)[1:], monkeypatch)
     except SystemExit as end:
         assert not end.code
     assert len(capsys.readouterr().out.splitlines()) > 5

@@ -18,14 +18,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vsdslnet.inference.cpu.graph import Everywhere, Flow, Layer, Span
-from vsdslnet.inference.cpu.lanes import here, in_lanes
+from vsdslnet.inference.cpu.graph import Flow, Layer, Span
+from vsdslnet.inference.cpu.lanes import in_lanes
 from vsdslnet.inference.cpu.modulation import Modulator
 from vsdslnet.inference.cpu.sampling import FrameSampler
 from vsdslnet.inference.cpu.strip_layers import RowConv, RowDepthwise, RowLKRB, RowPixels, RowStem, RowUp, Target
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import Conditions, DSLNet
 from vsdslnet.network.pixel_blocks import whole_blocks
+from vsdslnet.network.side_by_side import Everywhere, each, on_this_thread
 from vsdslnet.network.stfm import ModulationVectors
 
 __all__ = ["Band", "StreamedDSLNet", "halo_blocks"]
@@ -52,13 +53,16 @@ def halo_blocks(config: DSLNetConfig) -> int:
 
 
 class StreamedDSLNet:
-    """A DSLNet's weights made ready for one device and precision; holds no state between windows."""
+    """A DSLNet's weights made ready for one device and precision; holds no state between windows.
+
+    ``everywhere`` is where it computes: what its frames' other tasks may use as well.
+    """
 
     def __init__(self, network: DSLNet, target: Target) -> None:
         self.config = network.config
         self.scale = network.config.scale
         self._exact = exact = Target(target.device, torch.float32)
-        self._everywhere: Everywhere = in_lanes if target.lanes_pay else here
+        self.everywhere: Everywhere = in_lanes if target.lanes_pay else on_this_thread
         self._target = target
         self._network = network.to(target.device)
         ldoe = network.dmfa.ldoe
@@ -95,16 +99,18 @@ class StreamedDSLNet:
             return torch.sum(strip, dim=(0, 2, 3), dtype=torch.float32, out=sums[span.top // rows])
 
         flow.add(summed, self._encoded(flow, window, Band(0, width, rows)))
-        flow.run(self._everywhere)
+        flow.run(self.everywhere)
         mean = sums.sum(dim=0, dtype=torch.float64) / (((height + 1) // 2) * ((width + 1) // 2))
         # The kernels are a function of the mean alone; a single pixel of that value has it.
         return Conditions(vectors, dynamic(mean.float()[None, :, None, None]))
 
     def _vectors(self, window: Tensor) -> ModulationVectors:
-        found: list[ModulationVectors] = []
-        # Small pictures: one lane does not stumble over another.
-        self._everywhere(lambda: found.append(self._network.stfm.condition(window[None])), 1)
-        return found[0]
+        condition = self._network.stfm.condition
+
+        def features(frame: Tensor) -> Tensor:
+            return condition.frame_features(condition.shrink(frame[None, None]))
+
+        return condition.vectors(torch.cat(each(features, window, self.everywhere), dim=1))
 
     def render(self, window: Tensor, conditions: Conditions, band: Band, out: Tensor) -> None:
         """Render a band of the centre frame into ``out`` (3, H, W), fp32, all on the device.
@@ -128,7 +134,7 @@ class StreamedDSLNet:
 
         said = self._said(flow, window, conditions, wide)
         flow.add(composed, said.near(pixels.radius))
-        flow.run(self._everywhere)
+        flow.run(self.everywhere)
 
     def _blocks(self, window: Tensor) -> tuple[int, int]:
         """Rows and columns of a window's blocks."""
