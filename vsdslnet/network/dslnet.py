@@ -119,8 +119,10 @@ def black_gate(sdr: Tensor, anchor: float) -> Tensor:
 
 def mapped_colors(maps: Tensor, sdr: Tensor) -> Tensor:
     """Affine maps (N, 12, H, W) of the colours (N, 3, H, W) they stand at: (N, 3, H, W)."""
-    red, green, blue, added = maps.unflatten(1, (3, 4)).unbind(2)
-    return red * sdr[:, 0:1] + green * sdr[:, 1:2] + blue * sdr[:, 2:3] + added
+    n, _, height, width = maps.shape
+    red, green, blue, added = maps.view(n, 3, 4, height, width).unbind(2)
+    mapped: Tensor = red * sdr[:, 0:1] + green * sdr[:, 1:2] + blue * sdr[:, 2:3] + added
+    return mapped
 
 
 def upsample_crop(spatial: Tensor, size: tuple[int, int], boxes: list[Box] | None = None) -> Tensor:

@@ -32,7 +32,7 @@ class TorchEngine:
     ) -> None:
         self._target = target or Target(torch.device("cpu"), torch.float32)
         self._streamed = StreamedDSLNet(network, self._target)
-        scale = self._streamed.scale
+        scale = self._streamed.config.scale
         self._tile = None if tile is None else (block_count(tile[0], scale), block_count(tile[1], scale))
         self.radius_frames = network.config.radius
         self.base = network.config.base
@@ -62,7 +62,7 @@ class TorchEngine:
 
     def plan(self, *, width: int, height: int) -> FramePlan:
         """How a frame of this size, in pixels, is going to be cut, in blocks of the network's scale."""
-        width, height = (block_count(side, self._streamed.scale) for side in (width, height))
+        width, height = (block_count(side, self._streamed.config.scale) for side in (width, height))
         # A third of the strips that are alive at once is fp32 in any precision.
         bytes_per_position = self._streamed.config.features * (2 * self._target.dtype.itemsize + 4) // 3
         return plan_frame(

@@ -23,7 +23,8 @@ class FrameSampler:
             self.weight = target.put(conv.weight.flatten(1).t())
         else:
             # As a convolution that steps from block to block: no copy has to make blocks of what was sampled.
-            of_pixels = conv.weight.unflatten(1, (-1, self.scale, self.scale)).flatten(-2).movedim(-1, 2)
+            planes = 3 * self.frames
+            of_pixels = conv.weight.view(-1, planes, self.scale, self.scale, self.kernel**2).movedim(-1, 2)
             # A channels-last weight would have the samples copied into that order first.
             self.weight = target.put(of_pixels.flatten(1, 2), torch.contiguous_format)
         tap = torch.arange(self.kernel, dtype=torch.float32, device=target.device) - self.kernel // 2

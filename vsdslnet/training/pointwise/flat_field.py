@@ -56,7 +56,7 @@ def aligned_points(network: DSLNet, sdr: Tensor) -> Tensor:
     """
     deform = network.dmfa.deform
     # Frames, colours, the pixels of a block, and the taps.
-    weight = deform.weight.flatten(2).unflatten(1, (network.config.frames, 3, -1))
+    weight = deform.weight.view(len(deform.weight), network.config.frames, 3, deform.scale**2, deform.kernel**2)
     tap = weight[:, network.config.radius, :, :, weight.shape[-1] // 2].sum(dim=-1)
     total = weight.sum(dim=(-2, -1)).sum(dim=1)
     return F.linear(sdr, tap + (total - tap).detach(), deform.bias)
@@ -95,11 +95,12 @@ def render_points(network: DSLNet, sdr: Tensor, vectors: ModulationVectors, spat
 def _of_points(network: DSLNet, said: Tensor, sdr: Tensor) -> Tensor:
     """What the head says of blocks that are even (N, P, C) -> the mean correction of their pixels (N, P, 3)."""
     pixels = 3 * network.config.scale**2
-    correction = said[..., :pixels].unflatten(-1, (3, -1)).mean(dim=-1)
+    correction: Tensor = said[..., :pixels].reshape(*said.shape[:2], 3, -1).mean(dim=-1)
     if not network.config.color_map:
         return correction
     maps = said[..., pixels:].transpose(1, 2)[..., None]
-    return correction + mapped_colors(maps, sdr.transpose(1, 2)[..., None])[..., 0].transpose(1, 2)
+    mapped = mapped_colors(maps, sdr.transpose(1, 2)[..., None])
+    return correction + mapped[..., 0].transpose(1, 2)
 
 
 def modulate(x: Tensor, vector: Tensor) -> Tensor:
