@@ -84,7 +84,9 @@ class LDOE(nn.Module):
     @torch.no_grad()
     def _start_from_differences(self, config: DSLNetConfig) -> None:
         """Half of the stem's features start as differences of each frame to the centre: motion, amplified."""
-        kernels = self.stem.weight[: config.features // 2].view(-1, config.frames, 3 * config.scale**2, _STEM_SIDE, _STEM_SIDE)
+        kernels = self.stem.weight[: config.features // 2].view(
+            -1, config.frames, 3 * config.scale**2, _STEM_SIDE, _STEM_SIDE
+        )
         kernels *= 4
         kernels[:, config.radius] -= kernels.sum(dim=1)
 
