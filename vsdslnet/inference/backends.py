@@ -14,7 +14,7 @@ from vsdslnet.inference.cuda.engine import CudaEngine
 from vsdslnet.inference.precision import automatic_precision, choose_precision
 from vsdslnet.options import BackendOptions
 
-__all__ = ["automatic_choice", "check_engine", "choose_device", "create_engine"]
+__all__ = ["automatic_choice", "check_engine", "choose_backend", "choose_device", "create_engine"]
 
 
 def create_engine(settings: BackendOptions) -> Engine:
@@ -53,6 +53,12 @@ def _device_for(settings: BackendOptions, file: weights.WeightsFile) -> torch.de
     if settings.device == "auto":
         return torch.device("cpu")
     raise EngineError(f"device='{settings.device}': {file.path.name} works on blocks of pixels; use device='cpu'")
+
+
+def choose_backend(settings: BackendOptions) -> tuple[str, str]:
+    """(kind of device, precision) that these settings come to here; WeightsError or EngineError."""
+    device, dtype = _choose(settings, weights.read(weights.find(settings.model)).metadata)
+    return device.type, str(dtype)
 
 
 def choose_device(asked: str, index: int) -> torch.device:
