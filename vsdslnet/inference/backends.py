@@ -57,7 +57,7 @@ def _device_for(settings: BackendOptions, file: weights.WeightsFile) -> torch.de
 
 def choose_backend(settings: BackendOptions) -> tuple[str, str]:
     """(kind of device, precision) that these settings come to here; WeightsError or EngineError."""
-    device, dtype = _choose(settings, weights.read(weights.find(settings.model)).metadata)
+    device, dtype = _choose(settings, weights.read(weights.find(settings.model)))
     return device.type, str(dtype)
 
 
