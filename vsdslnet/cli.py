@@ -181,13 +181,14 @@ def lut(
 
 @app.command(help_epilogue=EXIT_CODES)
 def info(source: Path, /) -> None:
-    """Say what a source holds, whether it can be converted, and in which precision this machine would do it.
+    """Say what a source holds, whether it can be converted, what its colours are taken for, and in which precision.
 
     Parameters
     ----------
     source
         The video file.
     """
+    from vsdslnet.encode.source.colour import colours_in_words
     from vsdslnet.encode.source.probe import probe
     from vsdslnet.tools.bench import machine_line
 
@@ -196,6 +197,8 @@ def info(source: Path, /) -> None:
     length = "unknown length" if found.duration_seconds is None else f"{found.duration_seconds:.3f} s"
     turned = ", turned" if found.display_matrix else ""
     print(f"{source}: {found.width}x{found.height}{turned}, {rate:.3f} fps, {length}; SDR, can be converted")
+    colours = colours_in_words(found.tags, is_rgb=found.is_rgb, width=found.width, height=found.height)
+    print(f"colours: {colours}")
     print(machine_line(BackendOptions()))
 
 

@@ -19,7 +19,7 @@ from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import open_converted, open_source
-from vsdslnet.encode.source.colour import check_frame
+from vsdslnet.encode.source.colour import check_frame, colours_in_words
 from vsdslnet.encode.source.probe import probe
 from vsdslnet.errors import MediaError
 from vsdslnet.plugin.color_tags import ColorOverrides
@@ -89,6 +89,26 @@ def test_sdr_tags_that_only_the_container_has_reach_the_frames(untagged: Path, t
     path = tag_container(untagged, tmp_path / untagged.name, (9, 14, 9))
     with open_source(probe(path)).clip.get_frame(1) as frame:
         assert (frame.props["_Matrix"], frame.props["_Transfer"], frame.props["_Primaries"]) == (9, 14, 9)
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ("", "matrix ST170M, transfer BT709, primaries BT709, range limited; guessed: matrix, transfer, primaries"),
+        (
+            "colorprim=bt2020:transfer=bt2020-10:colormatrix=bt2020nc",
+            "matrix BT2020-NCL, transfer BT2020-10, primaries BT2020, range limited, as it says itself",
+        ),
+        (
+            "colormatrix=bt709:range=full",
+            "matrix BT709, transfer BT709, primaries BT709, range full; guessed: transfer",
+        ),
+    ],
+)
+def test_info_says_what_colours_are_taken_for(params: str, words: str, tmp_path: Path) -> None:
+    info = probe(encode(tmp_path / "a.mkv", "libx265", params=params))
+    told = colours_in_words(info.tags, is_rgb=info.is_rgb, width=info.width, height=info.height)
+    assert told.startswith(words)
 
 
 def test_what_the_frames_say_is_not_overruled_by_the_container(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import av
 import msgspec
 
-from vsdslnet.encode.source.colour import HDR_CURE, container_tags, file_hdr_sign, missing_in
+from vsdslnet.encode.source.colour import HDR_CURE, container_tags, file_hdr_sign, first_tags, missing_in
 from vsdslnet.errors import MediaError
 
 __all__ = ["SourceIdentity", "SourceInfo", "identify", "open_media", "probe"]
@@ -39,6 +39,7 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     ``start_seconds``      presentation time at which the file starts.
     ``is_rgb``             R'G'B' samples, which have no matrix.
     ``container_tags``     frame properties that the container has and the decoded frames lack.
+    ``tags``               colour tags of the first frame, the container's among them, as frame properties.
     """
 
     path: str
@@ -52,6 +53,7 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     start_seconds: float
     is_rgb: bool = False
     container_tags: dict[str, int] = {}
+    tags: dict[str, int] = {}
 
 
 def open_media(path: Path) -> av.container.InputContainer:
@@ -116,6 +118,7 @@ def probe(path: Path, *, transfer_in: int | None = None) -> SourceInfo:
             start_seconds=(container.start_time or 0) / av.time_base,
             is_rgb=frames[0].format.is_rgb or frames[0].format.has_palette,
             container_tags=missing_in(frames, declared),
+            tags=first_tags(frames, declared),
         )
 
 
