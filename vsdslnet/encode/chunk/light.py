@@ -67,16 +67,15 @@ def _measured(delivered: vs.VideoNode, brightest: vs.VideoNode) -> vs.VideoNode:
 
 
 def frame_light_nits(frame: vs.VideoFrame) -> tuple[float, float]:
-    """(brightest pixel, frame average) of a frame of :func:`with_light`, in cd/m²."""
-    return float(frame.props[_MAX]), float(frame.props[_AVERAGE])
+    """(brightest pixel, frame average) in cd/m²: of a frame of :func:`with_light`, or as Convert said of another."""
+    names = (_MAX, _AVERAGE) if _MAX in frame.props else ("DSLNetMaxNits", "DSLNetAverageNits")
+    brightest, average = (float(frame.props[name]) for name in names)
+    return brightest, average
 
 
 @lru_cache(maxsize=1)
 def _nits_of_codes() -> list[float]:
-    """cd/m² of the 65,536 full-range 16-bit PQ codes."""
-    import torch
+    # Here, as it loads torch, which takes seconds.
+    from vsdslnet.color.light import nits_of_codes
 
-    from vsdslnet.color.transfer import pq_to_nits
-
-    codes = torch.arange(65_536, dtype=torch.float64) / 65_535
-    return [float(nits) for nits in pq_to_nits(codes)]
+    return nits_of_codes(16)
