@@ -17,6 +17,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from plugin_tests.paths import ROOT, SCRIPTS
 from plugin_tests.reliability.conformance.hdr10_files import light_of_header, wrong_fields
 from vsdslnet.hdr10 import ContentLight
 
-DOCUMENTS = ("README.md", "docs/cluster.md", "docs/training.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
 WIDTH, HEIGHT = 64, 48
 HDR10 = (9, 16, 9, 1)  # matrix, transfer, primaries, limited: FFmpeg's numbers
 
@@ -46,6 +47,7 @@ def commands(document: str) -> list[str]:
 TRY = r"^python3 -m venv .* && \.venv/bin/vsdslnet demo$"
 TEST = r"^python3 -m venv .* && \.venv/bin/python -m pytest$"
 ENCODE = r"^vsdslnet encode film\.mkv -o film\.hdr10\.mkv$"
+ENCODE_OTHERWISE = r"^vsdslnet encode film\.mkv -o \S+ --(?!engine)"
 PREVIEW = r"^vsdslnet preview "
 LUT = r"^vsdslnet lut "
 X265 = r"^vspipe .*hdr10\.vpy - \| x265 "
@@ -53,10 +55,13 @@ FFMPEG = r"^vspipe .*hdr10\.vpy - \| ffmpeg "
 PRORES = r"^vspipe .*editing\.vpy - \| ffmpeg .*prores_ks"
 TIFFS = r"^vspipe .*editing\.vpy - \| ffmpeg .*\.tif$"
 CLUSTER = r"^vsdslnet encode .* --engine ray "
-EXTRA = r"^pip install '\.\[\w+\]'"
-HELP = r"^python scripts/\w+\.py --(help|list)\b"
-SCRIPT = r"\bscripts/\w+\.py "
-PATTERNS = (TRY, TEST, ENCODE, PREVIEW, LUT, X265, FFMPEG, PRORES, TIFFS, CLUSTER, EXTRA, HELP, SCRIPT)
+EXTRA = r"^pip install '\.\[\w+\]'|pip install -e '\.\[\w+\]'$|^\.venv/bin/pre-commit install"
+HELP = r"^(\.venv/bin/)?python (scripts/\w+\.py|-m vsdslnet\.training \w+) --(help|list)\b"
+SCRIPT = r"\bscripts/\w+\.py |-m vsdslnet\.training \w+ "
+TESTS = r"^\.venv/bin/python -m pytest\b|^\.ci/run\b"
+PATTERNS = (
+    TRY, TEST, ENCODE, ENCODE_OTHERWISE, PREVIEW, LUT, X265, FFMPEG, PRORES, TIFFS, CLUSTER, EXTRA, HELP, SCRIPT, TESTS
+)  # fmt: skip
 
 
 def matching(pattern: str) -> list[str]:
@@ -221,6 +226,25 @@ def test_encode(shell: Shell, tmp_path: Path) -> None:
     assert wrong_fields(output, "hevc", content_light(output)) == []
 
 
+@pytest.mark.parametrize("command", matching(ENCODE_OTHERWISE))
+def test_encode_otherwise(shell: Shell, tmp_path: Path, command: str) -> None:
+    make_film(tmp_path / "film.mkv", frames=2, rate=Fraction(24))
+    shell(command)
+    with av.open(str(tmp_path / shlex.split(command)[4])) as container:
+        video = container.streams.video[0]
+        context = video.codec_context
+        told = int(context.colorspace), int(context.color_trc), int(context.color_primaries)
+        assert told == ((9, 18, 9) if "hlg" in command else (9, 16, 9))
+        assert len(list(container.decode(video))) == 2
+
+
+@pytest.mark.parametrize("command", matching(TESTS))
+def test_what_test_commands_name_exists(command: str) -> None:
+    program, *arguments = shlex.split(command, comments=True)
+    for path in (program.removeprefix(".venv/bin/python"), *arguments):
+        assert not path.startswith((".ci", "plugin_tests")) or (ROOT / path).exists()
+
+
 def test_preview(shell: Shell, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     make_film(tmp_path / "film.mkv", frames=121, rate=Fraction(1, 10))  # twenty minutes
@@ -281,8 +305,8 @@ def stop_when_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
         parse(self, *arguments)
         raise Parsed
 
-    def called(self: cyclopts.App, *arguments: Any, **options: Any) -> None:
-        self.parse_args(sys.argv[1:], exit_on_error=False, print_error=False)
+    def called(self: cyclopts.App, words: list[str] | None = None, **options: Any) -> None:
+        self.parse_args(sys.argv[1:] if words is None else words, exit_on_error=False, print_error=False)
         raise Parsed
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parsed)
@@ -295,12 +319,19 @@ def test_training_commands_are_understood(command: str, monkeypatch: pytest.Monk
     pytest.importorskip("accelerate")
     words = [word for word in shlex.split(command, comments=True) if word not in ("nohup", "&")]
     words = [word for word in words if not re.fullmatch(r"[A-Z_]+=\d+", word)]
-    at = next(number for number, word in enumerate(words) if word.startswith("scripts/"))
-    launcher, script = words[:at], words[at]
-    understood_by_launcher(launcher, words[at:])
-    monkeypatch.setattr(sys, "argv", words[at:])
+    at = next(number for number, word in enumerate(words) if word.startswith(("scripts/", "-m")))
+    understood_by_launcher(words[:at], words[at:])
     with pytest.raises(Parsed):
-        runpy.run_path(str(ROOT / script), run_name="__main__")
+        run_python(words[at:], monkeypatch)
+
+
+def run_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """``python WORDS`` in this process."""
+    if words[0] == "-m":
+        import_module(f"{words[1]}.__main__").main(words[2:])
+        return
+    monkeypatch.setattr(sys, "argv", words)
+    runpy.run_path(str(ROOT / words[0]), run_name="__main__")
 
 
 def understood_by_launcher(launcher: list[str], rest: list[str]) -> None:
@@ -327,10 +358,8 @@ def test_scripts_tell_what_they_can(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("accelerate")
-    _, script, option = shlex.split(command)
-    monkeypatch.setattr(sys, "argv", [script, option])
     try:
-        runpy.run_path(str(ROOT / script), run_name="__main__")
+        run_python(shlex.split(command)[1:], monkeypatch)
     except SystemExit as end:
         assert not end.code
     assert len(capsys.readouterr().out.splitlines()) > 5

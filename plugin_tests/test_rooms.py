@@ -19,19 +19,21 @@ ROOMS = {
     "weights": "network",
     "views": "color",
     "hdr10": "",
-    "inference": "color network weights",
-    "plugin": "color hdr10 inference weights",
-    "encode": "color hdr10 inference plugin weights",
+    "hdr10plus": "color",
+    "looks": "weights",
+    "inference": "color looks network weights",
+    "plugin": "color hdr10 inference looks weights",
+    "encode": "color hdr10 hdr10plus inference looks plugin weights",
     "tools": "encode inference plugin views weights",
     "command_options": "",
-    "cli": "command_options encode tools weights",
-    "training": "color inference network views weights",
+    "cli": "command_options encode looks tools training weights",  # training: fit alone
+    "training": "color inference looks network views weights",
 }
 # The same inside the rooms that have rooms, in the order in which data flows: each imports earlier ones only.
 ORDER = {
     "inference": "precision backend look foreign_frames cpu backends converter lut",
     "encode": "child_process place settings source job bitstream chunk container identity prepare progress workers run",
-    "training": "config material simulation dataset pointwise initialisation evaluation loop paper commands",
+    "training": "config material simulation dataset pointwise initialisation evaluation fit loop paper commands",
 }
 KNOW_VAPOURSYNTH = {"plugin", "encode.source", "encode.chunk", "encode.prepare", "tools", "training.material"}
 

@@ -27,11 +27,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmark import CODES_10_BIT, de_itp, frames, sizes_of
-from benchmark_pipeline import Pipeline, seconds_a_frame
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from plugin_tests.benchmarks.frames import frames, sizes_of
+from plugin_tests.benchmarks.one import CODES_10_BIT, de_itp
+from plugin_tests.benchmarks.pipeline import Pipeline, seconds_a_frame
 from vsdslnet import weights
 from vsdslnet.errors import DslnetError
 from vsdslnet.inference.backend import Engine

@@ -259,11 +259,22 @@ def fit(
 
 @app.command(help_epilogue=EXIT_CODES)
 @with_options(backend=BackendOptions)
-def bench(*, width: int = 640, height: int = 360, frames: int = 8, backend: BackendOptions) -> None:
-    """Measure frames a second of the conversion alone, on a grey clip.
+def bench(
+    film: Path | None = None,
+    /,
+    *,
+    width: int = 640,
+    height: int = 360,
+    frames: int = 8,
+    backend: BackendOptions,
+) -> None:
+    """Measure frames a second of the conversion alone, on a grey clip; or, of a film, what all of it would take.
 
     Parameters
     ----------
+    film
+        A video file: its length and size, and some of its frames, for an estimate by every installed model. The
+        encoder comes on top.
     width
         Width of the clip, in pixels.
     height
@@ -273,9 +284,25 @@ def bench(*, width: int = 640, height: int = 360, frames: int = 8, backend: Back
     """
     from vsdslnet.tools.bench import conversion_speed, machine_line
 
-    speed = conversion_speed(width=width, height=height, frames=frames, backend=backend)
-    print(f"{width}x{height}: {speed:.3f} fps, {width * height * speed / 1e6:.3f} Mpixel/s")
+    if film is not None:
+        _print_film_cost(film, backend)
+    else:
+        speed = conversion_speed(width=width, height=height, frames=frames, backend=backend)
+        print(f"{width}x{height}: {speed:.3f} fps, {width * height * speed / 1e6:.3f} Mpixel/s")
     print(machine_line(backend))
+
+
+def _print_film_cost(source: Path, backend: BackendOptions) -> None:
+    from vsdslnet.tools.film_cost import film_of, model_costs
+
+    film = film_of(source)
+    print(f"{source}: {film.width}x{film.height}, {film.frames} frames; decoded at {film.decoded_a_second:.0f} fps")
+    print(f"{'model':<20} {'precision':<9} {'fps':>8} {'hours':>8} {'machines for a day':>18}")
+    with _counted() as told:
+        costs = list(model_costs(film, backend, told=told))
+    for cost in costs:
+        speed, nodes = f"{cost.frames_a_second:.3g}", cost.nodes_for_a_day
+        print(f"{cost.model:<20} {cost.precision:<9} {speed:>8} {cost.hours:>8.1f} {nodes:>18}")
 
 
 @app.command(help_epilogue=EXIT_CODES)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from vsdslnet.encode.job.journal import ChunkResult
 
-__all__ = ["made_up_result"]
+__all__ = ["synthetic_result"]
 
 
-def made_up_result(index: int, *, frames: int = 1, max_nits: float = 0.0) -> ChunkResult:
+def synthetic_result(index: int, *, frames: int = 1, max_nits: float = 0.0) -> ChunkResult:
     """What a maker says of a finished chunk, as far as tests look at it."""
     return ChunkResult(
         index=index,

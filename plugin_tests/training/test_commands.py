@@ -49,7 +49,7 @@ def test_every_command_reads_what_was_made_before(tmp_path: Path) -> None:
 def test_shares_of_every_average_sum_to_one(tmp_path: Path) -> None:
     listed = make_weights("--data", "material", "--out", tmp_path, "--list")
     blends = [shlex.split(line) for line in listed.stdout.splitlines() if "vsdslnet.training blend" in line]
-    assert len(blends) == 2
+    assert len(blends) == 3
     for command in blends:
         shares = [float(command[at + 2]) for at, word in enumerate(command) if word == "--of"]
         assert abs(sum(shares) - 1) < 1e-9

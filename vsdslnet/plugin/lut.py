@@ -15,6 +15,7 @@ import numpy as np
 import vapoursynth as vs
 
 from vsdslnet.color.h273 import Primaries, Transfer
+from vsdslnet.errors import ClipError
 from vsdslnet.options import ConvertOptions
 from vsdslnet.plugin.frames import Selector, reporting, window_tensor
 from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES, block_cuts, cuts_in, keys_of
@@ -33,6 +34,8 @@ _KEPT_LUTS = 64
 
 def with_luts(tagged: vs.VideoNode, settings: ConvertOptions, radius_frames: int, cuts: SceneCuts) -> vs.VideoNode:
     """A clip with complete colour tags and scene cuts -> R'G'B', PQ BT.2020, each frame with its light."""
+    if not hasattr(vs.core.dslnet, "Lut"):
+        raise ClipError("core.dslnet is older than this vsdslnet: install vsdslnet again")
     # Half the memory is half the time at 2160p; floats may hold what only RGBS carries as far as the LUT.
     sdr = to_sdr_rgb(tagged, format=vs.RGBS if tagged.format.sample_type == vs.FLOAT else vs.RGB48)
     lattices = _kept(_lattices(tagged, settings, radius_frames, cuts))

@@ -35,7 +35,7 @@ def within_peak(clip: vs.VideoNode, peak_nits: float) -> vs.VideoNode:
     peak = pq_scalar(peak_nits)
     if clip.format.color_family != vs.YUV:
         return clip.std.Expr(f"x {_code(clip.format, peak)} min")
-    if clip.format.sample_type == vs.INTEGER:
+    if clip.format.sample_type == vs.INTEGER and hasattr(vs.core.dslnet, "Peak"):  # a shim built before has none
         return vs.core.dslnet.Peak(clip, peak=peak, kr=_KR, kb=_KB)
     return graph_within_peak(clip, peak)
 

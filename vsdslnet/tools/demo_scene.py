@@ -1,4 +1,4 @@
-"""A small SDR scene made of nothing: a lighthouse over a sea at dusk, for trying the program out.
+"""A small synthetic SDR scene: a lighthouse over a sea at dusk, for trying the program out.
 
 Light is computed relative to diffuse white and then clipped and coded as a camera would do it, so that the
 sun, its glitter and the lamp are as blown out as in real SDR video. Pure numpy; the same picture everywhere.

@@ -14,6 +14,7 @@ from av.bitstream import BitStreamFilterContext
 from plugin_tests.encode.conftest import Command
 from plugin_tests.encode.dolby_vision import make_stream_with_rpus, with_record
 from plugin_tests.encode.media import InProcessEngine, picture
+from vsdslnet.encode.chunk.scheduling import ordinary_scheduling
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
@@ -28,7 +29,7 @@ HDR10_DISPLAY = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635
 
 def encode(path: Path, codec: str, *, pixel_format: str = "yuv420p10le", frames: int = 2, params: str = "") -> Path:
     """A small file whose video says nothing of colour unless ``params`` do."""
-    with av.open(str(path), "w") as output:
+    with ordinary_scheduling(), av.open(str(path), "w") as output:
         video = output.add_stream(codec, rate=24)
         video.width, video.height, video.pix_fmt = 96, 64, pixel_format
         if codec == "libx265":

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from plugin_tests.encode.results import made_up_result
+from plugin_tests.encode.results import synthetic_result
 from vsdslnet.encode.chunk import maker as chunks
 from vsdslnet.encode.job import description as job
 from vsdslnet.encode.job.journal import ChunkResult
@@ -49,7 +49,7 @@ class File:
         if self._fails:
             raise JobError("the disk is gone")
         assert self._fed[min(self.index + 1, len(self._fed) - 1)].wait(30), "the next chunk waits for this one"
-        return made_up_result(self.index)
+        return synthetic_result(self.index)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from plugin_tests.encode.results import made_up_result
+from plugin_tests.encode.results import synthetic_result
 from vsdslnet.encode.chunk.encoders import Picture, open_encoder
 from vsdslnet.encode.chunk.maker import ChunkMaker, Progress
 from vsdslnet.encode.job.chunks import Chunk
@@ -34,7 +34,7 @@ class _InstantMaker:
 
     def make(self, chunk: Chunk, progress: Progress) -> ChunkResult:
         progress(chunk.index, chunk.frames, 100.0)
-        return made_up_result(chunk.index, frames=chunk.frames, max_nits=100.0)
+        return synthetic_result(chunk.index, frames=chunk.frames, max_nits=100.0)
 
 
 def test_a_finished_chunk_is_not_counted_as_being_worked_on(plan: JobPlan, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A converter over time: no flicker, nothing pumps. On made-up clips, with the trained weights."""
+"""A converter over time: no flicker, nothing pumps. On synthetic clips, with the trained weights."""
 
 from __future__ import annotations
 

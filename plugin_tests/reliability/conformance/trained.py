@@ -1,4 +1,4 @@
-"""The trained network on made-up frames: grey ramps, black, white, and frames that are all one colour."""
+"""The trained network on synthetic frames: grey ramps, black, white, and frames that are all one colour."""
 
 from __future__ import annotations
 

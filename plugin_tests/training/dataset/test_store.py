@@ -212,7 +212,7 @@ def test_frames_of_a_still_clean_shot_are_equal_and_its_flow_is_zero(
     assert np.nanmax(np.abs(window.flow)) == 0
 
 
-def test_the_clean_frame_is_the_same_whatever_spoilt_the_window(data_folder: Path, small_recipe: DataConfig) -> None:
+def test_the_clean_frame_is_the_same_whatever_degraded_the_window(data_folder: Path, small_recipe: DataConfig) -> None:
     sources = msgspec.structs.replace(small_recipe.sources, pair=0.0)
     recipe = msgspec.structs.replace(small_recipe, sources=sources)
     clean = DegradeConfig(clean_share=1, h264_share=0, jpeg_share=0)
@@ -220,11 +220,11 @@ def test_the_clean_frame_is_the_same_whatever_spoilt_the_window(data_folder: Pat
         clean_share=0, strong_noise_share=1, strong_noise_code=(9, 9), light_noise_share=1, h264_share=0
     )
     for index in range(4):
-        unspoilt = maker(data_folder, recipe, degrade=clean).windows(index)[0]
+        undegraded = maker(data_folder, recipe, degrade=clean).windows(index)[0]
         noisy = maker(data_folder, recipe, degrade=noise).windows(index)[0]
-        assert np.array_equal(unspoilt.clean, noisy.clean)
+        assert np.array_equal(undegraded.clean, noisy.clean)
         # 8 bits and 4:2:0 cost little, noise a lot.
-        error = [np.abs(window.sdr[2] - window.clean / 257.0).mean() for window in (unspoilt, noisy)]
+        error = [np.abs(window.sdr[2] - window.clean / 257.0).mean() for window in (undegraded, noisy)]
         assert error[0] < 1.5 < 3 < error[1]
 
 

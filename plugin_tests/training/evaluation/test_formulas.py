@@ -1,4 +1,4 @@
-"""The rivals do what their publications say."""
+"""The baselines do what their publications say."""
 
 from __future__ import annotations
 

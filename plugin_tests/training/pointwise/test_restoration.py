@@ -69,7 +69,7 @@ def test_noise_in_the_window_does_not_reach_the_target(pool: Pool) -> None:
     assert not torch.equal(noisy.window, quiet.window)
     targets = [teacher(batch.clean, batch.whole, batch.boxes) for batch in (noisy, quiet)]
     assert torch.equal(*targets)
-    # These windows were never spoilt, so the clean frame is the window's own.
+    # These windows were never degraded, so the clean frame is the window's own.
     assert torch.equal(quiet.clean, quiet.window[:, 2])
 
 
@@ -96,8 +96,8 @@ def test_restoring_lowers_the_distance_to_the_clean_picture(pool: Pool, tmp_path
     assert sum(restore[-10:]) < 0.85 * sum(restore[:10])
 
 
-def test_made_up_shapes_stand_and_move_as_their_clean_frame_does() -> None:
-    steady = moving = spoilt = 0
+def test_synthetic_shapes_stand_and_move_as_their_clean_frame_does() -> None:
+    steady = moving = degraded = 0
     for seed in range(40):
         window, clean = saturated_shapes(5, 64, np.random.default_rng(seed))
         again, _ = saturated_shapes(5, 64, np.random.default_rng(seed))
@@ -107,11 +107,11 @@ def test_made_up_shapes_stand_and_move_as_their_clean_frame_does() -> None:
         assert min(float(window.min()), float(clean.min())) >= 0
         assert max(float(window.max()), float(clean.max())) <= 1
         error = (window[2] - clean).abs()
-        spoilt += bool(error.max() > 0.01)
+        degraded += bool(error.max() > 0.01)
         assert error.mean() < 0.08
         still = bool((window[0] - window[4]).abs().mean() < 0.003)
         steady, moving = steady + still, moving + (not still)
-    assert min(steady, moving, spoilt) >= 5
+    assert min(steady, moving, degraded) >= 5
 
 
 def test_shapes_of_saturated_light_count_where_the_guards_do(pool: Pool) -> None:

@@ -1,4 +1,4 @@
-"""The paper's tables: train its variants and rivals alike, measure them alike, write Markdown and a plot.
+"""The paper's tables: train its variants and baselines alike, measure them alike, write Markdown and a plot.
 
     python -m vsdslnet.training ablate --list
     python -m vsdslnet.training ablate dslnet m0 m1 --pool POOL --validation VALIDATION --out out/tables

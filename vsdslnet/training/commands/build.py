@@ -15,7 +15,7 @@ from cyclopts import App, Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from vsdslnet.errors import ArgumentError, DslnetError
-from vsdslnet.training.config.dataset import DataConfig, for_restoration, for_tone, load_recipe
+from vsdslnet.training.config.dataset import DataConfig, for_local, for_restoration, for_tone, load_recipe
 from vsdslnet.training.dataset.from_video import Film, build_video_dataset
 from vsdslnet.training.dataset.store import build_pool
 
@@ -25,6 +25,7 @@ _STAGES: dict[str, Callable[[DataConfig], DataConfig]] = {
     "whole": lambda recipe: recipe,
     "tone": for_tone,
     "restoration": for_restoration,
+    "local": for_local,
 }
 
 
@@ -39,8 +40,11 @@ def pool(
     workers: int = 1,
     config: Annotated[Path | None, Parameter(help="recipe (TOML); default: the shipped one")] = None,
     stage: Annotated[
-        Literal["whole", "tone", "restoration"],
-        Parameter(help="tone: for train --tone-pool, quicker, centre frames count only; restoration: spoilt more"),
+        Literal["whole", "tone", "restoration", "local"],
+        Parameter(
+            help="tone: for train --tone-pool, quicker, centre frames count only; restoration: degraded more; "
+            "local: so too, larger"
+        ),
     ] = "whole",
 ) -> None:
     """Simulate windows: the same arguments give the same bytes, whatever the number of workers."""

@@ -1,4 +1,4 @@
-"""Measure a model against formulas: real pairs, pools of windows, made-up pictures.
+"""Measure a model against formulas: real pairs, pools of windows, synthetic pictures.
 
     python -m vsdslnet.training evaluate --model dslnet --data DATA --pool POOL --out out/evaluation
     python -m vsdslnet.training evaluate points --model dslnet --pool POOL --pool ANOTHER
@@ -70,7 +70,7 @@ def evaluate(
     per_group
         At most so many windows of each pool group.
     checks
-        Run the made-up pictures.
+        Run the synthetic pictures.
     quick
         Leave out the longest of them.
     sheets

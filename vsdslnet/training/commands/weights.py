@@ -5,8 +5,9 @@
 Builds the pools, then trains in four runs, because what one learns another would undo: a touch-up of the whole network
 behind the restoration costs a part of it, of the conditions alone (settle) nothing. Last come two runs of the
 conditions on all the pictures, one nearer to films and one to phones; the result is the average of both and of
-``settle``. Every command can be called alone; ``--list`` prints them and does nothing. Killed at any moment, the same
-command goes on. Three hours on two cores.
+``settle``. What all of them learnt of the tone was simulated, and is unlearnt then: ``new-base`` brings the network
+onto the measured base, ``local`` teaches it the local contrast of real masters. Every command can be called alone;
+``--list`` prints them and does nothing. Killed at any moment, the same command goes on. Four hours on two cores.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ POOLS = {
     "tone-2": ("--windows", "8000", "--seed", "43", "--stage", "tone"),
     "tone-3": ("--windows", "8000", "--seed", "45", "--stage", "tone"),
     "restoration": ("--windows", "3200", "--seed", "5", "--stage", "restoration"),
+    "local": ("--windows", "1800", "--seed", "3", "--stage", "local"),
 }
 SHARE_OF_TOUCH_UP = 0.15
 """Blended into the restored network: without it a pixel far from an object that enters shifted by 8.3 10-bit codes."""
@@ -64,10 +66,11 @@ def main(given: Sequence[str] | None = None) -> None:
 def commands(data: Path, out: Path, workers: int) -> list[list[str]]:
     """Commands and their arguments, in order."""
     pools = {name: str(out / "pools" / name) for name in POOLS}
-    # Tone is learnt from as many pictures as there are; the restoration from windows that are spoilt more.
+    # Tone is learnt from as many pictures as there are; the restoration from windows that are degraded more.
     tone = ["--pool", pools["train"], "--tone-pool", pools["tone"], "--tone-pool", pools["restoration"]]
     restoration = ["--pool", pools["restoration"]]
-    calm = out / "calm.safetensors"
+    local = ["--pool", pools["local"]]
+    calm, simulated = out / "calm.safetensors", out / "simulated.safetensors"
 
     def end_of(run: str) -> Path:
         return out / run / "ema.safetensors"
@@ -96,7 +99,10 @@ def commands(data: Path, out: Path, workers: int) -> list[list[str]]:
         blend({end_of("restore"): 1 - SHARE_OF_TOUCH_UP, end_of("touch-up"): SHARE_OF_TOUCH_UP}, calm),
         train("settle", tone, calm),
         *(leaning(name, seed, looks) for name, (seed, looks) in LEANINGS.items()),
-        blend({end_of("settle"): SHARE_OF_SETTLED, **leanings}, out / "dslnet.safetensors"),
+        blend({end_of("settle"): SHARE_OF_SETTLED, **leanings}, simulated),
+        [*train("new-base", local, simulated), "--base", "measured"],
+        train("local", local, end_of("new-base")),
+        blend({end_of("local"): 1.0}, out / "dslnet.safetensors"),
     ]
 
 

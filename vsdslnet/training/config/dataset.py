@@ -19,6 +19,7 @@ __all__ = [
     "MotionConfig",
     "SourceConfig",
     "ViewConfig",
+    "for_local",
     "for_restoration",
     "for_tone",
     "load_recipe",
@@ -192,6 +193,12 @@ def for_tone(config: DataConfig) -> DataConfig:
         degrade=replace(config.degrade, h264_share=0.0, clean_share=0.4),
         looks=config.looks | {"colourist": _TONE_COLOURIST},
     )
+
+
+def for_local(config: DataConfig) -> DataConfig:
+    """As for the restoration, in windows that hold the crops of 96 px of the schedule "local" with room to move."""
+    wide = msgspec.structs.replace(config.view, crop_height=128, crop_width=192)
+    return for_restoration(msgspec.structs.replace(config, view=wide))
 
 
 def for_restoration(config: DataConfig) -> DataConfig:

@@ -32,7 +32,7 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
                      flash lights a neighbour.
     ``ramp``         what the output misses of a slope between ``ramp_slope`` times the base's, on flat
                      fields of neighbouring greys and on ramps inside real frames; and any cast of the fields.
-    ``shapes``       as ``restore``, on made-up shapes of saturated light (``simulation.synthetic``).
+    ``shapes``       as ``restore``, on synthetic shapes of saturated light (``simulation.synthetic``).
     ``fair_floor``   above 0, windows weigh less the more the measured base misses of them
                      (:func:`~vsdslnet.training.loop.objective.window_weights`), in ``l1`` and ``itp``.
     ``guard_every``  steps between two that compute ``steady``, ``ramp`` and ``shapes`` (they cost extra passes).
@@ -79,7 +79,7 @@ class ToneConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     ``look_shares`` says how often windows of each SDR look are drawn ("phone" is that of real pairs); empty: as often
     as the pools hold them. ``target`` "base" asks for the base of each point instead of its master: what a network
     says of the tone of another base is unlearnt so. ``windows`` pictures a step, ``points`` of each. ``ramp`` (fades
-    included), ``steady`` and ``colors`` (made-up coloured light comes out near the base) weigh the guards, computed
+    included), ``steady`` and ``colors`` (synthetic coloured light comes out near the base) weigh the guards, computed
     every ``guard_every`` steps.
     """
 

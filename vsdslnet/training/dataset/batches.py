@@ -22,7 +22,7 @@ class Batch(NamedTuple):
     ``whole``      (B, F, 3, h, w) the whole frames, averaged down, for ConditionNet.
     ``boxes``      B times x0, y0, x1, y1: where the crop lies in the whole frame, 0..1.
     ``target``     (B, 3, P, P) PQ BT.2020.
-    ``clean``      (B, 3, P, P) the centre frame's R'G'B' 0..1 before anything spoilt it.
+    ``clean``      (B, 3, P, P) the centre frame's R'G'B' 0..1 before anything degraded it.
     ``flow``       (B, F, 2, P, P) motion in px, x before y, from the centre frame; NaN where unknown. Of compensated
                    windows it is what is left of it.
     """

@@ -164,7 +164,7 @@ class _Cutter:
 
     def frames(self, scene: _Scene) -> tuple[list[NDArray[np.float32]], NDArray[np.uint8], list[Any], dict[str, Any]]:
         """HDR light of the ten frames (clipped at 1000 cd/m² per channel), SDR codes (10, H, W, 3), what they were
-        before they were spoilt (signal 0..1), facts."""
+        before they were degraded (signal 0..1), facts."""
         film, plan = self._films[scene.film], self._plans[scene.film]
         hdr = self._file(film.hdr, hdr=True)
         peak = np.float32(TARGET_PEAK_NITS)

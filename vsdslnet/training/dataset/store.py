@@ -5,7 +5,7 @@ One window is
 - ``sdr`` (5, 96, 160, 3) uint8: full-range R'G'B' BT.709 of a crop, degraded, what the plugin's input looks like;
 - ``cond`` (5, 72, 128, 3) uint8: the whole degraded view, area-averaged;
 - ``hdr`` (96, 160, 3) uint16: the centre frame's clean target, PQ BT.2020 full range, at most PQ(1000 cd/m²);
-- ``clean`` (96, 160, 3) uint16: its SDR side before anything spoilt it, R'G'B' BT.709 full range (of given SDR video,
+- ``clean`` (96, 160, 3) uint16: its SDR side before anything degraded it, R'G'B' BT.709 full range (of given SDR video,
   which is as it is, the same as in ``sdr``);
 - ``crop`` (4,) float32: x0, y0, x1, y1 of the crop in the view, 0..1;
 - ``flow`` (5, 96, 160, 2) float16: true displacement (x, y) in px from the centre frame's pixel to the same scene

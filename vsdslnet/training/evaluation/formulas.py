@@ -1,4 +1,4 @@
-"""The rivals: published formulas that take SDR to HDR without learning, pixel by pixel.
+"""The baselines: published formulas that take SDR to HDR without learning, pixel by pixel.
 
 Each takes SDR R'G'B' 0..1 BT.709 (..., 3, H, W) and returns PQ BT.2020 of the same shape.
 """

@@ -1,4 +1,4 @@
-"""Runs the network and the rivals over real pairs, pools of windows and made-up pictures, group by group."""
+"""Runs the network and the baselines over real pairs, pools of windows and synthetic pictures, group by group."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def _note(groups: dict[str, Group], pair: Pair, results: Mapping[str, Tensor]) -
 
 
 def run_self_checks(convert: Method, radius_frames: int, *, quick: bool = False) -> dict[str, dict[str, float]]:
-    """Every check on made-up pictures and clips; ``quick`` leaves out the long flat ramps."""
+    """Every check on synthetic pictures and clips; ``quick`` leaves out the long flat ramps."""
     checks: dict[str, Callable[[Method, int], dict[str, float]]] = {
         "black": self_checks.black,
         "white": self_checks.white,

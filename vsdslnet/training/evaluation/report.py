@@ -45,10 +45,10 @@ def as_json(
 def lead_over_formulas(group: Group) -> dict[str, float]:
     """How far the network is ahead of the best formula, each measure against its own best one."""
     means = {method: mean_by_name(rows) for method, rows in group.rows.items()}
-    rivals = [means[name] for name in FORMULAS if name in means]
+    baselines = [means[name] for name in FORMULAS if name in means]
     return {
-        "psnr_db": means[OURS]["psnr_db"] - max(row["psnr_db"] for row in rivals),
-        "delta_e_itp": min(row["delta_e_itp"] for row in rivals) - means[OURS]["delta_e_itp"],
+        "psnr_db": means[OURS]["psnr_db"] - max(row["psnr_db"] for row in baselines),
+        "delta_e_itp": min(row["delta_e_itp"] for row in baselines) - means[OURS]["delta_e_itp"],
     }
 
 
@@ -79,7 +79,7 @@ def _group_table(group: Group) -> str:
 def _check_table(checks: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     methods = list(checks)
     lines = [
-        "## Made-up pictures, no reference\n",
+        "## Synthetic pictures, no reference\n",
         "| check | measure | " + " | ".join(methods) + " |",
         "|---" * (2 + len(methods)) + "|",
     ]

@@ -1,4 +1,4 @@
-"""What a converter must do on made-up pictures, without any reference (over time: ``temporal_checks``).
+"""What a converter must do on synthetic pictures, without any reference (over time: ``temporal_checks``).
 
 A ``Method`` turns an SDR window (2T+1, 3, H, W), R'G'B' 0..1, into PQ (3, H, W). Codes are 10-bit
 limited-range PQ codes of luminance, as fractions.
@@ -187,7 +187,7 @@ def saturated_patches(method: Method, radius_frames: int) -> dict[str, float]:
 
 
 def textured_scene(size: tuple[int, int]) -> Tensor:
-    """A made-up SDR picture (3, H, W): soft patches of colour, finer texture, from dark to bright."""
+    """A synthetic SDR picture (3, H, W): soft patches of colour, finer texture, from dark to bright."""
     generator = torch.Generator().manual_seed(11)
     patches = torch.rand((1, 3, 4, 8), generator=generator)
     texture = torch.rand((1, 1, size[0] // 4, size[1] // 4), generator=generator) - 0.5

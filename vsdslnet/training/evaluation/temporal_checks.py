@@ -1,4 +1,4 @@
-"""What a converter must do over time, on made-up clips, without any reference.
+"""What a converter must do over time, on synthetic clips, without any reference.
 
 A ``Method`` turns an SDR window (2T+1, 3, H, W), R'G'B' 0..1, into PQ (3, H, W). Codes are 10-bit
 limited-range PQ codes of luminance, as fractions.

@@ -95,7 +95,7 @@ class Objective(nn.Module):
         return output, offsets[0] if offsets else None
 
     def _shapes(self, batch: Batch, teacher: Teacher, random: np.random.Generator) -> Tensor:
-        """L1 to the teacher on made-up shapes, which stand in the place of the batch's first crop."""
+        """L1 to the teacher on synthetic shapes, which stand in the place of the batch's first crop."""
         window, clean = saturated_shapes(batch.window.shape[1], batch.window.shape[-1], random)
         if self.network.config.motion_compensated:
             compensate_(window)

@@ -108,7 +108,7 @@ def train(
                 "step": step,
             }
             save_checkpoint(run / "checkpoint.pt", config, state)
-            if isinstance(average, DSLNet):  # the tables' rivals have no weights file
+            if isinstance(average, DSLNet):  # the tables' baselines have no weights file
                 notes = {"training": f"step {step} of {config.steps}"}
                 weights.save(average, run / "ema.safetensors", notes=notes)
 
@@ -188,7 +188,7 @@ def _step(
     """One optimiser step; returns the loss terms, means over all processes."""
     batch = draw_batch(pool, config, step, accelerator.process_index, accelerator.num_processes)
     batch = batch.to(accelerator.device)
-    # For the rivals' dropout: as much a function of the step as the batch is.
+    # For the baselines' dropout: as much a function of the step as the batch is.
     torch.manual_seed((config.seed * 1_000_003 + step) * accelerator.num_processes + accelerator.process_index)
     factor = rate_factor(config.optimiser, step, config.steps)
     for group in optimiser.param_groups:

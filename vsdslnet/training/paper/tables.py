@@ -44,7 +44,7 @@ PAPER: dict[str, PaperRow] = {
 """Tables 1 to 5."""
 
 _TITLES = {
-    "1": "Table 1: rivals",
+    "1": "Table 1: baselines",
     "2": "Table 2: modules, one after the other (DSLNet is M7)",
     "3": "Table 3: multi-frame ResNet",
     "4": "Table 4: without alignment",

@@ -1,4 +1,4 @@
-"""Made-up frames: flat shapes of saturated light and scenes in coloured light, which real scenes hold too few of.
+"""Synthetic frames: flat shapes of saturated light and scenes in coloured light, which real scenes hold too few of.
 
 Signs, screens and stage lights have edges between colours that hardly occur in photographs of landscapes; a network
 that never saw them draws rims there. And a frame that is all red (a title, a darkroom, a curtain) is farther from
@@ -42,8 +42,8 @@ def saturated_shapes(frames: int, size: int, random: np.random.Generator) -> tup
     subsampled = random.random() < _SUBSAMPLED_SHARE
     seen = []
     for picture in pictures:
-        spoilt = add_noise(random, picture, noise_code=noise, shot=0.3, grain_px=0.0).clip(0, 1)
-        seen.append(from_yuv420(to_yuv420(spoilt)) if subsampled else (spoilt * 255).round())
+        degraded = add_noise(random, picture, noise_code=noise, shot=0.3, grain_px=0.0).clip(0, 1)
+        seen.append(from_yuv420(to_yuv420(degraded)) if subsampled else (degraded * 255).round())
     window = torch.from_numpy(np.stack(seen).astype(np.float32) / 255).permute(0, 3, 1, 2)
     return window, torch.from_numpy(clean).permute(2, 0, 1)
 

@@ -1,4 +1,4 @@
-"""The rivals of the paper's table 1, from their own papers' descriptions, behind one interface.
+"""The baselines of the paper's table 1, from their own papers' descriptions, behind one interface.
 
 Each is a :class:`~vsdslnet.network.window.WindowNetwork`: it takes the window's centre frame, and what
 it asks of the whole picture (a global condition) it gets from the whole frame even where a crop is

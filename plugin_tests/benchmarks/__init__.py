@@ -1,0 +1,1 @@
+"""What things cost, against something else measured in the same run; no test. Each has a door in scripts/."""
