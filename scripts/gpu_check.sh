@@ -55,8 +55,8 @@ if [ "$device" = cuda ]; then
   clip_width=960 clip_height=540
   step machine 20 bash -c 'nvidia-smi; "$0" -m pip list 2>/dev/null | grep -iE "torch|triton|onnx|vapour|numpy"' "$python"
 else
-  tests="plugin_tests/inference/cuda/test_engine.py plugin_tests/gpu" sizes=48x27,64x36 rate_seconds=0.1 train_steps=2
-  hd=64x36 clip_width=160 clip_height=90
+  tests="plugin_tests/inference/cuda/test_engine.py plugin_tests/gpu" sizes=32x24,48x32 rate_seconds=0.1 train_steps=2
+  hd=48x32 clip_width=160 clip_height=90
   step machine 20 "$python" -m pip --version
 fi
 step clip 30 "$python" -c 'import sys; from pathlib import Path; from vsdslnet.tools.demo import write_sdr_clip
@@ -79,7 +79,7 @@ write_pool(Path(sys.argv[1]), windows=24)' "$work/pool"
 step train 50 "$python" scripts/train.py --device "$device" --pool "$work/pool" --run "$work/run" --start dslnet \
   --steps "$train_steps"
 [ -f "$work/run/log.jsonl" ] && cp "$work/run/log.jsonl" "$out/train.jsonl"
-step onnx 45 "$python" scripts/check_onnx.py --device "$device" --size "$([ "$device" = cuda ] && echo 480x270 || echo 32x32)"
+step onnx 45 "$python" -m plugin_tests.benchmarks.onnx_runtime --device "$device" --size "$([ "$device" = cuda ] && echo 480x270 || echo 32x32)"
 step compile 60 "${benchmark[@]}" --only compile --models dslnet --precisions fp16 --sizes "$hd"
 
 cat "$out/summary.txt" >>"$out/log.txt"
