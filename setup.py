@@ -54,8 +54,8 @@ class BuildPackage(build_py):
 
     def _models(self) -> dict[str, str]:
         target = Path(self.build_lib, "vsdslnet", "models")
-        sources = sorted(p for p in Path("models").glob("*") if p.suffix in {".safetensors", ".md"})
-        return {str(target / source.name): str(source) for source in sources}
+        sources = sorted(p for p in Path("models").rglob("*") if p.suffix in {".safetensors", ".md"})
+        return {str(target / source.relative_to("models")): str(source) for source in sources}
 
     def run(self) -> None:
         super().run()

@@ -25,11 +25,13 @@ import av
 import cyclopts
 import numpy as np
 import pytest
+import torch
 
 from plugin_tests.encode.media import picture
 from plugin_tests.paths import ROOT, SCRIPTS
 from plugin_tests.reliability.conformance.hdr10_files import light_of_header, wrong_fields
 from vsdslnet.hdr10 import ContentLight
+from vsdslnet.looks import read_look
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
 WIDTH, HEIGHT = 64, 48
@@ -55,12 +57,16 @@ FFMPEG = r"^vspipe .*hdr10\.vpy - \| ffmpeg "
 PRORES = r"^vspipe .*editing\.vpy - \| ffmpeg .*prores_ks"
 TIFFS = r"^vspipe .*editing\.vpy - \| ffmpeg .*\.tif$"
 CLUSTER = r"^vsdslnet encode .* --engine ray "
+FIT_PICTURES = r"^vsdslnet fit --sdr graded/"
+FIT_FILM = r"^vsdslnet fit --sdr s01e01\.mkv "
+LOOKED = r"^vsdslnet encode s01e02\.mkv --look "
 EXTRA = r"^pip install '\.\[\w+\]'|pip install -e '\.\[\w+\]'$|^\.venv/bin/pre-commit install"
 HELP = r"^(\.venv/bin/)?python (scripts/\w+\.py|-m vsdslnet\.training \w+) --(help|list)\b"
 SCRIPT = r"\bscripts/\w+\.py |-m vsdslnet\.training \w+ "
 TESTS = r"^\.venv/bin/python -m pytest\b|^\.ci/run\b"
 PATTERNS = (
-    TRY, TEST, ENCODE, ENCODE_OTHERWISE, PREVIEW, LUT, X265, FFMPEG, PRORES, TIFFS, CLUSTER, EXTRA, HELP, SCRIPT, TESTS
+    TRY, TEST, FIT_PICTURES, FIT_FILM, LOOKED, ENCODE, ENCODE_OTHERWISE, PREVIEW, LUT, X265, FFMPEG, PRORES, TIFFS,
+    CLUSTER, EXTRA, HELP, SCRIPT, TESTS,
 )  # fmt: skip
 
 
@@ -212,6 +218,39 @@ def test_vspipe_into_tiffs(shell: Shell, tmp_path: Path) -> None:
     green, blue, red = np.fromfile(tmp_path / "piped.gbr", np.uint16).reshape(2, 3, HEIGHT, WIDTH)[1]
     written = cv2.imread(str(tmp_path / "frame000002.tif"), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(written, np.stack([blue, green, red], -1))
+
+
+def test_fit_from_pictures(shell: Shell, tmp_path: Path) -> None:
+    cv2 = pytest.importorskip("cv2")
+    openexr = pytest.importorskip("OpenEXR")
+    (tmp_path / "graded").mkdir()
+    for number in range(3):
+        sdr = cv2.GaussianBlur(np.random.default_rng(number).integers(0, 256, (60, 80, 3), dtype=np.uint8), (0, 0), 4)
+        sdr = cv2.normalize(sdr, None, 0, 255, cv2.NORM_MINMAX)
+        cv2.imwrite(str(tmp_path / "graded" / f"{number}.png"), sdr[..., ::-1])
+        light = (0.6 * (sdr / 255.0) ** 2.2).astype(np.float32)
+        part = {"RGB": np.ascontiguousarray(light)}
+        openexr.File({"type": openexr.scanlineimage}, part).write(str(tmp_path / "graded" / f"{number}.exr"))
+    said = shell(the_command(FIT_PICTURES))
+    assert "3 examples, each left out in turn" in said
+    assert read_look(str(tmp_path / "mine.safetensors")).base == "measured"
+
+
+def test_fit_from_a_film_and_its_look(shell: Shell, tmp_path: Path) -> None:
+    """The film's HDR version is what the SDR one came from, so its look is darker than the middle of real pairs."""
+    pytest.importorskip("cv2")
+    from plugin_tests.training.dataset.test_from_video import encode, film_nits, sdr_of
+    from vsdslnet.color.transfer import nits_to_pq
+
+    nits = film_nits(0)
+    encode(tmp_path / "s01e01.hdr.mkv", [nits_to_pq(torch.from_numpy(f.copy())).numpy() for f in nits], hdr=True)
+    encode(tmp_path / "s01e01.mkv", [sdr_of(f) for f in nits], hdr=False)
+    make_film(tmp_path / "s01e02.mkv", frames=4, rate=Fraction(24))
+    said = shell(the_command(FIT_FILM))
+    assert "4 examples, each left out in turn" in said
+    shell(the_command(LOOKED))
+    with av.open(str(tmp_path / "s01e02.hdr10.mkv")) as container:
+        assert next(container.decode(video=0)).color_trc == 16
 
 
 def content_light(path: Path) -> ContentLight:

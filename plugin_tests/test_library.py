@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 import vsdslnet
 from plugin_tests.encode.media import make_clip
+from plugin_tests.paths import ROOT
 
 WITH_EXAMPLES = sorted(set(vsdslnet.__all__) - {"__version__"})
 ERRORS_WITHOUT = {"ClipError", "EngineError", "JobError", "MediaError", "OutputError", "WeightsError"}
@@ -43,3 +45,12 @@ def test_the_door_opens_without_torch_and_vapoursynth(script_env: dict[str, str]
     source = "import sys, vsdslnet; vsdslnet.ConvertOptions(); print({'torch', 'vapoursynth'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", source], env=script_env, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_readmes_example_runs(tmp_path: Path, plugin_in_children: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"```python\n(import torch\n.*?)```", readme, re.DOTALL)
+    make_clip(tmp_path / "film.mkv", frames=8, audio=False)
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace('preset="draft"', 'preset="draft", model="dslnet-lut"'), {})  # the network takes minutes
+    assert (tmp_path / "film.hdr10.mkv").is_file()

@@ -201,13 +201,15 @@ def info(source: Path, /) -> None:
 
 @app.command(help_epilogue=EXIT_CODES)
 def models() -> None:
-    """List the installed models."""
-    from vsdslnet import weights
+    """List the installed models and looks."""
+    from vsdslnet import looks, weights
 
     for name in weights.available_models():
         file = weights.read(weights.find(name))
         print(f"{name}: {file.config.frames} frames, {file.config.features} features, {file.sha256[:16]}")
         print(f"{name}{weights.LUT_SUFFIX}: the same as 3D LUTs, for previews and for machines that are too slow")
+    for name in looks.available_looks():
+        print(f"--look {name}: {looks.read_look(name).sha256[:16]}")
 
 
 @app.command(help_epilogue=EXIT_CODES)

@@ -274,7 +274,7 @@ class ConvertOptions(BackendOptions, LookOptions, ModelOptions):
     'auto'
     >>> ConvertOptions(peak_nits=20)
     Traceback (most recent call last):
-    vsdslnet.errors.ArgumentError: peak=20 is not allowed: a number from 300 to 10000 nits
+    vsdslnet.errors.ArgumentError: peak=20 is not allowed: a number from 100 to 10000 nits
     """
 
 

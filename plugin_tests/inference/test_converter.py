@@ -104,6 +104,16 @@ def test_the_callers_window_is_left_alone(model: str) -> None:
     assert torch.equal(window, before)
 
 
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+def test_a_window_may_be_overwritten_instead_of_copied(model: str, strength: float) -> None:
+    convert = Converter.load(ConvertOptions(model=model, strength=strength))
+    window = window_of() * 3 - 1
+    window[1, 0, 0, :3] = torch.tensor([float("nan"), float("inf"), float("-inf")])
+    expected = convert(window).pq
+    assert torch.equal(convert(window, overwrite=True).pq, expected)
+    assert 0 <= window[1].min() <= window[1].max() <= 1
+
+
 @pytest.mark.parametrize("shape", [(2, 3, 8, 8), (5, 3, 8, 8), (3, 1, 8, 8), (3, 8, 8), (1, 3, 3, 8, 8)])
 def test_a_window_of_another_shape_is_refused(model: str, shape: tuple[int, ...]) -> None:
     with pytest.raises(ArgumentError, match="window"):

@@ -108,6 +108,7 @@ def test_sdist_then_wheel(venv: Venv, checkout: Path, tmp_path: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "vapoursynth/plugins/dslnet.so" in names
     assert "vsdslnet/models/dslnet.safetensors" in names
+    assert "vsdslnet/models/looks/film.safetensors" in names
     assert not [name for name in names if name.startswith(("plugin_tests", "scripts", "models/"))]
     recipes = {str(path.relative_to(checkout)) for path in (checkout / "vsdslnet").rglob("*.toml")}
     assert len(recipes) > 5

@@ -11,7 +11,9 @@ from plugin_tests.paths import ROOT
 __all__ = ["ROOT", "how_it_ended", "run_module"]
 
 
-def run_module(module: str, *arguments: object, timeout_seconds: float) -> subprocess.CompletedProcess[str]:
+def run_module(
+    module: str, *arguments: object, timeout_seconds: float, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run ``python -m module arguments`` of this checkout; a child that hangs is killed and ends with -9."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     process = subprocess.Popen(
@@ -19,7 +21,7 @@ def run_module(module: str, *arguments: object, timeout_seconds: float) -> subpr
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)} | environment,
     )
     try:
         out, error = process.communicate(timeout=timeout_seconds)

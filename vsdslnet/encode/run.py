@@ -43,8 +43,8 @@ class Finished:
 
 
 def encode_file(
-    source: Path,
-    output: Path,
+    source: Path | str,
+    output: Path | str,
     settings: EncodeSettings | None = None,
     *,
     engine: ChunkEngine | None = None,
@@ -66,7 +66,7 @@ def encode_file(
     (8, [], True)
     """
     settings, engine, reporter = settings or EncodeSettings(), engine or LocalEngine(), reporter or QuietReporter()
-    source, output = source.expanduser(), output.expanduser().absolute()
+    source, output = Path(source).expanduser(), Path(output).expanduser().absolute()
     open_media(source).close()  # what is wrong with the source comes first
     check_output(source, output, settings, overwrite=overwrite)
     engine.check(settings)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -13,10 +13,11 @@ from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.errors import ArgumentError, EngineError
 from vsdslnet.inference.backend import Engine
 from vsdslnet.inference.backends import create_engine
-from vsdslnet.inference.cpu.threads import LastingThreads
+from vsdslnet.inference.cpu.lanes import in_lanes, on_engine_thread
 from vsdslnet.inference.foreign_frames import without_foreign_frames
 from vsdslnet.inference.look import apply_look
 from vsdslnet.looks import check_look
+from vsdslnet.network.side_by_side import each
 from vsdslnet.options import BackendOptions, ConvertOptions, LookOptions
 
 __all__ = [
@@ -25,9 +26,11 @@ __all__ = [
     "get_engine",
     "measure_light_nits",
     "network_picture",
-    "on_engine_thread",
     "sanitised",
 ]
+
+_BAND_ROWS = 64
+"""Rows of a frame that a thread finishes at once; what comes out is the same whoever does."""
 
 
 class HdrFrame(NamedTuple):
@@ -74,34 +77,41 @@ class Converter:
         """
         return cls(get_engine(options.part(BackendOptions)), options)
 
-    def __call__(self, window: Tensor) -> HdrFrame:
+    def __call__(self, window: Tensor, *, overwrite: bool = False) -> HdrFrame:
         """SDR R'G'B' (2T+1, 3, H, W) fp32, nominally 0..1 (NaN counts as 0) -> the centre frame in HDR.
 
+        With ``overwrite`` the window itself is worked on, which saves a copy of it (119 MiB of five 1080p frames).
         ArgumentError on another shape; EngineError if the network's picture holds a NaN.
         """
         frames = 2 * self.radius_frames + 1
         if window.dim() != 4 or window.shape[0] != frames or window.shape[1] != 3:
             raise ArgumentError("window", tuple(window.shape), f"({frames}, 3, height, width)")
-        return on_engine_thread(lambda: self._convert(window))
+        return on_engine_thread(lambda: self._convert(window, overwrite))
 
     @torch.inference_mode()
-    def _convert(self, window: Tensor) -> HdrFrame:
-        sdr = sanitised(window)
-        centre = sdr[self.radius_frames]
-        network_pq = centre if self._look.strength == 0 else network_picture(self._engine, sdr)
-        pq = apply_look(network_pq, centre, self._look)
-        max_nits, average_nits = measure_light_nits(pq)
-        return HdrFrame(pq, max_nits, average_nits)
+    def _convert(self, window: Tensor, overwrite: bool) -> HdrFrame:
+        if self._look.strength == 0:
+            centre = sanitised(window[self.radius_frames, None], overwrite=overwrite)[0]
+            return with_look(centre, centre, self._look)
+        sdr = sanitised(window, overwrite=overwrite)
+        # The engine may move the centre's neighbours, and never the centre.
+        return with_look(network_picture(self._engine, sdr), sdr[self.radius_frames], self._look)
 
 
-def sanitised(window: Tensor) -> Tensor:
-    """A copy of SDR frames within 0..1: NaN counts as 0, infinities as the nearer end."""
-    return torch.nan_to_num(window, nan=0.0, posinf=1.0, neginf=0.0).clamp_(0, 1)
+def sanitised(window: Tensor, *, overwrite: bool = False) -> Tensor:
+    """SDR frames within 0..1: NaN counts as 0, infinities as the nearer end; a copy unless told to ``overwrite``."""
+    sdr = window if overwrite else torch.empty_like(window)
+
+    def sanitise(at: tuple[int, int]) -> None:
+        torch.clamp(window[at], 0, 1, out=sdr[at]).nan_to_num_(nan=0.0)
+
+    each(sanitise, [(frame, plane) for frame in range(len(window)) for plane in range(3)], in_lanes)
+    return sdr
 
 
 def network_picture(engine: Engine, sdr: Tensor) -> Tensor:
     """An engine's picture of a sanitised window, without its foreign frames; EngineError if it holds a NaN."""
-    pq = engine(without_foreign_frames(sdr))
+    pq = engine(without_foreign_frames(sdr, in_lanes))
     if bool(pq.isnan().any()):
         raise EngineError(
             f"the network gave numbers that are not finite ({engine.description}): "
@@ -110,20 +120,34 @@ def network_picture(engine: Engine, sdr: Tensor) -> Tensor:
     return pq
 
 
+def with_look(network_pq: Tensor, sdr: Tensor, look: LookOptions) -> HdrFrame:
+    """The network's PQ (3, H, W) and the SDR frame it came from -> the frame with its look, and its light."""
+    pq = torch.empty_like(network_pq)
+
+    def finish(rows: slice) -> tuple[float, float]:
+        pq[:, rows] = apply_look(network_pq[:, rows], sdr[:, rows], look)
+        return _light_nits(pq[:, rows])
+
+    height = pq.shape[-2]
+    bands = [slice(first, min(first + _BAND_ROWS, height)) for first in range(0, height, _BAND_ROWS)]
+    light = each(finish, bands, in_lanes)
+    return HdrFrame(pq, max(most for most, _ in light), math.fsum(total for _, total in light) / pq[0].numel())
+
+
 def measure_light_nits(pq: Tensor) -> tuple[float, float]:
     """Maximum and average light of a frame in cd/m² (CTA-861.3 annex P): PQ (3, H, W) -> max, mean."""
+    most, total = _light_nits(pq)
+    return most, total / pq[0].numel()
+
+
+def _light_nits(pq: Tensor) -> tuple[float, float]:
+    """Maximum and sum over the pixels of (3, rows, W)."""
     brightest = pq_to_nits(pq.amax(dim=-3))
-    return float(brightest.max()), float(brightest.mean(dtype=torch.float64))
+    return float(brightest.max()), float(brightest.sum(dtype=torch.float64))
 
 
-_threads = LastingThreads()
 _engines: dict[BackendOptions, Engine] = {}
 _engines_lock = threading.Lock()
-
-
-def on_engine_thread[T](call: Callable[[], T]) -> T:
-    """The call's result, or what it raised, from a thread that engines may run on (see ``lasting_threads``)."""
-    return _threads.run(call)
 
 
 def get_engine(settings: BackendOptions) -> Engine:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vsdslnet.color.primaries import BT709_LUMA
+from vsdslnet.network.side_by_side import Everywhere, each, on_this_thread
 
 __all__ = ["without_foreign_frames", "without_foreign_frames_on_device"]
 
@@ -16,12 +17,12 @@ _FOREIGN = 0.1
 covers less; a camera that moves changes little of a 9 x 16 picture; a fade takes longer than a window."""
 
 
-def without_foreign_frames(window: Tensor) -> Tensor:
+def without_foreign_frames(window: Tensor, everywhere: Everywhere = on_this_thread) -> Tensor:
     """SDR frames (2T+1, 3, H, W) with the next frame towards the centre in the place of each foreign one.
 
     Alignment has nothing to align there, and the light of a flash is no news about its neighbours.
     """
-    foreign = _are_foreign(window).tolist()
+    foreign = _are_foreign(window, everywhere).tolist()
     if not any(foreign):
         return window
     centre = len(window) // 2
@@ -35,7 +36,7 @@ def without_foreign_frames(window: Tensor) -> Tensor:
 
 def without_foreign_frames_on_device(window: Tensor) -> Tensor:
     """:func:`without_foreign_frames` as a copy, without asking the device which frames they are."""
-    foreign = _are_foreign(window)
+    foreign = _are_foreign(window, on_this_thread)
     centre = len(window) // 2
     frames = list(torch.arange(len(window), device=window.device).unbind())
     for frame in range(centre + 1, len(window)):
@@ -45,11 +46,12 @@ def without_foreign_frames_on_device(window: Tensor) -> Tensor:
     return window.index_select(0, torch.stack(frames))
 
 
-def _are_foreign(window: Tensor) -> Tensor:
+def _are_foreign(window: Tensor, everywhere: Everywhere) -> Tensor:
     """Which frames are, by their 9 x 16 pictures: (2T+1,) booleans."""
     # Filled where the window lies: copying numbers to a device would wait for it.
     weights = torch.cat([window.new_full((1,), share) for share in BT709_LUMA]).view(1, 3, 1, 1)
     # Luma of averages is the average of luma, without a product as large as the window.
-    small = (F.adaptive_avg_pool2d(window, _GRID) * weights).sum(dim=1)
+    averages = torch.stack(each(lambda frame: F.adaptive_avg_pool2d(frame, _GRID), window, everywhere))
+    small = (averages * weights).sum(dim=1)
     difference = (small - small[len(window) // 2]).abs().flatten(1)
     return difference.median(dim=1).values > _FOREIGN

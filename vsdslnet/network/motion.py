@@ -11,8 +11,8 @@ alignment), a classical estimate goes first and DMFA aligns what is left of the 
    centre itself: a ghost is worse than noise.
 
 Motion is looked for in luma without its local mean, so that fades and flicker are none. Sums over whole frames are
-rounded: the result does not depend on how many threads added them up. A neighbour that equals the centre stays as it
-is to the last bit.
+rounded: processors that add them up in another order mostly agree on the motion. A neighbour that equals the centre
+stays as it is to the last bit.
 
 What a processor does best and what a device does without asking back differ in three places, medians, sums of
 products and small linear systems: see :class:`_Arithmetic`.
@@ -29,6 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vsdslnet.color.primaries import BT709_LUMA
+from vsdslnet.network.side_by_side import Everywhere, each, on_this_thread
 
 __all__ = ["compensate_", "compensated", "compensated_on_device", "full_size", "motion_px"]
 
@@ -59,6 +60,8 @@ _LEAST_OTHER = 1.5 / 255
 _MOST_NOISE = 6 / 255
 _NOISE_STEP_PX = 3
 _ROUND = 2.0**-20
+_OWN_TASK_PX = 40_000
+"""From this size of luma on the motion of each neighbour is a task of its own; below, together they take less time."""
 _BAND_ROWS = 256
 _LUMA_DEVIATION = 1.4826
 """Standard deviation of normal noise over its median absolute value."""
@@ -70,21 +73,25 @@ def motion_px(frames: Tensor) -> Tensor:
     Frames (F, 3, H, W), R'G'B' 0..1 -> (F, 2, h, w): frame k shows at ``position + motion[k]`` what the centre shows at
     ``position``. At most 640x360 large; the centre's own is 0, and so is that of frames equal to it.
     """
-    return _motion(frames, _others(frames), _HOST)
+    return _motion(frames, _others(frames), _HOST, on_this_thread)
 
 
-def compensate_(frames: Tensor) -> Tensor:
+def compensate_(frames: Tensor, everywhere: Everywhere = on_this_thread) -> Tensor:
     """Bring the neighbours of frames (F, 3, H, W), R'G'B' 0..1, onto the centre, in place; returns their motion.
 
-    The motion is :func:`motion_px`'s. Frames equal to the centre are not touched.
+    The motion is :func:`motion_px`'s. Frames equal to the centre are not touched. Neighbours are worked on at the same
+    time if ``everywhere`` has threads.
     """
     others = _others(frames)
-    motion = _motion(frames, others, _HOST)
+    motion = _motion(frames, others, _HOST, everywhere)
     centre = frames[len(frames) // 2]
-    for k in others:
+
+    def move(k: int) -> None:
         if bool(motion[k].any()):
             frames[k] = _warped(frames[k : k + 1], motion[k : k + 1])[0]
         _hold_to_(frames[k], centre, _HOST)
+
+    each(move, others, everywhere)
     return motion
 
 
@@ -100,7 +107,7 @@ def compensated_on_device(frames: Tensor) -> Tensor:
     if not neighbours:
         return out
     centre = frames[middle]
-    motion = _motion(frames, neighbours, _DEVICE)
+    motion = _motion(frames, neighbours, _DEVICE, on_this_thread)
     for k in neighbours:
         differs = (frames[k] != centre).any()
         field = torch.where(differs, motion[k : k + 1], 0.0)
@@ -191,19 +198,24 @@ def _constants(values: Sequence[float], like: Tensor) -> Tensor:
     return torch.cat([like.new_full((1,), value) for value in values])
 
 
-def _motion(frames: Tensor, moved: list[int], arithmetic: _Arithmetic) -> Tensor:
+def _motion(frames: Tensor, moved: list[int], arithmetic: _Arithmetic, everywhere: Everywhere) -> Tensor:
     """:func:`motion_px` of the frames ``moved``; that of the rest is 0."""
-    luma = _small_luma(frames)
+    luma = torch.cat(each(lambda frame: _small_luma(frame[None]), frames, everywhere))
     centre = len(frames) // 2
     motion = luma.new_zeros(len(frames), 2, *luma.shape[-2:])
     if moved and min(luma.shape[-2:]) >= _COARSEST_PX:
         pyramid = _pyramid(luma)
         heres = [level[centre : centre + 1] for level in pyramid]
-        theres = [torch.stack([level[k] for k in moved]) for level in pyramid]
         scale = _constants([frames.shape[-1] / luma.shape[-1], frames.shape[-2] / luma.shape[-2]], motion)
-        found = _local(heres, theres, _camera(heres, theres, arithmetic), arithmetic) * scale.view(1, 2, 1, 1)
-        for k, field in zip(moved, found, strict=True):
-            motion[k] = field
+
+        def find(group: list[int]) -> None:
+            theres = [torch.stack([level[k] for k in group]) for level in pyramid]
+            found = _local(heres, theres, _camera(heres, theres, arithmetic), arithmetic) * scale.view(1, 2, 1, 1)
+            for k, field in zip(group, found, strict=True):
+                motion[k] = field
+
+        apart = arithmetic is _HOST and luma[0].numel() >= _OWN_TASK_PX
+        each(find, [[k] for k in moved] if apart else [moved], everywhere)
     return motion
 
 

@@ -54,7 +54,7 @@ def hdr_selector(settings: ConvertOptions) -> Selector:
 
         centre = frames[len(frames) // 2]
         window = window_tensor(frames, into=window)
-        result = Converter.load(settings)(window)
+        result = Converter.load(settings)(window, overwrite=True)
         hdr = centre.copy()
         for plane in range(3):
             np.copyto(np.asarray(hdr[plane]), result.pq[plane].numpy())

@@ -5,6 +5,7 @@
     evaluate   a model against formulas, on pairs, datasets and synthetic pictures
     blend      several runs' weights into one file
     weights    all of it, as for the model that ships
+    looks      the looks that ship
     ablate     the paper's tables: its variants and baselines, trained and measured alike
 
 ``COMMAND --help`` says more. What they need is installed by ``pip install 'vsdslnet[train]'``.
@@ -15,7 +16,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-COMMANDS = ("build", "train", "evaluate", "blend", "weights", "ablate")
+COMMANDS = ("build", "train", "evaluate", "blend", "weights", "looks", "ablate")
 
 
 def main(given: list[str] | None = None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import threading
 import weakref
@@ -14,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vsdslnet.inference.cpu.graph import Everywhere, Flow, Span
-from vsdslnet.inference.cpu.lanes import frame_under_way, here, in_lanes
+from vsdslnet.inference.cpu.graph import Flow, Span
+from vsdslnet.inference.cpu.lanes import in_lanes
+from vsdslnet.network.side_by_side import Everywhere, on_this_thread
 
 
 def frame(height: int) -> Tensor:
@@ -70,7 +70,7 @@ def test_half_the_resolution_has_half_the_rows_of_context(height: int) -> None:
 
     source = flow.add(lambda span: half[..., span.top // 2 : (span.bottom + 1) // 2, :], step=2)
     flow.add(check, source.near(5), step=2)
-    flow.run(here)
+    flow.run(on_this_thread)
     assert seen == [True] * len(flow.spans)
 
 
@@ -89,13 +89,13 @@ def test_strips_live_no_longer_than_they_are_read() -> None:
     first = flow.add(source)
     second = flow.add(lambda _, near: near[..., 3:-3, :], first.near(3))
     flow.add(lambda _, strip, skip: strip + skip, second, first)
-    flow.run(here)
+    flow.run(on_this_thread)
     # The strip before as context, and the one that waits for the next as its own.
     assert most == 2
     assert not any(ref() is not None for ref in alive)
 
 
-@pytest.mark.parametrize("everywhere", [here, in_lanes])
+@pytest.mark.parametrize("everywhere", [on_this_thread, in_lanes])
 def test_nothing_outlives_a_run(everywhere: Everywhere) -> None:
     window = torch.zeros(1, 1, 800, 4)
     held = weakref.ref(window)
@@ -115,7 +115,7 @@ def test_nothing_outlives_a_run(everywhere: Everywhere) -> None:
         gc.enable()
 
 
-@pytest.mark.parametrize("everywhere", [here, in_lanes])
+@pytest.mark.parametrize("everywhere", [on_this_thread, in_lanes])
 def test_what_an_op_raises_ends_the_run(everywhere: Everywhere) -> None:
     def refuse(span: Span, strip: Tensor) -> Tensor:
         if span.top == 24:
@@ -126,59 +126,3 @@ def test_what_an_op_raises_ends_the_run(everywhere: Everywhere) -> None:
     flow.add(refuse, flow.add(lambda _: torch.zeros(1, 1, 8, 1)))
     with pytest.raises(RuntimeError, match="row 24"):
         flow.run(everywhere)
-
-
-@pytest.mark.parametrize(("threads", "each"), [(1, 1), (2, 1), (3, 1), (4, 1), (5, 5), (6, 2), (16, 4)])
-def test_lanes_share_the_threads_and_leave_the_callers_number_alone(threads: int, each: int) -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    seen: list[int] = []
-    try:
-        in_lanes(lambda: seen.append(torch.get_num_threads()), 99)
-        assert torch.get_num_threads() == threads
-    finally:
-        torch.set_num_threads(before)
-    assert seen == [each] * (threads // each)
-
-
-def test_lanes_leave_new_threads_the_number_there_was() -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    seen: list[int] = []
-    try:
-        in_lanes(lambda: None, 99)
-        thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
-        thread.start()
-        thread.join()
-    finally:
-        torch.set_num_threads(before)
-    assert seen == [2]
-
-
-def test_work_for_one_lane_gets_the_threads_of_one() -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(6)
-    seen: list[int] = []
-    try:
-        in_lanes(lambda: seen.append(torch.get_num_threads()), 1)
-    finally:
-        torch.set_num_threads(before)
-    assert seen == [2]
-
-
-@pytest.mark.parametrize(
-    ("threads", "frames", "each"), [(2, 1, [1, 1]), (2, 2, [1]), (2, 3, [1]), (6, 2, [1] * 3), (16, 2, [2] * 4)]
-)
-def test_frames_under_way_share_the_threads(threads: int, frames: int, each: list[int]) -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    seen: list[int] = []
-    try:
-        with contextlib.ExitStack() as stack:
-            for _ in range(frames):
-                stack.enter_context(frame_under_way())
-            in_lanes(lambda: seen.append(torch.get_num_threads()), 99)
-        assert torch.get_num_threads() == threads
-    finally:
-        torch.set_num_threads(before)
-    assert seen == each

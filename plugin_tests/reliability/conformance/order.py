@@ -1,9 +1,13 @@
-"""The output is a pure function of (clip, n, arguments): any order, any number of threads, the same bits."""
+"""The output is a pure function of (clip, n, arguments): any order, any number of threads, the same bits.
+
+Run as a module with a model's name it prints, a line each, how it ran and the hash of what came out.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import random
+import sys
 from collections import deque
 from typing import Any
 
@@ -11,18 +15,26 @@ import numpy as np
 import vapoursynth as vs
 
 from plugin_tests.plugin.clips import textured
+from plugin_tests.reliability.children import how_it_ended, run_module
 from plugin_tests.reliability.figures import Figure, Options, exactly, none_of
 from plugin_tests.small_network import save_small_network
 
 __all__ = ["measure"]
 
-THREADS = (1, 2, 4, 16)
+CORE_THREADS = (1, 2, 4, 16)
+THREADS = (1, 2, 3, 4, 6, 8, 16)
+"""PyTorch's."""
+UNDER_WAY = (1, 2, 4)
 _FRAMES = 60
 _PENDING = 12
+_MATRIX_FRAMES = 4
+_LOOK = {"strength": 0.9, "saturation": 1.1, "peak": 800}
+"""Takes powers: a number behind the last whole vector may have another last bit."""
+_SLOWEST_SECONDS = 1200
 
 
 def measure(options: Options) -> list[Figure]:
-    """Random seeks against linear order, and one hash whatever the threads and streams."""
+    """Random seeks against linear order, and one hash whatever the threads, the streams and the frames under way."""
     model = str(save_small_network(options.folder / "order.safetensors", tiny=True))
     source = textured(vs.core, vs.YUV420P8, width=16, height=16, length=_FRAMES)
     linear = [digest(frame) for frame in uncached(source, model).frames(prefetch=1, close=True)]
@@ -30,7 +42,8 @@ def measure(options: Options) -> list[Figure]:
     try:
         return [
             seeks(uncached(source, model), linear, 300 if options.quick else 10_000),
-            threads(source[:8], model, linear, 8 if options.quick else 100),
+            core_threads(source[:8], model, linear, 8 if options.quick else 100),
+            *matrix(options),
         ]
     finally:
         vs.core.num_threads = before
@@ -52,19 +65,52 @@ def seeks(clip: Any, linear: list[bytes], count: int) -> Figure:
     return none_of("random seeks are bit-identical to linear order", failures, count, "seeks")
 
 
-def threads(source: Any, model: str, linear: list[bytes], runs: int) -> Figure:
+def core_threads(source: Any, model: str, linear: list[bytes], runs: int) -> Figure:
     """A fresh filter a run, with other threads, streams and order each time."""
     expected = hashlib.sha256(b"".join(linear[: len(source) - 2])).hexdigest()
     hashes = {expected}
     for run in range(runs):
-        vs.core.num_threads = THREADS[run % len(THREADS)]
+        vs.core.num_threads = CORE_THREADS[run % len(CORE_THREADS)]
         clip = uncached(source, model, num_streams=1 + run % 3)
         order = random.Random(run).sample(range(len(source) - 2), len(source) - 2)
         futures = {n: clip.get_frame_async(n) for n in order}
         frames = [digest(futures[n].result()) for n in range(len(source) - 2)]
         hashes.add(hashlib.sha256(b"".join(frames)).hexdigest())
-    words = "/".join(map(str, THREADS))
-    return exactly(f"hashes of a clip over {runs} runs at {words} threads", len(hashes), 1, "hash")
+    words = "/".join(map(str, CORE_THREADS))
+    return exactly(f"hashes of a clip over {runs} runs at {words} threads of the core", len(hashes), 1, "hash")
+
+
+def matrix(options: Options) -> list[Figure]:
+    """PyTorch's threads x frames under way, of the network and of its LUT: a process for each number of threads."""
+    model = str(save_small_network(options.folder / "matrix.safetensors")) if options.quick else options.model
+    threads = (1, 6, 16) if options.quick else THREADS
+    hashes: dict[str, set[str]] = {}
+    for count in threads:
+        done = run_module(__name__, model, timeout_seconds=_SLOWEST_SECONDS, OMP_NUM_THREADS=str(count))
+        if done.returncode:
+            return [exactly(f"{count} threads are measured", how_it_ended(done), "exit code 0")]
+        for line in done.stdout.splitlines():
+            what, _, found = line.partition(" ")
+            hashes.setdefault(what, set()).add(found)
+    words = f"{'/'.join(map(str, threads))} threads of PyTorch x {'/'.join(map(str, UNDER_WAY))} frames under way"
+    return [exactly(f"{what}: hashes at {words}", len(found), 1, "hash") for what, found in hashes.items()]
+
+
+def print_hashes(model: str) -> None:
+    """Frames in fp32 with the light they carry, of the network and of its LUT, for each number of frames under way."""
+    # No whole number of vectors, neither a row nor a frame.
+    source = textured(vs.core, vs.YUV420P8, width=162, height=98, length=_MATRIX_FRAMES + 2)
+    vs.core.num_threads = max(UNDER_WAY)
+    for what, name in (("network", model), ("LUT", f"{model}-lut")):
+        for under_way in UNDER_WAY:
+            clip = uncached(source, name, num_streams=under_way, format=vs.RGBS, **_LOOK)
+            found = hashlib.sha256()
+            for first in range(0, _MATRIX_FRAMES, under_way):
+                for future in [clip.get_frame_async(first + at) for at in range(under_way)]:
+                    frame = future.result()
+                    light = [frame.props["DSLNetMaxNits"], frame.props["DSLNetAverageNits"]]
+                    found.update(np.array(light).tobytes() + digest(frame))
+            print(what, found.hexdigest())
 
 
 def uncached(source: Any, model: str, **arguments: Any) -> Any:
@@ -81,3 +127,7 @@ def digest(frame: vs.VideoFrame) -> bytes:
         found.update(np.ascontiguousarray(np.asarray(frame[plane])).data)
     frame.close()
     return found.digest()
+
+
+if __name__ == "__main__":
+    print_hashes(sys.argv[1])

@@ -14,7 +14,7 @@ from plugin_tests.plugin.clips import planes, same, textured
 from plugin_tests.reliability.figures import Figure, Options, none_of
 from plugin_tests.small_network import save_small_network
 from vsdslnet.inference import converter
-from vsdslnet.inference.cpu.lanes import here
+from vsdslnet.network.side_by_side import on_this_thread
 from vsdslnet.options import BackendOptions
 
 __all__ = ["measure"]
@@ -47,7 +47,7 @@ class _Engine:
 
     def __init__(self, real: Any) -> None:
         self._real = real
-        self.radius_frames, self.description = real.radius_frames, real.description
+        self.radius_frames, self.description, self.base = real.radius_frames, real.description, real.base
         self.steps: _Steps | None = None
 
     def __call__(self, window: Tensor) -> Tensor:
@@ -57,12 +57,12 @@ class _Engine:
             return out
         # A mode is one thread's, so that thread does all the work; what a lane raises is tested with the lanes.
         streamed = self._real._streamed
-        everywhere, streamed._everywhere = streamed._everywhere, here
+        everywhere, streamed.everywhere = streamed.everywhere, on_this_thread
         try:
             with steps:
                 out = self._real(window)
         finally:
-            streamed._everywhere = everywhere
+            streamed.everywhere = everywhere
         return out
 
 

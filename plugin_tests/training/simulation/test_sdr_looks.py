@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from vsdslnet.color.sdr_to_hdr import bt2446a_nits
+from vsdslnet.color.measured import curve_nits
 from vsdslnet.color.transfer import nits_to_pq
+from vsdslnet.errors import MediaError
 from vsdslnet.training.simulation.curves import base_stops, colourist_table, gainmap_table, lookup, tabulate
-from vsdslnet.training.simulation.sdr_looks import LOOKS, colourist, gainmap, hard_clip, smooth_lut
+from vsdslnet.training.simulation.sdr_looks import LOOKS, colourist, gainmap, hard_clip, read_cube, smooth_lut
 
-FORMULAS = [name for name, look in LOOKS.items() if not look.needs_lut]
+FORMULAS = [name for name, look in LOOKS.items() if not look.lut]
 
 
 def identity_lut() -> torch.Tensor:
@@ -22,7 +25,7 @@ def identity_lut() -> torch.Tensor:
 
 def draw(name: str, seed: int) -> dict[str, object]:
     arguments: dict[str, object] = dict(LOOKS[name].sample(np.random.default_rng(seed)))
-    if LOOKS[name].needs_lut:
+    if LOOKS[name].lut:
         arguments["lut"] = identity_lut()
     return arguments
 
@@ -61,16 +64,15 @@ def test_a_grey_ramp_never_falls(name: str) -> None:
         assert float(signal[-1]) > 0.6
 
 
-def test_the_central_colourist_curve_is_the_inverse_of_bt2446a() -> None:
-    codes = torch.arange(5, 252) / 255
-    nits = bt2446a_nits(codes.reshape(1, 1, -1).expand(3, 1, -1))[:1]
+def test_the_central_colourist_curve_is_the_inverse_of_the_measured_base() -> None:
+    codes = torch.arange(8, 240) / 255
+    nits = curve_nits(codes).reshape(1, 1, -1)
     table = colourist_table(gain_stops=0, tilt_stops=0, mid_stops=0)
     assert float((lookup(table, nits)[0, 0] - codes).abs().max()) < 0.5 / 255
 
 
 def test_gain_tilt_and_mid_move_the_light_over_one_code_as_many_stops_as_they_say() -> None:
-    code = torch.full((3, 1, 1), 0.5)
-    nits = bt2446a_nits(code)[:1]
+    nits = curve_nits(torch.full((1, 1, 1), 0.5))
     brighter = lookup(colourist_table(gain_stops=0.5, tilt_stops=0.3, mid_stops=0.2), nits * 2**0.7)
     assert float(brighter) == pytest.approx(0.5, abs=2e-3)
 
@@ -121,3 +123,24 @@ def test_a_table_gives_the_function_back() -> None:
     table = tabulate(lambda nits: np.sqrt(nits))
     nits = torch.tensor([0.01, 1.0, 203.0, 9999.0])
     assert torch.allclose(lookup(table, nits), nits.sqrt(), rtol=2e-3)
+
+
+def test_aces_has_the_tone_scales_of_the_academy() -> None:
+    """Mid-grey is 10 cd/m² in HDR and a tenth of white in SDR, diffuse white lies near 100."""
+    grey = torch.tensor([10.0, 100.0, 1000.0]).view(1, 1, 1, -1).expand(1, 3, 1, -1)
+    signal = LOOKS["aces"].apply(grey)[0, 1, 0]
+    assert float(signal[0]) == pytest.approx((4.78 / 47.98 * (4.78 / 47.98) ** -0.0189) ** (1 / 2.4), abs=2e-3)
+    assert 0.8 < float(signal[1]) < 0.88
+    assert float(signal[2]) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_cube_is_read_with_red_fastest_and_in_narrow_range(tmp_path: Path) -> None:
+    axis = np.linspace(0, 1, 5)
+    rows = [f"{r:.6f} {g:.6f} {b:.6f}" for b in axis for g in axis for r in axis]
+    path = tmp_path / "identity.cube"
+    path.write_text("\n".join(['TITLE "none"', "# a comment", "LUT_3D_SIZE 5", *rows]))
+    nits = torch.rand(1, 3, 4, 5, generator=torch.Generator().manual_seed(0)) * 900
+    assert torch.allclose(LOOKS["broadcast"].apply(nits, lut=read_cube(path)), nits_to_pq(nits), atol=1e-5)
+    path.write_text("LUT_3D_SIZE 5\n0 0 0\n")
+    with pytest.raises(MediaError, match=r"identity\.cube"):
+        read_cube(path)

@@ -48,7 +48,7 @@ class JobIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class JobPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole job.
 
-    ``threads``        each maker of chunks computes with: another number may change the last bit.
+    ``threads``        each maker of chunks computes with; the picture does not depend on it.
     ``timestamps``     in units of ``time_base`` seconds, one a frame, strictly rising.
     ``cuts``           first frames of shots, but for the first shot.
     """

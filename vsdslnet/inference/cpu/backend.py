@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vsdslnet.errors import EngineError
 from vsdslnet.inference.backend import is_out_of_memory
-from vsdslnet.inference.cpu.lanes import frame_under_way
+from vsdslnet.inference.cpu.lanes import on_engine_thread
 from vsdslnet.inference.cpu.strip_layers import Target
 from vsdslnet.inference.cpu.strip_network import Band, StreamedDSLNet
 from vsdslnet.inference.cpu.tiling import FramePlan, cpu_rows, plan_frame
@@ -39,6 +39,9 @@ class TorchEngine:
 
     def __call__(self, window: Tensor) -> Tensor:
         """See :class:`~vsdslnet.inference.backend.Engine`."""
+        return on_engine_thread(lambda: self._whole(window))
+
+    def _whole(self, window: Tensor) -> Tensor:
         plan: FramePlan | None = self.plan(width=window.shape[-1], height=window.shape[-2])
         if self._motion_compensated:
             self._align(window)
@@ -72,15 +75,14 @@ class TorchEngine:
     def _align(self, window: Tensor) -> None:
         # Not in the attempts at a plan, which would move the same frames twice.
         try:
-            compensate_(window)
+            compensate_(window, self._streamed.everywhere)
         except (MemoryError, RuntimeError) as error:
             raise EngineError(f"{self.description}: {error}") from error
 
     @torch.inference_mode()
     def _render(self, window: Tensor, plan: FramePlan) -> Tensor:
         out = torch.empty(window.shape[1:], dtype=torch.float32, device=window.device)
-        with frame_under_way():
-            conditions = self._streamed.conditions(window, plan.rows)
-            for left, right in plan.bands:
-                self._streamed.render(window, conditions, Band(left, right, plan.rows), out)
+        conditions = self._streamed.conditions(window, plan.rows)
+        for left, right in plan.bands:
+            self._streamed.render(window, conditions, Band(left, right, plan.rows), out)
         return out

@@ -25,7 +25,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Everywhere", "Flow", "Layer", "Near", "Op", "Part", "Span"]
+from vsdslnet.network.side_by_side import Everywhere
+
+__all__ = ["Flow", "Layer", "Near", "Op", "Part", "Span"]
 
 
 class Span(NamedTuple):
@@ -40,10 +42,6 @@ Op = Callable[..., Tensor]
 
 Strips read as they are belong to others as well: nobody may write into them. Those with context are the op's own.
 """
-
-
-Everywhere = Callable[[Callable[[], None], int], None]
-"""Calls what it is given on each thread there is, on at most so many; see :mod:`~vsdslnet.inference.cpu.lanes`."""
 
 
 class Near(NamedTuple):

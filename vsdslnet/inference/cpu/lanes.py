@@ -4,6 +4,11 @@ PyTorch's own way, all threads on one operation, waits for the last of them thou
 seen to take eight times as long when another program held one of two cores; and where a process has more threads
 that compute than cores (each thread that calls PyTorch gets a team of its own), they sleep and wake at each step.
 
+Nor would it give the same bits: how an operation cuts its sums, and which numbers end up in the remainder behind the
+last whole vector, depends on its threads. So every operation that a frame is made of has one thread, and what runs
+side by side are tasks whose shapes follow from the frame alone. A frame is the same on 1 thread and on 64, by itself
+and among others.
+
 Frames that are computed at the same time share the threads: small ones have too few strips to keep several busy
 (two streams of 160x90 on two cores gave 1.8 times the frames on a thread each).
 """
@@ -11,37 +16,30 @@ Frames that are computed at the same time share the threads: small ones have too
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 
 from vsdslnet.inference.cpu.threads import LastingThreads, finished
 
-__all__ = ["frame_under_way", "here", "in_lanes"]
+__all__ = ["in_lanes", "on_engine_thread"]
 
-_MOST_LANES = 4
-"""More have strips of more layers in memory at once; with more cores than that, each lane is several threads."""
+_MOST_LANES = 16
+"""More have strips of more layers in memory at once; more cores than that are for more frames at once."""
 
-# Made before the threads that engines are called on, and so closed after them (see atexit): frames that are under
-# way when the interpreter exits find their lanes open.
-_threads = LastingThreads()
+# Closed in the opposite order, so that frames that are under way when the interpreter exits find their lanes open.
+_keeper = LastingThreads()
+_lanes = LastingThreads()
+_engines = LastingThreads()
 
-
-def here(work: Callable[[], None], most: int) -> None:
-    """Do the work on the calling thread, with whatever threads its operations have."""
-    del most
-    work()
+_numbers = threading.Lock()
+"""Held while PyTorch's number of threads, which new threads take over, may for a moment be a lane's."""
 
 
-@contextmanager
-def frame_under_way() -> Iterator[None]:
-    """While a frame is computed: it shares the threads with all others that are."""
-    _under_way.add(1)
-    try:
-        yield
-    finally:
-        _under_way.add(-1)
+class _Given(threading.local):
+    """What the frame that is computed on this thread may use."""
+
+    threads = 0
 
 
 class _Count:
@@ -54,7 +52,29 @@ class _Count:
             self.value += change
 
 
+_given = _Given()
 _under_way = _Count()
+
+
+def on_engine_thread[T](call: Callable[[], T]) -> T:
+    """The call's result, or what it raised, from a lasting thread whose operations have one thread each.
+
+    :func:`in_lanes` within it shares the threads that PyTorch gave the caller. A call within such a call is just made.
+    """
+    if _given.threads:
+        return call()
+    threads = _threads_here()
+
+    def frame() -> T:
+        _compute_alone()
+        _given.threads = threads
+        _under_way.add(1)
+        try:
+            return call()
+        finally:
+            _under_way.add(-1)
+
+    return _engines.run(frame)
 
 
 def in_lanes(work: Callable[[], None], most: int) -> None:
@@ -62,31 +82,32 @@ def in_lanes(work: Callable[[], None], most: int) -> None:
 
     What one of them raised is raised here.
     """
-    threads = torch.get_num_threads()
-    mine = max(1, threads // max(1, _under_way.value))
-    lanes = max(count for count in range(1, _MOST_LANES + 1) if mine % count == 0)
-    # Work for one lane gets one lane's threads: small operations only suffer from more.
-    share, lanes = mine // lanes, min(lanes, most)
-    if lanes == 1 and share == threads:
+    threads = _given.threads or _threads_here()
+    lanes = max(1, min(threads // max(1, _under_way.value), most, _MOST_LANES))
+    if lanes == 1 and _given.threads:
         work()
         return
-    started = threading.Barrier(lanes + 1)
 
     def lane() -> None:
-        if torch.get_num_threads() != share:
-            torch.set_num_threads(share)
-        started.wait()
+        _compute_alone()
         with torch.inference_mode():
             work()
 
-    try:
-        calls = [_threads.start(lane) for _ in range(lanes)]
-    except BaseException:
-        started.abort()
-        raise
-    started.wait()
-    # It is the lanes' number alone, but threads that PyTorch has not seen yet would take it over.
-    torch.set_num_threads(threads)
+    calls = [_lanes.start(lane) for _ in range(lanes)]
     errors = [error for error in (finished(call).exception() for call in calls) if error is not None]
     if errors:
         raise errors[0]
+
+
+def _threads_here() -> int:
+    with _numbers:
+        return torch.get_num_threads()
+
+
+def _compute_alone() -> None:
+    """Give this thread's operations one thread each, from now on; threads to come keep the number there was."""
+    with _numbers:
+        threads = torch.get_num_threads()
+        if threads != 1:
+            torch.set_num_threads(1)
+            _keeper.run(lambda: torch.set_num_threads(threads))

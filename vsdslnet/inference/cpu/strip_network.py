@@ -15,12 +15,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vsdslnet.inference.cpu.graph import Everywhere, Flow, Layer, Span
-from vsdslnet.inference.cpu.lanes import here, in_lanes
+from vsdslnet.inference.cpu.graph import Flow, Layer, Span
+from vsdslnet.inference.cpu.lanes import in_lanes
 from vsdslnet.inference.cpu.modulation import Modulator
 from vsdslnet.inference.cpu.sampling import FrameSampler
 from vsdslnet.inference.cpu.strip_layers import RowConv, RowDepthwise, RowLKRB, RowStem, RowUp, Target
 from vsdslnet.network.dslnet import Conditions, DSLNet
+from vsdslnet.network.side_by_side import Everywhere, each, on_this_thread
 from vsdslnet.network.stfm import ModulationVectors
 
 __all__ = ["HALO_COLUMNS", "Band", "StreamedDSLNet"]
@@ -40,12 +41,15 @@ class Band(NamedTuple):
 
 
 class StreamedDSLNet:
-    """A DSLNet's weights made ready for one device and precision; holds no state between windows."""
+    """A DSLNet's weights made ready for one device and precision; holds no state between windows.
+
+    ``everywhere`` is where it computes: what its frames' other tasks may use as well.
+    """
 
     def __init__(self, network: DSLNet, target: Target) -> None:
         self.config = network.config
         self._exact = exact = Target(target.device, torch.float32)
-        self._everywhere: Everywhere = in_lanes if target.lanes_pay else here
+        self.everywhere: Everywhere = in_lanes if target.lanes_pay else on_this_thread
         self._target = target
         self._network = network.to(target.device)
         ldoe = network.dmfa.ldoe
@@ -80,16 +84,18 @@ class StreamedDSLNet:
             return torch.sum(strip, dim=(0, 2, 3), dtype=torch.float32, out=sums[span.top // rows])
 
         flow.add(summed, self._encoded(flow, window, Band(0, width, rows)))
-        flow.run(self._everywhere)
+        flow.run(self.everywhere)
         mean = sums.sum(dim=0, dtype=torch.float64) / (((height + 1) // 2) * ((width + 1) // 2))
         # The kernels are a function of the mean alone; a single pixel of that value has it.
         return Conditions(vectors, dynamic(mean.float()[None, :, None, None]))
 
     def _vectors(self, window: Tensor) -> ModulationVectors:
-        found: list[ModulationVectors] = []
-        # Small pictures: one lane does not stumble over another.
-        self._everywhere(lambda: found.append(self._network.stfm.condition(window[None])), 1)
-        return found[0]
+        condition = self._network.stfm.condition
+
+        def features(frame: Tensor) -> Tensor:
+            return condition.frame_features(condition.shrink(frame[None, None]))
+
+        return condition.vectors(torch.cat(each(features, window, self.everywhere), dim=1))
 
     def render(self, window: Tensor, conditions: Conditions, band: Band, out: Tensor) -> None:
         """Render a band of the centre frame into ``out`` (3, H, W), fp32, all on the device.
@@ -108,7 +114,7 @@ class StreamedDSLNet:
             return out[:, *place].copy_(self._network.compose(sdr, correction[..., inside])[0])
 
         flow.add(composed, self._corrections(flow, window, conditions, wide))
-        flow.run(self._everywhere)
+        flow.run(self.everywhere)
 
     def _corrections(self, flow: Flow, window: Tensor, conditions: Conditions, band: Band) -> Layer:
         modulation = self._network.stfm.modulation

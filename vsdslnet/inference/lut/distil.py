@@ -7,7 +7,8 @@ from torch import Tensor
 
 from vsdslnet.color.sdr_to_hdr import BASE_PEAK_NITS
 from vsdslnet.color.transfer import pq_scalar
-from vsdslnet.inference.converter import get_engine, network_picture, on_engine_thread, sanitised
+from vsdslnet.inference.converter import get_engine, network_picture, sanitised
+from vsdslnet.inference.cpu.lanes import on_engine_thread
 from vsdslnet.inference.lut.lattice import fit_lattice, look_lattice, sdr_nodes
 from vsdslnet.options import BackendOptions, ConvertOptions
 

@@ -156,6 +156,7 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     validation_scenes: tuple[str, ...]
     """Scene ids that training never sees."""
     exclude_scenes: tuple[str, ...] = ()
+    broadcast_lut: str = "luts/nbcu/5-NBCU_PQ2SDR_DL_v1.2.cube"
     youtube_lut: str = "luts/yt_hdr10_to_bt709_65.npy"
     """Below the data folder; without the file the look is refused by name."""
     view: ViewConfig = ViewConfig()

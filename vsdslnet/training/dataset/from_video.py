@@ -177,7 +177,7 @@ class _Cutter:
             return light, sdr, [frame / np.float32(255) for frame in sdr], {"look": "given"}
         light = [np.minimum(frame, peak) for frame in hdr.read(scene.first, SCENE_FRAMES)]
         rng = np.random.default_rng([self._seed, zlib.crc32(film.name.encode()), scene.number])
-        names = [name for name in self._config.looks if not LOOKS[name].needs_lut]
+        names = [name for name in self._config.looks if not LOOKS[name].lut]
         weights = np.array([self._config.looks[name] for name in names])
         name = str(rng.choice(names, p=weights / weights.sum()))
         parameters = LOOKS[name].sample(rng)

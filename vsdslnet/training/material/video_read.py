@@ -53,7 +53,6 @@ class VideoFile:
         self._rgb["approximate_gamma"] = False  # BT.2020's constant luminance goes through the curve
         if matrix == Matrix.UNSPECIFIED:
             self._rgb["matrix_in"] = int(assumed)
-        self._gray: int = vs.GRAY16
 
     def thumbnails(self, *, limit_frames: int | None = None) -> NDArray[np.float32]:
         """Luma signal 0..1 (frames, 36, 64) of the film, or of its beginning."""

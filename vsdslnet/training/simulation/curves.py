@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vsdslnet.color.measured import curve_nits
 from vsdslnet.color.primaries import BT2020_LUMA
-from vsdslnet.color.sdr_to_hdr import bt2446a_nits
 from vsdslnet.color.transfer import PQ_MAX_NITS, srgb_to_linear
 from vsdslnet.training.simulation.grade import luma_of
 
@@ -50,13 +50,12 @@ def _inverse(nits_of_code: NDArray[np.float64], codes: NDArray[np.float64]) -> T
 
 
 def colourist_table(*, gain_stops: float, tilt_stops: float, mid_stops: float) -> Tensor:
-    """Light -> SDR signal of a grade by hand, spread about BT.2446-A's grey curve.
+    """Light -> SDR signal of a grade by hand, spread about the measured base.
 
     ``gain`` shifts all the light over SDR, ``tilt`` the white against the black, ``mid`` the middle.
     """
     codes = np.linspace(0, 1, 1024)
-    grey = torch.from_numpy(codes).reshape(1, 1, -1).expand(3, 1, -1)
-    nits = bt2446a_nits(grey)[0, 0].numpy()
+    nits = curve_nits(torch.from_numpy(codes)).numpy()
     stops = gain_stops + tilt_stops * 2 * (codes - 0.5) + mid_stops * np.exp(-(((codes - 0.5) / 0.22) ** 2))
     return _inverse(nits * 2**stops, codes)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -28,10 +29,12 @@ from vsdslnet.color.transfer import (
     linear_to_srgb,
     nits_to_pq,
 )
+from vsdslnet.errors import MediaError
+from vsdslnet.training.simulation.aces import aces_sdr
 from vsdslnet.training.simulation.curves import base_stops, colourist_table, gainmap_table, lookup
 from vsdslnet.training.simulation.grade import luma_of
 
-__all__ = ["LOOKS", "Look", "Parameters", "smooth_lut", "youtube"]
+__all__ = ["LOOKS", "Look", "Parameters", "broadcast", "read_cube", "read_table", "smooth_lut", "youtube"]
 
 Parameters = dict[str, float]
 Sampler = Callable[[np.random.Generator], Parameters]
@@ -45,7 +48,8 @@ class Look:
     apply: Callable[..., Tensor]
     brighter_stops: float = 0.0
     """How much brighter the masters are that this conversion is met with."""
-    needs_lut: bool = False
+    lut: str = ""
+    """Of a conversion that is a table: the key of the recipe that says where it lies."""
 
 
 def _signal_by_curve(nits: Tensor, table: Tensor, *, per_channel: float, desaturate: float, chroma: float) -> Tensor:
@@ -74,9 +78,9 @@ def _compress_locally(nits: Tensor, strength: float, pivot_nits: float = 60.0) -
 
 def _sample_colourist(rng: np.random.Generator) -> Parameters:
     return {
-        # Means from graded films: about 68 cd/m² at SDR code 118, 300-430 at 193, 625-1010 at 220.
-        "gain_stops": float(rng.normal(0.1, 0.4) + (0.6 if rng.random() < 0.15 else 0)),
-        "tilt_stops": float(rng.normal(0.5, 0.4)),
+        # About the measured base, as far as real pairs lie from it (0.5 stops in the mid-tones, 0.6 in highlights).
+        "gain_stops": float(rng.normal(0, 0.5)),
+        "tilt_stops": float(rng.normal(0, 0.4)),
         "mid_stops": float(rng.normal(0, 0.25)),
         "local": float(rng.uniform(0.08, 0.35)) if rng.random() < 1 / 3 else 0.0,
         "per_channel": float(rng.choice([0.0, 0.5, 1.0])),
@@ -96,7 +100,7 @@ def colourist(
     desaturate: float,
     chroma: float,
 ) -> Tensor:
-    """A film or series graded by hand: a random curve about BT.2446-A's, a third with local tone mapping."""
+    """A film or series graded by hand: a random curve about the measured base, a third with local tone mapping."""
     table = colourist_table(gain_stops=gain_stops, tilt_stops=tilt_stops, mid_stops=mid_stops)
     mapped = _compress_locally(nits, local)
     return _signal_by_curve(mapped, table, per_channel=per_channel, desaturate=desaturate, chroma=chroma)
@@ -242,12 +246,56 @@ def smooth_lut(codes: np.ndarray, *, sigma: float = 0.8) -> Tensor:
 
 def youtube(nits: Tensor, *, lut: Tensor) -> Tensor:
     """YouTube's own HDR10 -> SDR conversion, by trilinear interpolation of its measured table."""
-    frames, _, height, width = nits.shape
-    signal = nits_to_pq(nits)
+    return _by_table(lut, nits_to_pq(nits)).clamp(0, 1)
+
+
+def broadcast(nits: Tensor, *, lut: Tensor) -> Tensor:
+    """NBCUniversal's own PQ -> SDR conversion (display light), from its public .cube.
+
+    Its "Type III" means narrow-range codes on both sides: 64 to 940 of 1023 are black to white.
+    """
+    low, span = 64 / 1023, 876 / 1023
+    narrow = torch.as_tensor(low) + span * nits_to_pq(nits.clamp(max=1000))
+    return ((_by_table(lut, narrow) - low) / span).clamp(0, 1)
+
+
+def read_cube(path: Path) -> Tensor:
+    """A 3D .cube file (Adobe Cube LUT 1.0, red fastest) as (1, 3, S, S, S); MediaError if it is none."""
+    numbers, side = [], 0
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        words = line.split()
+        if words[:1] == ["LUT_3D_SIZE"]:
+            side = int(words[1])
+        elif len(words) == 3 and words[0][0] in "-.0123456789":
+            numbers.append([float(word) for word in words])
+    if side < 2 or len(numbers) != side**3:
+        raise MediaError(f"{path.name}: is no 3D .cube file")
+    return torch.tensor(numbers).view(1, side, side, side, 3).permute(0, 4, 1, 2, 3).contiguous()
+
+
+def read_table(path: Path) -> Tensor:
+    """A look's table: a .cube, or measured codes as .npy (:func:`smooth_lut`)."""
+    return read_cube(path) if path.suffix == ".cube" else smooth_lut(np.load(path))
+
+
+def _by_table(lut: Tensor, signal: Tensor) -> Tensor:
+    """Trilinear interpolation of (1, 3, S, S, S) [B][G][R] at (frames, 3, H, W)."""
+    frames, _, height, width = signal.shape
     # grid_sample's last axis is (x, y, z) = (R, G, B), as the table is indexed [B][G][R].
     grid = (2 * signal - 1).permute(0, 2, 3, 1).reshape(1, 1, frames, height * width, 3)
     out = torch.nn.functional.grid_sample(lut, grid, mode="bilinear", padding_mode="border", align_corners=True)
-    return out.reshape(3, frames, height, width).transpose(0, 1).clamp(0, 1)
+    return out.reshape(3, frames, height, width).transpose(0, 1)
+
+
+def _sample_apple(rng: np.random.Generator) -> Parameters:
+    return {
+        "stops": float(rng.uniform(1, 2.4)),
+        "low": float(rng.uniform(0.35, 0.6)),
+        "high": float(rng.uniform(0.95, 1.1)),
+        "white_nits": GRAPHICS_WHITE_NITS,
+        "local": float(rng.uniform(0, 0.7)),
+        "chroma": float(rng.uniform(0.97, 1.05)),
+    }
 
 
 LOOKS: dict[str, Look] = {
@@ -257,7 +305,10 @@ LOOKS: dict[str, Look] = {
     "editor": Look(sample=_sample_editor, apply=editor, brighter_stops=0.9),
     "filmic": Look(sample=_sample_filmic, apply=filmic),
     "reinhard": Look(sample=_sample_reinhard, apply=reinhard),
-    "youtube": Look(sample=lambda rng: {}, apply=youtube, needs_lut=True),
+    "youtube": Look(sample=lambda rng: {}, apply=youtube, lut="youtube_lut"),
+    "broadcast": Look(sample=lambda rng: {}, apply=broadcast, lut="broadcast_lut"),
+    "aces": Look(sample=lambda rng: {}, apply=aces_sdr),
+    "apple": Look(sample=_sample_apple, apply=gainmap, brighter_stops=0.6),
     "bt2446a": Look(sample=_sample_bt2446a, apply=bt2446a),
     "bt2446c": Look(sample=_sample_bt2446c, apply=bt2446c),
     "bt2390": Look(sample=_sample_bt2390, apply=bt2390),

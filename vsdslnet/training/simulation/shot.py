@@ -22,7 +22,7 @@ from vsdslnet.training.simulation.degrade import Degradation, sample_degradation
 from vsdslnet.training.simulation.foreground import sample_layers
 from vsdslnet.training.simulation.grade import apply_grade, exposure_gain, sample_grade
 from vsdslnet.training.simulation.layers import Layer, composite
-from vsdslnet.training.simulation.sdr_looks import LOOKS, Look, smooth_lut
+from vsdslnet.training.simulation.sdr_looks import LOOKS, Look, read_table
 from vsdslnet.training.simulation.view import film, sample_camera
 from vsdslnet.training.simulation.windows import Shot, Window, cut_windows
 
@@ -58,7 +58,7 @@ class _SampledLook(NamedTuple):
     def apply(self, nits: Tensor) -> list[Floats]:
         """HDR light (F, 3, H, W) -> SDR signal (H, W, 3) of each frame."""
         arguments: dict[str, Any] = dict(self.parameters)
-        if self.look.needs_lut:
+        if self.look.lut:
             arguments["lut"] = self.lut
         return _signal(self.look.apply(nits, **arguments))
 
@@ -87,12 +87,13 @@ class ShotMaker:
             raise ArgumentError("sources", group.name, f"kinds with scenes in split {split}", "check --data")
         self._kind_weights = _normalised([getattr(self._sources, kind) for kind in self._kinds])
         self._textures = [s for s in scenes if s.kind in ("hdri", "still")]
-        self._lut: Tensor | None = None
-        if any(LOOKS[name].needs_lut for name in self._look_names):
-            path = data / config.youtube_lut
+        self._luts: dict[str, Tensor] = {}
+        for key in {LOOKS[name].lut for name in self._look_names} - {""}:
+            path = data / str(getattr(config, key))
             if not path.is_file():
-                raise ArgumentError("youtube_lut", str(path), "an existing file", "or set looks.youtube = 0")
-            self._lut = smooth_lut(np.load(path))
+                of = next(name for name in self._look_names if LOOKS[name].lut == key)
+                raise ArgumentError(key, str(path), "an existing file", f"or leave looks.{of} out")
+            self._luts[key] = read_table(path)
 
     def windows(self, index: int) -> list[Window]:
         """The ``crops_per_view`` windows of shot ``index``."""
@@ -197,7 +198,7 @@ class ShotMaker:
 
     def _sample_look(self, rng: np.random.Generator) -> _SampledLook:
         name = str(rng.choice(self._look_names, p=self._look_weights))
-        return _SampledLook(name, LOOKS[name], LOOKS[name].sample(rng), self._lut)
+        return _SampledLook(name, LOOKS[name], LOOKS[name].sample(rng), self._luts.get(LOOKS[name].lut))
 
     def _exposure(self, rng: np.random.Generator, frames: int) -> Floats | None:
         """A factor on the light of each frame, where a light flickers or the shot fades."""
