@@ -59,60 +59,38 @@ app = App(
 @app.command(help_epilogue=EXIT_CODES)
 @with_options(settings=EncodeSettings, job=JobOptions)
 def encode(
-    source: Path,
-    /,
-    *,
+    *sources: Path,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    output_dir: Path | None = None,
     settings: EncodeSettings,
     job: JobOptions,
 ) -> None:
-    """Convert an SDR file into an HDR10 file; run the same command again to go on after any stop.
+    """Convert SDR files into HDR10 files; run the same command again to go on after any stop.
 
     Audio, subtitles, chapters, attachments, tags, rotation and timestamps pass through. Of several videos, as in a
     transport stream of several programmes, the first is converted and the others are left out, by name; audio and
-    subtitles of all programmes are kept (ffmpeg -map picks some). Until the file is complete, everything lies in
+    subtitles of all programmes are kept (ffmpeg -map picks some). Until a file is complete, everything lies in
     OUTPUT.vsdslnet/.
+
+    Several files are converted one after the other. One that fails does not stop the rest: a summary names it, and the
+    exit code is the first failure's. Outputs that are there already are kept, so the same command goes on.
 
     Parameters
     ----------
-    source
-        The SDR video file.
+    sources
+        The SDR video files.
     output
         The HDR10 file to make: .mkv, .mp4, .m4v or .mov; by default SOURCE.hdr10.mkv beside the source.
+    output_dir
+        Folder for the HDR10 files, each named SOURCE.hdr10.mkv; by default each lies beside its source.
     """
-    from vsdslnet.encode.progress import JsonReporter, PersonReporter, QuietReporter, Reporter
-    from vsdslnet.encode.run import encode_file
+    from vsdslnet.encode.batch import encode_jobs, jobs_of
 
-    reporter: Reporter = QuietReporter() if job.quiet else JsonReporter() if job.json_lines else PersonReporter()
-    try:
-        done = encode_file(
-            source,
-            output or _beside(source, ".hdr10.mkv"),
-            settings,
-            engine=_engine(job),
-            reporter=reporter,
-            restart=job.restart,
-            overwrite=job.overwrite,
-            keep=job.keep,
-        )
-    finally:
-        reporter.close()
-    if isinstance(reporter, JsonReporter):
-        reporter.tell(
-            "done",
-            output=str(done.output),
-            size_bytes=done.size_bytes,
-            frames=done.frames,
-            max_cll_nits=done.light.max_cll_nits,
-            max_fall_nits=done.light.max_fall_nits,
-            dropped=done.dropped,
-        )
-    elif not job.quiet:
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        light = f"MaxCLL {done.light.max_cll_nits}, MaxFALL {done.light.max_fall_nits}"
-        console.print(f"{done.output}: {done.frames} frames, {done.size_bytes / 1e6:.1f} MB, {light}")
-        for what in done.dropped:
-            console.print(f"not carried over: {what}")
+    if not sources:
+        raise ArgumentError("source", "", "one file or more", "name a video file")
+    failure = encode_jobs(jobs_of(sources, output=output, output_dir=output_dir), settings, job, engine=_engine(job))
+    if failure is not None:
+        sys.exit(_exit_code(failure))
 
 
 @app.command(help_epilogue=EXIT_CODES)
@@ -380,13 +358,17 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
     except DslnetError as error:
         _say(str(error))
-        sys.exit(next((code for kind, code in _CODES if isinstance(error, kind)), 1))
+        sys.exit(_exit_code(error))
     except KeyboardInterrupt:
         _say("stopped; run the same command again to go on")
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(5)
     sys.exit(0)
+
+
+def _exit_code(error: DslnetError) -> int:
+    return next((code for kind, code in _CODES if isinstance(error, kind)), 1)
 
 
 def _terminated(_signal: int, _frame: object) -> None:

@@ -111,8 +111,9 @@ class _Tally:
 class JsonReporter:
     """One JSON object a line: ``event`` and what belongs to it."""
 
-    def __init__(self, stream: TextIO = sys.stdout) -> None:
-        self._stream, self._tally, self._told = stream, None, 0.0  # type: tuple[TextIO, _Tally | None, float]
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream, self._told = stream or sys.stdout, 0.0
+        self._tally: _Tally | None = None
 
     def scanned(self, frames: int, total: int) -> None:
         """See :class:`Reporter`."""
@@ -174,7 +175,8 @@ class JsonReporter:
 class PersonReporter:
     """A progress bar on the terminal's error stream."""
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None, *, within: str = "") -> None:
+        self._within = within  # which of many files this is
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -192,7 +194,7 @@ class PersonReporter:
         """See :class:`Reporter`."""
         self._progress.start()
         if self._scan is None:
-            self._scan = self._progress.add_task("finding scene cuts", total=total, state="")
+            self._scan = self._progress.add_task(f"{self._within}finding scene cuts", total=total, state="")
         self._progress.update(self._scan, completed=frames)
 
     def planned(self, plan: JobPlan, journal: Journal) -> None:
@@ -206,7 +208,9 @@ class PersonReporter:
             self._progress.console.print(kept, highlight=False)
         if self._scan is not None:
             self._progress.update(self._scan, visible=False)
-        self._work = self._progress.add_task("converting", total=plan.frames, completed=self._tally.kept, state="")
+        self._work = self._progress.add_task(
+            f"{self._within}converting", total=plan.frames, completed=self._tally.kept, state=""
+        )
 
     def working(self, index: int, frames: int, max_nits: float) -> None:
         """See :class:`Reporter`."""

@@ -104,7 +104,7 @@ def _work(
             for result in results:
                 journal.record(result)
                 reporter.finished(result)
-    light = _light(journal)
+    light = _light(journal) if settings.transfer == "pq" else None  # what the file says of it
     reporter.muxing()
     partial = folder / f".final.{os.getpid()}.partial"
     dynamic = _dynamic(plan, journal)
@@ -145,13 +145,14 @@ def _dynamic(plan: JobPlan, journal: Journal) -> Programme | None:
     return programme_of(lights, plan.cuts, frames=plan.frames, target_nits=settings.hdr10plus_target)
 
 
-def _check(path: Path, plan: JobPlan, light: ContentLight) -> None:
+def _check(path: Path, plan: JobPlan, light: ContentLight | None) -> None:
     """Read the finished file once more: all frames, and the light in its header."""
     with av.open(str(path)) as container:
         video = container.streams.video[0]
         told = video.codec_context.coded_side_data.get("content_light_level", b"")
         # AVContentLightMetadata of FFmpeg
-        if bytes(told[:8]) != struct.pack("=2I", light.max_cll_nits, light.max_fall_nits):
+        wanted = struct.pack("=2I", light.max_cll_nits, light.max_fall_nits) if light else b""
+        if bytes(told[:8]) != wanted:
             raise JobError("the finished file's header lacks the measured light; run the command again")
         frames = sum(1 for packet in container.demux(video) if packet.size)
         if frames != plan.frames:

@@ -14,6 +14,7 @@ from vsdslnet.options import (
     LookOptions,
     ModelOptions,
     SceneOptions,
+    TransferOptions,
     another_default,
 )
 
@@ -45,7 +46,9 @@ _PROTECTED_SVT = frozenset(
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncodeSettings(EncoderOptions, BackendOptions, SceneOptions, ColorOptions, LookOptions, ModelOptions):
+class EncodeSettings(
+    EncoderOptions, BackendOptions, SceneOptions, ColorOptions, TransferOptions, LookOptions, ModelOptions
+):
     """Everything that decides what the encoded chunks hold; its journal remembers it.
 
     >>> EncodeSettings(codec="av1", crf=60).chunk_frames
@@ -59,6 +62,8 @@ class EncodeSettings(EncoderOptions, BackendOptions, SceneOptions, ColorOptions,
         top = 51 if self.codec == "hevc" else 63
         if self.crf is not None and self.crf > top:
             raise ArgumentError("crf", self.crf, f"a number from 0 to {top}", "lower is better and larger")
+        if self.hdr10plus and self.transfer != "pq":
+            raise ArgumentError("hdr10plus", True, "only with transfer pq", "leave it out: HLG has no such metadata")
         for name in self.parameters:
             if _is_protected(name, self.codec):
                 raise ArgumentError("params", name, "any parameter but those that make the file HDR10", "leave it out")

@@ -30,6 +30,24 @@ def test_only_a_global_converter_moves_the_untouched_side() -> None:
     assert pumping["untouched_mean_codes"] > 2
 
 
+def test_twenty_scenes_differ_and_are_the_same_every_time() -> None:
+    drawn = temporal_checks.entrances(20)
+    assert drawn == temporal_checks.entrances(20)
+    assert drawn[:3] == temporal_checks.entrances(3)
+    assert len(set(drawn)) == 20
+    assert all(120 % entrance.columns_a_frame == 0 for entrance in drawn)
+    levels = [max(entrance.light) for entrance in drawn]
+    assert min(levels) < 0.1 < 0.6 < max(levels) <= 1
+
+
+def test_any_of_the_scenes_shows_a_converter_that_follows_the_whole_frame() -> None:
+    def pumps_in_the_dark(window: torch.Tensor) -> torch.Tensor:
+        return formula(window) + 0.1 * window.mean() * (window[RADIUS].amax() < 0.12)
+
+    assert temporal_checks.entering_object(pumps_in_the_dark, RADIUS)["untouched_max_codes"] == 0
+    assert temporal_checks.entering_object(pumps_in_the_dark, RADIUS, scenes=20)["untouched_max_codes"] > 0
+
+
 def test_what_lies_within_a_layers_reach_of_the_object_is_not_called_untouched() -> None:
     """120 px, the halo of the inference's bands; one more and the object is seen."""
     for reach_px, seen in ((119, False), (125, True)):

@@ -22,17 +22,20 @@ def preset_and_crf(settings: EncodeSettings) -> tuple[str, float]:
 
 
 def x265_parameters(settings: EncodeSettings, *, frames: int) -> dict[str, str]:
-    """x265's parameters for a chunk: HDR10, one closed GOP, a result that does not depend on the machine."""
-    return {
-        "colorprim": "bt2020",
-        "transfer": "smpte2084",
-        "colormatrix": "bt2020nc",
-        "range": "limited",
-        "chromaloc": "2",
+    """x265's parameters for a chunk: HDR10 or HLG, one closed GOP, a result that does not depend on the machine."""
+    hdr10 = {
         "master-display": mastering_display(settings.peak_nits).x265_text(),
         "max-cll": PLACEHOLDER_LIGHT.x265_text(),
         "hdr10": "1",
         "hdr10-opt": "1",
+    }
+    return {
+        "colorprim": "bt2020",
+        "transfer": "smpte2084" if settings.transfer == "pq" else "arib-std-b67",
+        "colormatrix": "bt2020nc",
+        "range": "limited",
+        "chromaloc": "2",
+        **(hdr10 if settings.transfer == "pq" else {}),
         "repeat-headers": "1",
         "aud": "0",
         "open-gop": "0",
@@ -51,9 +54,12 @@ def x265_parameters(settings: EncodeSettings, *, frames: int) -> dict[str, str]:
 
 def svt_parameters(settings: EncodeSettings) -> dict[str, str]:
     """SVT-AV1's parameters for a chunk."""
-    return {
+    hdr10 = {
         "mastering-display": mastering_display(settings.peak_nits).svtav1_text(),
         "content-light": PLACEHOLDER_LIGHT.x265_text(),
+    }
+    return {
+        **(hdr10 if settings.transfer == "pq" else {}),
         "chroma-sample-position": "topleft",
         "scd": "0",
         **settings.parameters,

@@ -142,7 +142,8 @@ def _opened_context(settings: EncodeSettings, picture: Picture, frames: int) -> 
     context.framerate = picture.frame_rate
     context.time_base = 1 / picture.frame_rate
     context.sample_aspect_ratio = picture.sample_aspect
-    context.color_primaries, context.color_trc = Primaries.BT2020, Transfer.PQ
+    context.color_primaries = Primaries.BT2020
+    context.color_trc = Transfer.PQ if settings.transfer == "pq" else Transfer.HLG
     context.colorspace, context.color_range = Matrix.BT2020_NCL, _FFMPEG_LIMITED_RANGE
     parameters = x265_parameters(settings, frames=frames) if hevc else svt_parameters(settings)
     quiet = {"log-level": "none"} if hevc else {}

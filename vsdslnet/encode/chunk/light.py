@@ -67,8 +67,10 @@ def _measured(delivered: vs.VideoNode, brightest: vs.VideoNode) -> vs.VideoNode:
 
 
 def frame_light_nits(frame: vs.VideoFrame) -> tuple[float, float]:
-    """(brightest pixel, frame average) of a frame of :func:`with_light`, in cd/m²."""
-    return float(frame.props[_MAX]), float(frame.props[_AVERAGE])
+    """(brightest pixel, frame average) in cd/m²: of a frame of :func:`with_light`, or as Convert said of another."""
+    names = (_MAX, _AVERAGE) if _MAX in frame.props else ("DSLNetMaxNits", "DSLNetAverageNits")
+    brightest, average = (float(frame.props[name]) for name in names)
+    return brightest, average
 
 
 @lru_cache(maxsize=1)

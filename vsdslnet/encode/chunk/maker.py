@@ -36,8 +36,10 @@ class ChunkMaker:
         converted = open_converted(plan.source, plan.identity.settings, index=folder / "source")
         if len(converted) != plan.frames:
             raise JobError(f"the source has {len(converted)} frames here, the plan says {plan.frames}; use --restart")
-        measured = with_shot_light if plan.identity.settings.hdr10plus else with_light
-        self._clip = measured(deliver(converted, peak_nits=plan.identity.settings.peak_nits))
+        settings = plan.identity.settings
+        delivered = deliver(converted, peak_nits=settings.peak_nits, transfer=settings.transfer)
+        measured = with_shot_light if settings.hdr10plus else with_light
+        self._clip = measured(delivered) if settings.transfer == "pq" else delivered
         self._picture = Picture(
             width=self._clip.width,
             height=self._clip.height,

@@ -29,7 +29,7 @@ _CODEC_TAGS = {"hevc": "hvc1", "av1": "av01"}
 
 
 def mux(
-    plan: JobPlan, folder: Path, light: ContentLight, *, dynamic: Programme | None, suffix: str, target: Path
+    plan: JobPlan, folder: Path, light: ContentLight | None, *, dynamic: Programme | None, suffix: str, target: Path
 ) -> list[str]:
     """Write the finished file to ``target`` in the container that ``suffix`` names.
 

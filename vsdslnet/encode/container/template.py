@@ -29,16 +29,18 @@ def open_template(
     *,
     stream_format: str,
     mastering: MasteringDisplay,
-    light: ContentLight,
+    light: ContentLight | None,
     display_matrix: tuple[int, ...],
 ) -> av.container.InputContainer:
     """A container whose only stream says what is in ``first_picture`` and what the arguments say.
 
     ``first_picture`` is an elementary stream ("hevc" or "obu") of one picture with its headers.
-    ``display_matrix`` is empty or has nine numbers.
+    Without ``light`` it says nothing of the mastering display either. ``display_matrix`` is empty or has nine numbers.
     """
     data = _one_picture_mp4(first_picture, stream_format)
-    boxes = _box(b"mdcv", mastering.mp4_payload()) + _box(b"clli", light.payload())
+    boxes = b""
+    if light is not None:
+        boxes = _box(b"mdcv", mastering.mp4_payload()) + _box(b"clli", light.payload())
     entry = _SAMPLE_ENTRY if stream_format == "hevc" else _SAMPLE_ENTRY_AV1
     data = _append(data, _STBL + entry, boxes)
     if display_matrix:

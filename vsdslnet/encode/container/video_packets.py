@@ -42,7 +42,9 @@ class _Coded:
 class VideoPackets:
     """Reads the chunks of a job one after the other."""
 
-    def __init__(self, plan: JobPlan, folder: Path, light: ContentLight, dynamic: Programme | None = None) -> None:
+    def __init__(
+        self, plan: JobPlan, folder: Path, light: ContentLight | None, dynamic: Programme | None = None
+    ) -> None:
         self._plan, self._folder, self._light, self._dynamic = plan, folder, light, dynamic
         self._hevc = plan.suffix == "hevc"
         self._headers: tuple[bytes, ...] | None = None
@@ -58,9 +60,8 @@ class VideoPackets:
         data = self._read(self._plan.chunks[0])
         if self._hevc:
             unit = hevc.access_units(data)[0]
-            nals, _ = hevc.patch_content_light(unit.nals, self._light.payload())
-            return replace(unit, nals=nals).annex_b()
-        unit_av1, _ = av1.patch_content_light(av1.temporal_units(data)[0], self._light.payload())
+            return replace(unit, nals=self._lit(unit.nals)[0]).annex_b()
+        unit_av1, _ = self._lit_av1(av1.temporal_units(data)[0])
         return _TEMPORAL_DELIMITER + unit_av1
 
     def __iter__(self) -> Iterator[VideoPacket]:
@@ -93,11 +94,11 @@ class VideoPackets:
 
     def _coded(self, chunk: Chunk) -> Iterator[_Coded]:
         """The pictures of a chunk with the measured light in every sequence start, and HDR10+ in each of them."""
-        data, payload = self._read(chunk), self._light.payload()
+        data = self._read(chunk)
         patched = 0
         if self._hevc:
             for unit in hevc.access_units(data):
-                nals, count = hevc.patch_content_light(unit.nals, payload)
+                nals, count = self._lit(unit.nals)
                 patched += count
                 if unit.is_keyframe:
                     self._same_headers(unit.parameter_sets(), chunk)
@@ -108,13 +109,19 @@ class VideoPackets:
                 yield _Coded(data=new.length_prefixed(), order=new.order, is_keyframe=new.is_keyframe)
         else:
             for order, unit_av1 in enumerate(av1.temporal_units(data)):
-                new_unit, count = av1.patch_content_light(unit_av1, payload)
+                new_unit, count = self._lit_av1(unit_av1)
                 patched += count
                 if self._dynamic is not None:
                     new_unit = av1.insert_t35(new_unit, self._dynamic.t35_payload(chunk.first + order))
                 yield _Coded(data=new_unit, order=order, is_keyframe=av1.is_keyframe(unit_av1))
-        if not patched:
+        if not patched and self._light is not None:
             raise JobError(f"chunk {chunk.index} carries no content light level: the encoder left it out")
+
+    def _lit(self, nals: tuple[bytes, ...]) -> tuple[tuple[bytes, ...], int]:
+        return (nals, 0) if self._light is None else hevc.patch_content_light(nals, self._light.payload())
+
+    def _lit_av1(self, unit: bytes) -> tuple[bytes, int]:
+        return (unit, 0) if self._light is None else av1.patch_content_light(unit, self._light.payload())
 
     def _same_headers(self, headers: tuple[bytes, ...], chunk: Chunk) -> None:
         """One header in the container serves all chunks only if theirs are the same."""

@@ -16,7 +16,7 @@ from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.colour import with_container_tags
 from vsdslnet.encode.source.probe import SourceInfo
 from vsdslnet.errors import ClipError, MediaError, one_line
-from vsdslnet.options import BackendOptions, ColorOptions, LookOptions, SceneOptions
+from vsdslnet.options import BackendOptions, ColorOptions, LookOptions, OutputTransfer, SceneOptions, TransferOptions
 from vsdslnet.plugin.peak import within_peak
 
 __all__ = ["Source", "convert", "deliver", "open_converted", "open_source", "scene_cuts"]
@@ -58,8 +58,9 @@ def open_converted(info: SourceInfo, settings: EncodeSettings, *, index: Path | 
 def convert(clip: vs.VideoNode, settings: EncodeSettings) -> vs.VideoNode:
     """``core.dslnet.Convert`` with these settings; ClipError if it refuses the clip."""
     arguments: dict[str, Any] = {}
-    for kind in (BackendOptions, SceneOptions, ColorOptions, LookOptions):
-        arguments |= settings.part(kind).arguments()
+    for kind in (BackendOptions, SceneOptions, ColorOptions, LookOptions, TransferOptions):
+        default = kind().arguments()
+        arguments |= {k: v for k, v in settings.part(kind).arguments().items() if k not in default or default[k] != v}
     try:
         return vs.core.dslnet.Convert(clip, **arguments)
     except AttributeError:
@@ -68,10 +69,11 @@ def convert(clip: vs.VideoNode, settings: EncodeSettings) -> vs.VideoNode:
         raise ClipError(one_line(error)) from None
 
 
-def deliver(clip: vs.VideoNode, *, peak_nits: float) -> vs.VideoNode:
-    """The converted clip as the encoder gets it: YUV420P10 within the peak, limited range, chroma top-left, even size.
+def deliver(clip: vs.VideoNode, *, peak_nits: float, transfer: OutputTransfer = "pq") -> vs.VideoNode:
+    """The converted clip as the encoder gets it: YUV420P10, limited range, chroma top-left, even size.
 
-    An odd last column or row is repeated once: 4:2:0 knows no odd sizes.
+    PQ stays within the peak, which is what its metadata say; HLG may pass 1. An odd last column or row is repeated
+    once: 4:2:0 knows no odd sizes.
     """
     if clip.width % 2:
         clip = vs.core.std.StackHorizontal([clip, clip.std.CropAbs(1, clip.height, clip.width - 1, 0)])
@@ -80,13 +82,13 @@ def deliver(clip: vs.VideoNode, *, peak_nits: float) -> vs.VideoNode:
     ten_bits = clip.resize.Bicubic(
         format=vs.YUV420P10,
         matrix_s="2020ncl",
-        transfer_s="st2084",
+        transfer_s="st2084" if transfer == "pq" else "std-b67",
         primaries_s="2020",
         range_s="limited",
         chromaloc_s="top_left",
         dither_type="error_diffusion",
     )
-    return within_peak(ten_bits, peak_nits)
+    return within_peak(ten_bits, peak_nits) if transfer == "pq" else ten_bits
 
 
 def scene_cuts(clip: vs.VideoNode) -> vs.VideoNode:

@@ -186,9 +186,9 @@ def saturated_patches(method: Method, radius_frames: int) -> dict[str, float]:
     return most
 
 
-def textured_scene(size: tuple[int, int]) -> Tensor:
+def textured_scene(size: tuple[int, int], *, seed: int = 11) -> Tensor:
     """A synthetic SDR picture (3, H, W): soft patches of colour, finer texture, from dark to bright."""
-    generator = torch.Generator().manual_seed(11)
+    generator = torch.Generator().manual_seed(seed)
     patches = torch.rand((1, 3, 4, 8), generator=generator)
     texture = torch.rand((1, 1, size[0] // 4, size[1] // 4), generator=generator) - 0.5
     scene = F.interpolate(patches, size=size, mode="bicubic") + 0.15 * F.interpolate(

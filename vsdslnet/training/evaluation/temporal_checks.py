@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from vsdslnet.color.sdr_to_hdr import plain_pq
 from vsdslnet.training.evaluation.metrics import luminance_codes
 from vsdslnet.training.evaluation.self_checks import Method, still, textured_scene
 
-__all__ = ["clip_windows", "entering_object", "fade", "flash", "static_noise"]
+__all__ = ["Entrance", "clip_windows", "entering_object", "entrances", "fade", "flash", "static_noise"]
 
 _SCENE_SIZE = (64, 320)
 _WIDE_SIZE = (64, 480)
@@ -24,8 +25,40 @@ _WIDE_SIZE = (64, 480)
 _OBJECT_PX = 120
 _DIM, _BRIGHT = 0.15, 0.6
 """Levels of a scene by night and by day; 1 is the textured scene itself."""
-_ENTRANCES = ((_DIM, 30), (_BRIGHT, 30), (_DIM, _OBJECT_PX))
-"""Level of the scene, and by how many columns a frame the object comes in."""
+_WHITE = (1.0, 1.0, 1.0)
+
+
+class Entrance(NamedTuple):
+    """Something comes into a scene from the right.
+
+    ``light``             R, G, B factors on the textured scene of ``seed``: its level, and the colour of its light.
+    ``columns_a_frame``   how fast.
+    ``color``             R'G'B' of what comes.
+    """
+
+    light: tuple[float, float, float]
+    columns_a_frame: int
+    color: tuple[float, float, float] = _WHITE
+    seed: int = 11
+
+
+def entrances(count: int) -> list[Entrance]:
+    """White into a dim and a bright scene, slowly, and at once into a dim one; the rest drawn, the same every time.
+
+    Scenes from deep night to full level, in light of any colour; white, black and coloured things, slow and sudden.
+    """
+    known = [Entrance((level,) * 3, columns) for level, columns in ((_DIM, 30), (_BRIGHT, 30), (_DIM, _OBJECT_PX))]
+    generator = torch.Generator().manual_seed(20)
+    drawn = []
+    for seed in range(max(0, count - len(known))):
+        level, kind, speed, *tint = torch.rand(6, generator=generator).tolist()
+        light = [0.06 * 16**level * (0.55 + 0.45 * part) for part in tint]
+        thing = _WHITE if kind < 0.4 else (0.0, 0.0, 0.0) if kind < 0.6 else tuple(torch.rand(3, generator=generator))
+        columns = (20, 40, 60, _OBJECT_PX)[int(4 * speed)]
+        drawn.append(Entrance((light[0], light[1], light[2]), columns, (*map(float, thing),), seed))  # type: ignore[arg-type]
+    return [*known, *drawn][:count]
+
+
 _FADE_FRAMES = 24
 _FLASH = 0.7
 
@@ -56,28 +89,31 @@ def static_noise(method: Method, radius_frames: int, *, noise_codes: float = 1.0
     }
 
 
-def entering_object(method: Method, radius_frames: int) -> dict[str, float]:
-    """A white object enters from the right and fills a quarter: how far does the left half move?
+def entering_object(method: Method, radius_frames: int, *, scenes: int = 3) -> dict[str, float]:
+    """An object enters from the right and fills a quarter: how far does the left half move?
 
-    From each frame to the next, worst of three entrances: slowly into a dim and into a bright scene, and
-    at once into a dim one. ``mean`` is the largest mean shift, ``max`` the largest of any pixel.
+    From each frame to the next, worst of so many :func:`entrances`. ``mean`` is the largest mean shift, ``max`` the
+    largest of any pixel.
     """
     shifts: list[Tensor] = []
-    for level, columns_a_frame in _ENTRANCES:
-        clip = _entrance(level, columns_a_frame, radius_frames)
+    for entrance in entrances(scenes):
+        clip = _entrance(entrance, radius_frames)
         left = [luminance_codes(method(w))[:, : _WIDE_SIZE[1] // 2] for w in clip_windows(clip, radius_frames)]
         shifts += [(b - a).abs() for a, b in pairwise(left)]
     return _worst("untouched", shifts)
 
 
-def _entrance(level: float, columns_a_frame: int, radius_frames: int) -> Tensor:
+def _entrance(entrance: Entrance, radius_frames: int) -> Tensor:
     """The scene until no window sees the object, the object's way in, and one frame of rest."""
     height, width = _WIDE_SIZE
-    way_frames = _OBJECT_PX // columns_a_frame
-    clip = (level * textured_scene(_WIDE_SIZE)).repeat(radius_frames + 1 + way_frames + radius_frames, 1, 1, 1)
+    way_frames = _OBJECT_PX // entrance.columns_a_frame
+    light, color = (torch.tensor(values)[:, None, None] for values in (entrance.light, entrance.color))
+    clip = (light * textured_scene(_WIDE_SIZE, seed=entrance.seed)).repeat(
+        radius_frames + 1 + way_frames + radius_frames, 1, 1, 1
+    )
     for n in range(radius_frames + 1, len(clip)):
-        reach = min(columns_a_frame * (n - radius_frames), _OBJECT_PX)
-        clip[n, :, 8 : height - 8, width - reach :] = 1.0
+        reach = min(entrance.columns_a_frame * (n - radius_frames), _OBJECT_PX)
+        clip[n, :, 8 : height - 8, width - reach :] = color
     return clip
 
 

@@ -1,0 +1,176 @@
+"""Many files, one after the other: which, and what each is to become."""
+
+from __future__ import annotations
+
+import glob
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+
+from vsdslnet.encode.job.folder import holds_job, job_folder
+from vsdslnet.encode.progress import JsonReporter, PersonReporter, QuietReporter, Reporter
+from vsdslnet.encode.run import encode_file
+from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.encode.source.probe import open_media
+from vsdslnet.encode.workers.interface import ChunkEngine
+from vsdslnet.errors import ArgumentError, DslnetError, EngineError, MediaError, OutputError, WeightsError
+from vsdslnet.options import JobOptions
+
+__all__ = ["Job", "encode_jobs", "jobs_of"]
+
+
+class Job(NamedTuple):
+    """A file and what it becomes."""
+
+    source: Path
+    output: Path
+
+
+def jobs_of(sources: Sequence[Path], *, output: Path | None, output_dir: Path | None) -> list[Job]:
+    """What to make of which file; ``output_dir`` is made where there is none.
+
+    Names with ``*``, ``?`` or ``[`` that are no file's are patterns: Windows' shells leave them to the program.
+    ArgumentError for what contradicts itself, MediaError for a pattern without a file.
+    """
+    found = [file for source in sources for file in _expanded(source)]
+    if output is not None and output_dir is not None:
+        raise ArgumentError("output", str(output), "only without --output-dir", "leave one of them out")
+    if output is not None and len(found) > 1:
+        raise ArgumentError("output", str(output), f"only with one source, not {len(found)}", "use --output-dir")
+    if output_dir is None:
+        jobs = [Job(source, output or _named(source)) for source in found]
+    else:
+        jobs = [Job(source, output_dir / _named(source).name) for source in found]
+        try:
+            output_dir.expanduser().mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{output_dir}: can't be made ({error.strerror}); name another folder") from None
+    _check_differ(jobs)
+    return jobs
+
+
+def encode_jobs(
+    jobs: Sequence[Job], settings: EncodeSettings, options: JobOptions, *, engine: ChunkEngine
+) -> DslnetError | None:
+    """Convert one file after the other and tell of it; the first failure, None if there is none.
+
+    A single job's failure is raised instead. Of several, one that fails does not stop the rest, unless it is the
+    network that can't run (EngineError, WeightsError): the others would fail alike.
+    """
+    if len(jobs) == 1:
+        _encode(jobs[0], settings, options, engine)
+        return None
+    failures: dict[Job, DslnetError] = {}
+
+    def failed(job: Job, error: DslnetError) -> None:
+        failures[job] = error
+        _say(str(error))
+        _tell_program(options, "failed", source=str(job.source), error=str(error))
+
+    for job in jobs:  # a wrong name is told now, not when its turn comes, days from now
+        try:
+            open_media(job.source.expanduser()).close()
+        except DslnetError as error:
+            failed(job, error)
+    kept = 0
+    for number, job in enumerate(jobs, 1):
+        if job in failures:
+            continue
+        _tell_program(options, "file", number=number, files=len(jobs), source=str(job.source), output=str(job.output))
+        if job.output.exists() and not options.overwrite and not holds_job(job_folder(job.output)):
+            kept += 1
+            _tell_person(options, f"{job.output}: is there already, and is kept (--overwrite replaces it)")
+            continue
+        try:
+            _encode(job, settings, options, engine, within=f"{number} of {len(jobs)}: ")
+        except (EngineError, WeightsError):
+            raise
+        except DslnetError as error:
+            failed(job, error)
+    done = len(jobs) - kept - len(failures)
+    _tell_program(options, "summary", done=done, kept=kept, failed=len(failures))
+    _tell_person(options, f"{len(jobs)} files: {done} done, {kept} there already, {len(failures)} failed")
+    for job, failure in failures.items():
+        _tell_person(options, f"failed: {job.source}: {failure}")
+    return next(iter(failures.values()), None)
+
+
+def _say(text: str) -> None:
+    """An error, for a person."""
+    print(f"vsdslnet: {text}", file=sys.stderr)
+
+
+def _encode(job: Job, settings: EncodeSettings, options: JobOptions, engine: ChunkEngine, *, within: str = "") -> None:
+    reporter: Reporter = PersonReporter(within=within)
+    if options.quiet or options.json_lines:
+        reporter = QuietReporter() if options.quiet else JsonReporter()
+    try:
+        done = encode_file(
+            job.source,
+            job.output,
+            settings,
+            engine=engine,
+            reporter=reporter,
+            restart=options.restart,
+            overwrite=options.overwrite,
+            keep=options.keep,
+        )
+    finally:
+        reporter.close()
+    _tell_program(
+        options,
+        "done",
+        output=str(done.output),
+        size_bytes=done.size_bytes,
+        frames=done.frames,
+        max_cll_nits=done.light.max_cll_nits,
+        max_fall_nits=done.light.max_fall_nits,
+        dropped=done.dropped,
+    )
+    light = f"MaxCLL {done.light.max_cll_nits}, MaxFALL {done.light.max_fall_nits}"
+    if settings.transfer != "pq":  # which has no such thing in the file
+        light = f"HLG, brightest {done.light.max_cll_nits} nits"
+    _tell_person(options, f"{done.output}: {done.frames} frames, {done.size_bytes / 1e6:.1f} MB, {light}")
+    for what in done.dropped:
+        _tell_person(options, f"not carried over: {what}")
+
+
+def _tell_person(options: JobOptions, text: str) -> None:
+    if not options.quiet and not options.json_lines:
+        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(text)
+
+
+def _tell_program(options: JobOptions, event: str, **values: object) -> None:
+    if options.json_lines and not options.quiet:
+        JsonReporter().tell(event, **values)
+
+
+def _named(source: Path) -> Path:
+    if not source.name:  # . and / are directories, and have none to change
+        raise MediaError(f"{source}: is a directory; name a video file in it")
+    return source.with_suffix(".hdr10.mkv")
+
+
+def _expanded(source: Path) -> list[Path]:
+    if source.exists() or not glob.has_magic(str(source)):
+        return [source]
+    pattern = source.expanduser()
+    found = sorted(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
+    if not found:
+        raise MediaError(f"{source}: no file has such a name; check the pattern")
+    return found
+
+
+def _check_differ(jobs: list[Job]) -> None:
+    """Two sources that would become one file are refused before either is begun."""
+    seen: dict[Path, Path] = {}
+    for job in jobs:
+        place = job.output.expanduser().absolute()
+        if place in seen:
+            raise ArgumentError(
+                "source", str(job.source), f"not beside {seen[place]}: both would become {job.output}", "rename one"
+            )
+        seen[place] = job.source
