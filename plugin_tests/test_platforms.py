@@ -124,8 +124,8 @@ def test_a_windows_path_is_told_as_it_is_written() -> None:
 def test_a_windows_path_survives_the_plan() -> None:
     path = r"\\server\share\new\tab.mkv"
     info = SourceInfo(
-        path=path, track=0, width=2, height=2, frame_rate=(24, 1), sample_aspect=(1, 1), display_matrix=(),
-        duration_seconds=None, start_seconds=0.0,
+        path=path, track=0, width=2, height=2, claimed_rates=((24, 1),), sample_aspect=(1, 1), display_matrix=(),
+        duration_seconds=None,
     )  # fmt: skip
     assert msgspec.json.decode(msgspec.json.encode(info), type=SourceInfo).path == path
 

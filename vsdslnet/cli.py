@@ -67,10 +67,11 @@ def encode(
 ) -> None:
     """Convert SDR files into HDR10 files; run the same command again to go on after any stop.
 
-    Audio, subtitles, chapters, attachments, tags, rotation and timestamps pass through. Of several videos, as in a
-    transport stream of several programmes, the first is converted and the others are left out, by name; audio and
-    subtitles of all programmes are kept (ffmpeg -map picks some). Until a file is complete, everything lies in
-    OUTPUT.vsdslnet/.
+    Audio, subtitles, chapters, attachments, covers, tags, rotation and timestamps pass through; text subtitles become
+    what the container holds. Before the first frame is converted the whole file is put together in rehearsal: what will
+    be missing is said, and sound or subtitles that another container would hold are not left out unasked (--drop).
+    Of several videos, as in a transport stream of several programmes, the first is converted; audio and subtitles of
+    all programmes are kept (ffmpeg -map picks some). Until a file is complete, everything lies in OUTPUT.vsdslnet/.
 
     Several files are converted one after the other. One that fails does not stop the rest: a summary names it, and the
     exit code is the first failure's. Outputs that are there already are kept, so the same command goes on.
@@ -159,21 +160,26 @@ def lut(
 
 @app.command(help_epilogue=EXIT_CODES)
 def info(source: Path, /) -> None:
-    """Say what a source holds, whether it can be converted, and in which precision this machine would do it.
+    """Say what a source holds, whether it can be converted, what of it a file would lack, and the precision used here.
 
     Parameters
     ----------
     source
         The video file.
     """
-    from vsdslnet.encode.source.probe import probe
+    from vsdslnet.encode.container.passage import outlook
+    from vsdslnet.encode.source.probe import open_media, probe
     from vsdslnet.tools.bench import machine_line
 
     found = probe(source)
-    rate = found.frame_rate[0] / found.frame_rate[1]
+    rate = float(found.frame_rate)
     length = "unknown length" if found.duration_seconds is None else f"{found.duration_seconds:.3f} s"
     turned = ", turned" if found.display_matrix else ""
     print(f"{source}: {found.width}x{found.height}{turned}, {rate:.3f} fps, {length}; SDR, can be converted")
+    for what in found.left_out:
+        print(f"will not be in the file: {what}")
+    with open_media(source) as media:
+        print("\n".join(outlook(media, source, main=found.track)))
     print(machine_line(BackendOptions()))
 
 

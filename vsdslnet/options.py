@@ -8,6 +8,7 @@ add its field and run that script. Imports neither torch nor VapourSynth.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
@@ -319,7 +320,7 @@ class EncoderOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class JobOptions(Options):
-    """How an encode is run; none of it changes a bit of the file."""
+    """How an encode is run; none of it changes a bit of the picture."""
 
     GROUP: ClassVar[str] = "Running"
 
@@ -346,6 +347,12 @@ class JobOptions(Options):
         "URL through which a cluster's nodes exchange source and chunks: s3://bucket/folder, or any other of fsspec's.",
         otherwise="they see source and output at one path",
     )
+    drop: str | None = option(
+        None,
+        "Streams of the source to do without, by number, with commas between: for what the output's container can't "
+        "hold. vsdslnet info names them.",
+        otherwise="none",
+    )
     restart: bool = option(False, "Throw away what an earlier call finished, and start anew.")
     overwrite: bool = option(False, "Replace the output if it is there already.")
     keep: bool = option(False, "Keep the folder OUTPUT.vsdslnet/ when done.")
@@ -357,6 +364,26 @@ class JobOptions(Options):
         for name in ("address", "store"):
             if getattr(self, name) is not None and self.engine != "ray":
                 raise ArgumentError(name, getattr(self, name), "only with --engine ray", "add it, or leave this out")
+
+
+_BEGINS_AS_NUMBER = re.compile(r"\s*[-+]?\.?\d")
+
+
+def _named_values(text: str) -> dict[str, str]:
+    """``name=value:name=value`` as x265 spells it; a bare name means 1.
+
+    A part that begins as a number does (``deblock=-1:-1``) belongs to the value before it.
+    """
+    found: dict[str, str] = {}
+    name = ""
+    for part in text.split(":"):
+        if name and _BEGINS_AS_NUMBER.match(part):
+            found[name] += f",{part.strip()}"
+        elif part.strip():
+            given, _, value = part.partition("=")
+            name = given.strip().removeprefix("--")
+            found[name] = value.strip() or "1"
+    return found
 
 
 class Spec(NamedTuple):
@@ -420,8 +447,7 @@ class Spec(NamedTuple):
         if get_origin(self.kind) is tuple and isinstance(given, int):
             return (given,)  # VapourSynth's spelling of a list of one
         if get_origin(self.kind) is dict and isinstance(given, str):
-            pairs = (part.partition("=") for part in given.split(":") if part)
-            return {name.strip().removeprefix("--"): value.strip() or "1" for name, _, value in pairs}
+            return _named_values(given)
         return given
 
     def _is_right(self, value: Any) -> bool:

@@ -71,8 +71,8 @@ def test_both_readers_find_hdr10_in_the_finished_file(
     lost = {
         (".mkv", "hevc"): [],
         (".mkv", "av1"): ["sample aspect ratio 4:3 (AV1 needs .mp4 for it)"],
-        (".mp4", "hevc"): ["attachment stream 2"],
-        (".mp4", "av1"): ["attachment stream 2"],
+        (".mp4", "hevc"): ["attachment 'note.txt' (only .mkv has a place for it)"],
+        (".mp4", "av1"): ["attachment 'note.txt' (only .mkv has a place for it)"],
     }
     assert done.dropped == lost[suffix, codec]
     assert not output.with_name(f"{output.name}.vsdslnet").exists()

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from vsdslnet import weights
+from vsdslnet.color.light import measure_light_nits
 from vsdslnet.color.measured import measured_pq
 from vsdslnet.color.sdr_to_hdr import plain_pq
 from vsdslnet.color.transfer import nits_to_pq, pq_scalar
 from vsdslnet.errors import ArgumentError, EngineError, WeightsError
 from vsdslnet.inference import converter
-from vsdslnet.inference.converter import Converter, measure_light_nits
+from vsdslnet.inference.converter import Converter
 from vsdslnet.inference.lut import distil
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet

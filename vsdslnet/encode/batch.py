@@ -114,6 +114,7 @@ def _encode(job: Job, settings: EncodeSettings, options: JobOptions, engine: Chu
             settings,
             engine=engine,
             reporter=reporter,
+            drop=_numbers(options.drop),
             restart=options.restart,
             overwrite=options.overwrite,
             keep=options.keep,
@@ -136,6 +137,14 @@ def _encode(job: Job, settings: EncodeSettings, options: JobOptions, engine: Chu
     _tell_person(options, f"{done.output}: {done.frames} frames, {done.size_bytes / 1e6:.1f} MB, {light}")
     for what in done.dropped:
         _tell_person(options, f"not carried over: {what}")
+
+
+def _numbers(drop: str | None) -> list[int]:
+    """``1,3`` -> numbers."""
+    try:
+        return [int(part) for part in (drop or "").split(",") if part.strip()]
+    except ValueError:
+        raise ArgumentError("drop", drop, "numbers with commas between") from None
 
 
 def _tell_person(options: JobOptions, text: str) -> None:

@@ -3,46 +3,96 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-
-import msgspec
 
 import vsdslnet
 from vsdslnet import weights
+from vsdslnet.encode.chunk.encoder_parameters import one_spelling, preset_and_crf, svt_parameters, x265_parameters
 from vsdslnet.encode.chunk.encoders import choose_encoder
 from vsdslnet.encode.job.description import JobIdentity, JobPlan
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.probe import identify
 from vsdslnet.errors import ArgumentError, JobError, WeightsError
 from vsdslnet.looks import find_look, read_look
+from vsdslnet.options import BackendOptions
 
-__all__ = ["check_node", "job_identity"]
+__all__ = ["anywhere", "check_node", "difference", "job_identity"]
+
+_RUNS_ON = ("device", "device_index", "precision", "backend")
 
 
 def job_identity(source: Path, settings: EncodeSettings) -> JobIdentity:
     """A job's identity as this machine would make it; WeightsError or ArgumentError if it lacks something."""
     return JobIdentity(
         source=identify(source),
-        settings=_anywhere(settings),
+        settings=anywhere(settings),
         model_sha256=_model_sha256(settings),
         tools=_tools(settings),
     )
+
+
+def difference(begun: JobIdentity, source: Path, settings: EncodeSettings) -> str | None:
+    """What a job begun as ``begun`` would do otherwise with this source and these settings; None: the same bits.
+
+    Where the source lies, what it is called and when it was touched, and other words for the same settings, are no
+    difference.
+    """
+    if not begun.source.is_of(source):
+        return "the source file has changed"
+    return _made_otherwise(begun, settings) or _settings_difference(begun.settings, anywhere(settings))
 
 
 def check_node(plan: JobPlan) -> None:
     """JobError if this machine's weights or programs are not those the job was begun with."""
     begun = plan.identity
     try:
-        here = msgspec.structs.replace(begun, model_sha256=_model_sha256(begun.settings), tools=_tools(begun.settings))
+        otherwise = _made_otherwise(begun, begun.settings)
     except (ArgumentError, WeightsError) as error:
         raise JobError(f"node {platform.node()}: {error}; every node needs what the head has") from None
-    difference = begun.difference(here)
-    if difference:
-        raise JobError(f"node {platform.node()}: {difference}; every node needs what the head has")
+    if otherwise:
+        raise JobError(f"node {platform.node()}: {otherwise}; every node needs what the head has")
 
 
-def _anywhere(settings: EncodeSettings) -> EncodeSettings:
+def _made_otherwise(begun: JobIdentity, settings: EncodeSettings) -> str | None:
+    """What of weights and programs here is not what the job was begun with."""
+    if _model_sha256(settings) != begun.model_sha256:
+        return "the model has changed"
+    tools = _tools(settings)
+    return f"the programs have changed ({begun.tools} -> {tools})" if tools != begun.tools else None
+
+
+def _settings_difference(begun: EncodeSettings, now: EncodeSettings) -> str | None:
+    """The settings that come to other bits, by name, where model, look and programs are known to be the same."""
+    changed = {option.name for option in fields(begun) if getattr(begun, option.name) != getattr(now, option.name)}
+    changed -= {"encoder"}  # its program is compared
+    if weights.is_lut(begun.model) == weights.is_lut(now.model):
+        changed -= {"model"}
+    if (begun.look is None) == (now.look is None):
+        changed -= {"look"}
+    if _encoder_is_told(begun) == _encoder_is_told(now):
+        changed -= {"preset", "crf", "parameters"}
+    if changed & set(_RUNS_ON) and _runs_on(begun) == _runs_on(now):
+        changed -= set(_RUNS_ON)
+    told = [f"{name} {getattr(begun, name)!r} -> {getattr(now, name)!r}" for name in sorted(changed)]
+    return "settings have changed: " + ", ".join(told) if told else None
+
+
+def _encoder_is_told(settings: EncodeSettings) -> tuple[str, float, dict[str, str]]:
+    """Speed, quality and parameters, each in one spelling."""
+    hevc = settings.codec == "hevc"
+    told = x265_parameters(settings, frames=settings.chunk_frames) if hevc else svt_parameters(settings)
+    return *preset_and_crf(settings), dict(one_spelling(name, value) for name, value in told.items())
+
+
+def _runs_on(settings: EncodeSettings) -> tuple[str, str]:
+    """The kind of device and the precision that "auto" stands for here, or what was asked for."""
+    from vsdslnet.inference.backends import choose_backend  # here, as it loads torch, which takes seconds
+
+    return choose_backend(settings.part(BackendOptions))
+
+
+def anywhere(settings: EncodeSettings) -> EncodeSettings:
     """The settings with paths of model and look that are the same files from any working directory."""
     if settings.look is not None and settings.look.endswith(".safetensors"):
         settings = replace(settings, look=str(find_look(settings.look).absolute()))

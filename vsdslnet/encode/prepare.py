@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import msgspec
 import vapoursynth as vs
 
-from vsdslnet.encode.chunk.encoders import check_parameters, choose_encoder
-from vsdslnet.encode.identity import job_identity
+from vsdslnet.encode.chunk.encoders import Picture, choose_encoder
+from vsdslnet.encode.chunk.trial import Trial, try_encoder
+from vsdslnet.encode.identity import anywhere, difference, job_identity
 from vsdslnet.encode.job.chunks import plan_chunks
 from vsdslnet.encode.job.description import PLAN_NAME, JobIdentity, JobPlan, read_plan
 from vsdslnet.encode.job.folder import holds_job, job_folder
 from vsdslnet.encode.job.journal import write_durably
 from vsdslnet.encode.place import check_name
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source.clip import open_source, scene_cuts
+from vsdslnet.encode.source.clip import DecodeError, Source, open_source, scene_cuts
 from vsdslnet.encode.source.colour import check_frame
+from vsdslnet.encode.source.frame_rate import frame_times
 from vsdslnet.encode.source.probe import SourceInfo, probe
 from vsdslnet.errors import JobError, MediaError, OutputError, one_line
 from vsdslnet.plugin.color_tags import ColorOverrides
 from vsdslnet.plugin.hdr_signs import first_integer
 
-__all__ = ["check_output", "check_room", "hdr10plus_json", "prepare"]
+__all__ = ["Prepared", "check_output", "check_room", "hdr10plus_json", "prepare"]
 
 CONTAINERS = (".mkv", ".mp4", ".m4v", ".mov")
 # Less than this, or than the source's size if that is smaller, is not worth starting with.
@@ -62,7 +66,15 @@ def check_room(source: Path, folder: Path) -> None:
         raise OutputError(f"{folder.parent}: no space is left ({free_bytes >> 10} KiB free); make room")
 
 
-def prepare(source: Path, folder: Path, settings: EncodeSettings, *, threads: int, scanned: Scanned) -> JobPlan:
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A job that can be begun, and what the encoder made of a trial."""
+
+    plan: JobPlan
+    trial: Trial
+
+
+def prepare(source: Path, folder: Path, settings: EncodeSettings, *, threads: int, scanned: Scanned) -> Prepared:
     """The plan in ``folder`` if it is for this very job, else a new one, written there.
 
     JobError if the folder holds another job's plan.
@@ -70,23 +82,62 @@ def prepare(source: Path, folder: Path, settings: EncodeSettings, *, threads: in
     overrides = settings.part(ColorOverrides)
     info = probe(source, transfer_in=settings.transfer_in)
     overrides.check_family(vs.RGB if info.is_rgb else vs.YUV)
-    encoder = choose_encoder(settings)
-    check_parameters(encoder, settings)
-    identity = job_identity(source, settings)
-    known = read_plan(folder)
-    if known is not None:
-        difference = known.identity.difference(identity)
-        if difference:
-            raise JobError(f"{folder} holds a job begun otherwise: {difference}; undo that, or use --restart")
-        return known
-    plan = _plan(info, identity, folder, threads, scanned)
-    write_durably(folder / PLAN_NAME, msgspec.json.encode(plan))
-    return plan
+    trial = _try_encoder(info, settings, source, folder)
+    begun = read_plan(folder)
+    if begun is None:
+        plan = _plan_decodable(info, job_identity(source, settings), folder, threads, scanned)
+    else:
+        otherwise = difference(begun.identity, source, settings)
+        if otherwise:
+            raise JobError(f"{folder} holds a job begun otherwise: {otherwise}; undo that, or use --restart")
+        plan = _moved(begun, info, settings)
+    if plan != begun:
+        write_durably(folder / PLAN_NAME, msgspec.json.encode(plan))
+    return Prepared(plan=plan, trial=trial)
 
 
-def _plan(info: SourceInfo, identity: JobIdentity, folder: Path, threads: int, scanned: Scanned) -> JobPlan:
+def _moved(begun: JobPlan, info: SourceInfo, settings: EncodeSettings) -> JobPlan:
+    """A begun job with its source, its model and its look where they lie today."""
+    today = anywhere(settings)
+    same = replace(begun.identity.settings, model=today.model, look=today.look)
+    return msgspec.structs.replace(
+        begun,
+        source=msgspec.structs.replace(begun.source, path=info.path),
+        identity=msgspec.structs.replace(begun.identity, settings=same),
+    )
+
+
+def _try_encoder(info: SourceInfo, settings: EncodeSettings, source: Path, folder: Path) -> Trial:
+    width, height = info.delivered_size
+    picture = Picture(
+        width=width, height=height, frame_rate=info.frame_rate, sample_aspect=Fraction(*info.sample_aspect)
+    )
+    return try_encoder(choose_encoder(settings), settings, picture=picture, source=source, folder=folder)
+
+
+def _plan_decodable(info: SourceInfo, identity: JobIdentity, folder: Path, threads: int, scanned: Scanned) -> JobPlan:
+    """With a decoder on one thread where one on several fails on the way."""
+    try:
+        return _plan(info, identity, folder, threads, scanned, decoder_threads=0)
+    except DecodeError as error:
+        try:
+            return _plan(info, identity, folder, threads, scanned, decoder_threads=1)
+        except DecodeError:
+            raise error from None
+
+
+def _plan(
+    info: SourceInfo, identity: JobIdentity, folder: Path, threads: int, scanned: Scanned, *, decoder_threads: int
+) -> JobPlan:
     path = Path(info.path)
-    source = open_source(info, index=folder / "source")
+    source = open_source(info, threads=decoder_threads, index=folder / "source")
+    _check_size(path, source, info)
+    start = round(Fraction(source.timeline.start_seconds) / source.time_base)
+    times = frame_times(
+        [at - start for at in source.timestamps],
+        source.time_base,
+        claimed=[Fraction(*rate) for rate in info.claimed_rates],
+    )
     frames = len(source.clip)
     cuts = []
     overrides = identity.settings.part(ColorOverrides)
@@ -97,14 +148,39 @@ def _plan(info: SourceInfo, identity: JobIdentity, folder: Path, threads: int, s
             check_frame(path, number, frame.props, overrides)
             scanned(number + 1, frames)
     except vs.Error as error:
-        raise MediaError(f"{path}: can't be decoded ({one_line(error)})") from None
+        raise DecodeError(f"{path}: can't be decoded ({one_line(error)})") from None
     return JobPlan(
         identity=identity,
         source=info,
         encoder=choose_encoder(identity.settings),
         threads=threads,
-        time_base=(source.time_base.numerator, source.time_base.denominator),
-        timestamps=source.timestamps,
+        decoder_threads=decoder_threads,
+        timeline=source.timeline,
+        time_base=(times.time_base.numerator, times.time_base.denominator),
+        timestamps=times.timestamps,
+        rate=(times.rate.numerator, times.rate.denominator),
         chunks=plan_chunks(frames=frames, cuts=cuts, max_frames=identity.settings.chunk_frames),
         cuts=[cut for cut in cuts if cut],
     )
+
+
+def _check_size(path: Path, source: Source, info: SourceInfo) -> None:
+    """MediaError if the picture's size or format changes on the way, with the time."""
+    clip = source.clip
+    if clip.width and clip.height and clip.format is not None:
+        return
+    first: tuple[int, int, str] | None = None
+    for number, frame in enumerate(clip.frames(close=True)):
+        now = frame.width, frame.height, frame.format.name
+        if first is not None and now != first:
+            seconds = float((source.timestamps[number] - source.timestamps[0]) * source.time_base)
+            raise MediaError(
+                f"{path}: its picture changes at {seconds:.3f} s from {_told(first)} to {_told(now)}; cut the file "
+                f"there, or scale all of it (ffmpeg -vf scale={info.width}:{info.height})"
+            )
+        first = now
+
+
+def _told(picture: tuple[int, int, str]) -> str:
+    width, height, name = picture
+    return f"{width}x{height} {name}"

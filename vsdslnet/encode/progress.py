@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, TextIO
 
@@ -28,6 +29,9 @@ class Reporter(Protocol):
     def scanned(self, frames: int, total: int) -> None:
         """The source is looked through: ``frames`` of ``total`` so far."""
 
+    def noted(self, left_out: Sequence[str], warnings: Sequence[str]) -> None:
+        """Before work: what the output will lack, and what the encoder says of its parameters."""
+
     def planned(self, plan: JobPlan, journal: Journal) -> None:
         """Work begins; the journal says what is finished already."""
 
@@ -48,6 +52,9 @@ class QuietReporter:
     """Says nothing."""
 
     def scanned(self, frames: int, total: int) -> None:
+        """See :class:`Reporter`."""
+
+    def noted(self, left_out: Sequence[str], warnings: Sequence[str]) -> None:
         """See :class:`Reporter`."""
 
     def planned(self, plan: JobPlan, journal: Journal) -> None:
@@ -120,6 +127,11 @@ class JsonReporter:
         if frames == total or time.monotonic() - self._told >= _SCAN_TELL_SECONDS:
             self._told = time.monotonic()
             self.tell("scanning", frames=frames, total_frames=total)
+
+    def noted(self, left_out: Sequence[str], warnings: Sequence[str]) -> None:
+        """See :class:`Reporter`."""
+        if left_out or warnings:
+            self.tell("noted", left_out=list(left_out), encoder_warnings=list(warnings))
 
     def planned(self, plan: JobPlan, journal: Journal) -> None:
         """See :class:`Reporter`."""
@@ -196,6 +208,12 @@ class PersonReporter:
         if self._scan is None:
             self._scan = self._progress.add_task(f"{self._within}finding scene cuts", total=total, state="")
         self._progress.update(self._scan, completed=frames)
+
+    def noted(self, left_out: Sequence[str], warnings: Sequence[str]) -> None:
+        """See :class:`Reporter`."""
+        said = [f"will not be in the file: {what}" for what in left_out]
+        for line in [*said, *(f"the encoder warns: {warning}" for warning in warnings)]:
+            self._progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def planned(self, plan: JobPlan, journal: Journal) -> None:
         """See :class:`Reporter`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,16 +14,18 @@ import av
 
 from vsdslnet.encode.chunk.file import reason
 from vsdslnet.encode.container.mux import mux
+from vsdslnet.encode.container.passage import plan_passage
+from vsdslnet.encode.container.rehearsal import rehearse
 from vsdslnet.encode.job.description import JobPlan
 from vsdslnet.encode.job.folder import clear, job_folder, locked, sweep
 from vsdslnet.encode.job.journal import Journal, finish_durably, write_durably
 from vsdslnet.encode.prepare import check_output, check_room, hdr10plus_json, prepare
 from vsdslnet.encode.progress import QuietReporter, Reporter
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source.probe import open_media
+from vsdslnet.encode.source.probe import main_video, open_media
 from vsdslnet.encode.workers.interface import ChunkEngine
 from vsdslnet.encode.workers.local import LocalEngine
-from vsdslnet.errors import JobError
+from vsdslnet.errors import ArgumentError, ClipError, JobError, MediaError
 from vsdslnet.hdr10 import ContentLight
 
 if TYPE_CHECKING:
@@ -33,7 +36,7 @@ __all__ = ["Finished", "encode_file"]
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """What an encode made. ``dropped``: what the container can't carry, in words."""
+    """What an encode made. ``dropped``: what the output lacks, in words; it was told before the work."""
 
     output: Path
     size_bytes: int
@@ -49,11 +52,14 @@ def encode_file(
     *,
     engine: ChunkEngine | None = None,
     reporter: Reporter | None = None,
+    drop: Collection[int] = (),
     restart: bool = False,
     overwrite: bool = False,
     keep: bool = False,
 ) -> Finished:
     """Convert ``source`` into ``output``, going on where an earlier call of the same kind was stopped.
+
+    ``drop`` are streams of the source, by number, that the output does without.
 
     Until it is complete, everything lies in ``<output>.vsdslnet/``; ``keep`` leaves that folder. MediaError,
     ClipError, EngineError or ArgumentError: nothing was begun. OutputError: the place is wrong. JobError: stopped,
@@ -69,13 +75,20 @@ def encode_file(
     source, output = Path(source).expanduser(), Path(output).expanduser().absolute()
     open_media(source).close()  # what is wrong with the source comes first
     check_output(source, output, settings, overwrite=overwrite)
+    with open_media(source) as media:  # before the film is looked through
+        plan_passage(media, output, main=main_video(media, source).index, drop=drop)
     engine.check(settings)
     folder = job_folder(output)
     try:
         with locked(folder):
             check_room(source, folder)
             sweep(folder, everything=restart)
-            finished = _work(source, output, settings, engine, reporter)
+            try:
+                finished = _work(source, output, settings, drop, engine, reporter)
+            except (ArgumentError, ClipError, MediaError):
+                if not Journal.begun(folder):  # nothing to go on with
+                    sweep(folder, everything=True)
+                raise
             if not keep:
                 clear(folder)
             return finished
@@ -89,14 +102,18 @@ def _work(
     source: Path,
     output: Path,
     settings: EncodeSettings,
+    drop: Collection[int],
     engine: ChunkEngine,
     reporter: Reporter,
 ) -> Finished:
     folder = job_folder(output)
-    plan = prepare(source, folder, settings, threads=engine.threads, scanned=reporter.scanned)
+    prepared = prepare(source, folder, settings, threads=engine.threads, scanned=reporter.scanned)
+    plan = prepared.plan
     journal = Journal(folder, suffix=plan.suffix)
     if _already(journal, output):
         return _finished(output, plan, journal, [])
+    left_out = [*plan.source.left_out, *rehearse(plan, prepared.trial.stream, output=output, drop=drop)]
+    reporter.noted(left_out, prepared.trial.warnings)
     pending = journal.pending(plan.chunks)
     reporter.planned(plan, journal)
     if pending:
@@ -108,13 +125,13 @@ def _work(
     reporter.muxing()
     partial = folder / f".final.{os.getpid()}.partial"
     dynamic = _dynamic(plan, journal)
-    dropped = mux(plan, folder, light, dynamic=dynamic, suffix=output.suffix, target=partial)
+    mux(plan, folder, light, dynamic=dynamic, output=output, target=partial, drop=drop)
     _check(partial, plan, light)
     journal.record_muxed(partial.stat().st_size)
     if dynamic is not None:
         write_durably(hdr10plus_json(output), dynamic.json_text().encode())
     finish_durably(partial, output)
-    return _finished(output, plan, journal, dropped)
+    return _finished(output, plan, journal, left_out)
 
 
 def _finished(output: Path, plan: JobPlan, journal: Journal, dropped: list[str]) -> Finished:

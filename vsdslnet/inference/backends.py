@@ -16,7 +16,7 @@ from vsdslnet.inference.cuda.engine import CudaEngine
 from vsdslnet.inference.precision import automatic_precision, choose_precision
 from vsdslnet.options import BackendOptions
 
-__all__ = ["automatic_choice", "check_engine", "choose_device", "create_engine"]
+__all__ = ["automatic_choice", "check_engine", "choose_backend", "choose_device", "create_engine"]
 
 
 def create_engine(settings: BackendOptions) -> Engine:
@@ -44,6 +44,12 @@ def automatic_choice(settings: BackendOptions) -> str:
 def _choose(settings: BackendOptions, metadata: Mapping[str, str]) -> tuple[torch.device, torch.dtype]:
     device = choose_device(settings.device, settings.device_index)
     return device, choose_precision(settings.precision, device, metadata)
+
+
+def choose_backend(settings: BackendOptions) -> tuple[str, str]:
+    """(kind of device, precision) that these settings come to here; WeightsError or EngineError."""
+    device, dtype = _choose(settings, weights.read(weights.find(settings.model)).metadata)
+    return device.type, str(dtype)
 
 
 def choose_device(asked: str, index: int) -> torch.device:

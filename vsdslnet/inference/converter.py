@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vsdslnet.color.transfer import pq_to_nits
+from vsdslnet.color.light import max_and_sum_nits
 from vsdslnet.errors import ArgumentError, EngineError
 from vsdslnet.inference.backend import Engine
 from vsdslnet.inference.backends import create_engine
@@ -24,7 +24,6 @@ __all__ = [
     "Converter",
     "HdrFrame",
     "get_engine",
-    "measure_light_nits",
     "network_picture",
     "sanitised",
 ]
@@ -126,24 +125,12 @@ def with_look(network_pq: Tensor, sdr: Tensor, look: LookOptions) -> HdrFrame:
 
     def finish(rows: slice) -> tuple[float, float]:
         pq[:, rows] = apply_look(network_pq[:, rows], sdr[:, rows], look)
-        return _light_nits(pq[:, rows])
+        return max_and_sum_nits(pq[:, rows])
 
     height = pq.shape[-2]
     bands = [slice(first, min(first + _BAND_ROWS, height)) for first in range(0, height, _BAND_ROWS)]
     light = each(finish, bands, in_lanes)
     return HdrFrame(pq, max(most for most, _ in light), math.fsum(total for _, total in light) / pq[0].numel())
-
-
-def measure_light_nits(pq: Tensor) -> tuple[float, float]:
-    """Maximum and average light of a frame in cd/m² (CTA-861.3 annex P): PQ (3, H, W) -> max, mean."""
-    most, total = _light_nits(pq)
-    return most, total / pq[0].numel()
-
-
-def _light_nits(pq: Tensor) -> tuple[float, float]:
-    """Maximum and sum over the pixels of (3, rows, W)."""
-    brightest = pq_to_nits(pq.amax(dim=-3))
-    return float(brightest.max()), float(brightest.sum(dtype=torch.float64))
 
 
 _engines: dict[BackendOptions, Engine] = {}

@@ -62,7 +62,6 @@ class ModelCost:
 def film_of(source: Path) -> Film:
     """Look at a film, a few frames of it only. MediaError if it can't be read or does not say how long it is."""
     info = probe(source)
-    numerator, denominator = info.frame_rate
     if not info.duration_seconds:
         raise MediaError(f"{source}: does not say how long it is; remux it, for example into .mkv")
     started = time.perf_counter()
@@ -74,7 +73,7 @@ def film_of(source: Path) -> Film:
     return Film(
         width=info.width,
         height=info.height,
-        frames=max(1, round(info.duration_seconds * numerator / denominator)),
+        frames=max(1, round(info.duration_seconds * float(info.frame_rate))),
         shown=shown,
         decoded_a_second=len(taken) / seconds,
     )

@@ -26,7 +26,7 @@ from vsdslnet.errors import JobError
 
 @pytest.fixture
 def plan(clip: Path, settings: EncodeSettings, tmp_path: Path) -> JobPlan:
-    return prepare(clip, tmp_path, settings, threads=1, scanned=lambda frames, total: None)
+    return prepare(clip, tmp_path, settings, threads=1, scanned=lambda frames, total: None).plan
 
 
 class _InstantMaker:
@@ -105,5 +105,5 @@ def test_a_model_by_its_path_is_found_from_any_folder(
     model = Path(settings.model)
     monkeypatch.chdir(model.parent)
     relative = replace(settings, model=model.name)
-    plan = prepare(clip, tmp_path, relative, threads=1, scanned=lambda frames, total: None)
+    plan = prepare(clip, tmp_path, relative, threads=1, scanned=lambda frames, total: None).plan
     assert plan.identity.settings.model == str(model)

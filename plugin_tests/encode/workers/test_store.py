@@ -55,7 +55,7 @@ def s3_bucket() -> Iterator[str]:
 @pytest.fixture
 def plan(clip: Path, settings: EncodeSettings, tmp_path: Path) -> JobPlan:
     (tmp_path / "job").mkdir()
-    return prepare(clip, tmp_path / "job", settings, threads=1, scanned=lambda frames, total: None)
+    return prepare(clip, tmp_path / "job", settings, threads=1, scanned=lambda frames, total: None).plan
 
 
 def made_chunk(folder: Path, plan: JobPlan) -> tuple[Path, ChunkResult]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.hdr10 import ContentLight, mastering_display
 
-__all__ = ["preset_and_crf", "svt_parameters", "x265_parameters"]
+__all__ = ["PLACEHOLDER_LIGHT", "one_spelling", "preset_and_crf", "svt_parameters", "x265_parameters"]
 
 # The stream must hold this SEI from the start, so that it can be patched when the programme is measured.
 PLACEHOLDER_LIGHT = ContentLight(max_cll_nits=1000, max_fall_nits=400)
@@ -64,3 +64,12 @@ def svt_parameters(settings: EncodeSettings) -> dict[str, str]:
         "scd": "0",
         **settings.parameters,
     }
+
+
+def one_spelling(name: str, value: str) -> tuple[str, str]:
+    """A parameter's name and value in the one of several spellings that all others come to."""
+    name = name.replace("_", "-")
+    value = {"true": "1", "yes": "1", "false": "0", "no": "0"}.get(value.lower(), value)
+    if name.startswith("no-") and value in ("0", "1"):
+        return name.removeprefix("no-"), "1" if value == "0" else "0"
+    return name, value

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -21,25 +22,31 @@ from vsdslnet.color.h273 import Matrix, Primaries, Transfer
 from vsdslnet.encode.child_process import apart_from_ctrl_c, how_ended
 from vsdslnet.encode.chunk.encoder_parameters import preset_and_crf, svt_parameters, x265_parameters
 from vsdslnet.encode.chunk.scheduling import ordinary_scheduling
+from vsdslnet.encode.ffmpeg_log import ffmpeg_messages, ffmpeg_reason
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.errors import ArgumentError, JobError
 
-__all__ = ["ChunkEncoder", "Picture", "check_parameters", "choose_encoder", "open_encoder"]
+__all__ = ["ChunkEncoder", "Picture", "choose_encoder", "open_encoder"]
 
 # AVCOL_RANGE_MPEG of FFmpeg.
 _FFMPEG_LIMITED_RANGE = 1
+_SVT_HIGHEST_RATE = Fraction(240)
 # What libx265.c and libsvtav1.c of FFmpeg begin these warnings with.
 _UNKNOWN_PARAMETER = ("Unknown option", "Invalid value", "Error parsing option")
 
 _X265_SWITCHES = frozenset(
     {
         "amp", "annexb", "aud", "b-intra", "b-pyramid", "constrained-intra", "cu-lossless", "cutree",
-        "early-skip", "fades", "fast-intra", "hdr10", "hdr10-opt", "hevc-aq", "hist-scenecut", "info",
-        "limit-modes", "limit-sao", "mcstf", "open-gop", "pme", "pmode", "psnr", "rd-refine", "rect",
+        "early-skip", "fades", "fast-intra", "hdr10", "hdr10-opt", "hevc-aq", "high-tier", "hist-scenecut",
+        "hme", "info", "limit-modes", "limit-sao", "mcstf", "open-gop", "pme", "pmode", "psnr", "rd-refine", "rect",
         "repeat-headers", "sao", "sao-non-deblock", "signhide", "splitrd-skip", "ssim",
         "strong-intra-smoothing", "temporal-mvp", "tskip", "tskip-fast", "weightb", "weightp", "wpp",
     }
 )  # fmt: skip
+# Shown like a switch, but it takes two numbers.
+_TAKES_OFFSETS = {"deblock"}
+# x265_atobool.
+_BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,25 +89,32 @@ def choose_encoder(settings: EncodeSettings) -> str:
     return f"{name} of PyAV {av.__version__}"
 
 
-def check_parameters(encoder: str, settings: EncodeSettings) -> None:
-    """ArgumentError if libx265 does not take the parameters. The others are asked when they get a chunk."""
-    if settings.parameters and encoder.startswith("libx265"):
-        any_picture = Picture(width=128, height=128, frame_rate=Fraction(24), sample_aspect=Fraction(1))
-        _opened_context(settings, any_picture, frames=settings.chunk_frames)
+def open_encoder(
+    encoder: str,
+    settings: EncodeSettings,
+    *,
+    picture: Picture,
+    frames: int,
+    path: Path,
+    says_warnings: bool = False,
+) -> ChunkEncoder:
+    """Start the chosen encoder on a chunk of this many frames, written to ``path``.
 
-
-def open_encoder(encoder: str, settings: EncodeSettings, *, picture: Picture, frames: int, path: Path) -> ChunkEncoder:
-    """Start the chosen encoder on a chunk of this many frames, written to ``path``."""
+    ``says_warnings``: on the process's error stream; otherwise it says nothing. JobError if it can't be started, or
+    does not know one of the user's parameters.
+    """
     if encoder.startswith("x265 program"):
-        return _X265Program(settings, picture=picture, frames=frames, path=path)
-    return _PyavEncoder(settings, picture=picture, frames=frames, path=path)
+        return _X265Program(settings, picture=picture, frames=frames, path=path, says_warnings=says_warnings)
+    return _PyavEncoder(settings, picture=picture, frames=frames, path=path, says_warnings=says_warnings)
 
 
 class _PyavEncoder:
     """libx265 or SVT-AV1 inside PyAV, in this process."""
 
-    def __init__(self, settings: EncodeSettings, *, picture: Picture, frames: int, path: Path) -> None:
-        self._context = _opened_context(settings, picture, frames)
+    def __init__(
+        self, settings: EncodeSettings, *, picture: Picture, frames: int, path: Path, says_warnings: bool
+    ) -> None:
+        self._context = _opened_context(settings, picture, frames, says_warnings)
         self._file, self._fed = path.open("wb"), 0
 
     def feed(self, frame: vs.VideoFrame) -> None:
@@ -132,21 +146,24 @@ class _PyavEncoder:
             self._file.write(packet)
 
 
-def _opened_context(settings: EncodeSettings, picture: Picture, frames: int) -> av.VideoCodecContext:
-    """ArgumentError if the encoder does not know one of the parameters, or refuses its value."""
+def _opened_context(
+    settings: EncodeSettings, picture: Picture, frames: int, says_warnings: bool
+) -> av.VideoCodecContext:
+    """JobError if the encoder can't be opened, or does not know one of the parameters."""
     hevc = settings.codec == "hevc"
     speed, crf = preset_and_crf(settings)
     context = av.VideoCodecContext.create("libx265" if hevc else "libsvtav1", "w")
     context.width, context.height = picture.width, picture.height
     context.pix_fmt = "yuv420p10le"
-    context.framerate = picture.frame_rate
-    context.time_base = 1 / picture.frame_rate
+    # SVT-AV1 takes no higher rate. Quality is constant and containers have the times, so it changes little.
+    rate = picture.frame_rate if hevc else min(picture.frame_rate, _SVT_HIGHEST_RATE)
+    context.framerate, context.time_base = rate, 1 / rate
     context.sample_aspect_ratio = picture.sample_aspect
     context.color_primaries = Primaries.BT2020
     context.color_trc = Transfer.PQ if settings.transfer == "pq" else Transfer.HLG
     context.colorspace, context.color_range = Matrix.BT2020_NCL, _FFMPEG_LIMITED_RANGE
     parameters = x265_parameters(settings, frames=frames) if hevc else svt_parameters(settings)
-    quiet = {"log-level": "none"} if hevc else {}
+    quiet = {"log-level": "warning" if says_warnings else "none"} if hevc else {}
     joined = ":".join(f"{name}={value}" for name, value in (parameters | quiet).items())
     context.options = {
         "preset": speed,
@@ -155,56 +172,50 @@ def _opened_context(settings: EncodeSettings, picture: Picture, frames: int) -> 
     }
     if not hevc:
         context.gop_size = max(frames, 2)
-    with ordinary_scheduling(), _warnings() as told:
+    with ordinary_scheduling(), ffmpeg_messages(av.logging.WARNING) as told:
         try:
             context.open()
-        except (av.FFmpegError, OSError):
-            raise _wrong_parameters(settings, told) from None
+        except (av.FFmpegError, OSError) as error:
+            raise JobError(_reason(told) or f"it can't be opened: {ffmpeg_reason(error)}") from None
     # FFmpeg only warns of a parameter that the encoder does not know, and leaves it out.
-    if any(text.startswith(_UNKNOWN_PARAMETER) for _, _, text in told):
-        raise _wrong_parameters(settings, told)
+    unknown = [message for message in told if message[2].startswith(_UNKNOWN_PARAMETER)]
+    if unknown:
+        raise JobError(_reason(unknown))
     return context
 
 
-def _wrong_parameters(settings: EncodeSettings, told: list[tuple[int, str, str]]) -> ArgumentError:
-    given = ":".join(f"{name}={value}" for name, value in settings.parameters.items())
-    reason = told[0][2].strip().rstrip(".") if told else "it refuses them"
-    return ArgumentError("params", given, f"names and values that the encoder knows ({reason})", "correct it")
-
-
-@contextmanager
-def _warnings() -> Iterator[list[tuple[int, str, str]]]:
-    """(level, who, text) of what FFmpeg's libraries warn of on this thread, in this list instead of on stderr."""
-    before = av.logging.get_level()
-    av.logging.set_level(av.logging.WARNING)
-    try:
-        with av.logging.Capture() as told:
-            yield told
-    finally:
-        av.logging.set_level(before)
+def _reason(told: list[tuple[int, str, str]]) -> str:
+    return told[0][2].strip().rstrip(".") if told else ""
 
 
 class _X265Program:
-    """The x265 program, fed y4m through a pipe."""
+    """The x265 program, fed bare planes through a pipe: its y4m takes neither small pictures nor all rates."""
 
-    def __init__(self, settings: EncodeSettings, *, picture: Picture, frames: int, path: Path) -> None:
+    def __init__(
+        self, settings: EncodeSettings, *, picture: Picture, frames: int, path: Path, says_warnings: bool
+    ) -> None:
         speed, crf = preset_and_crf(settings)
         rate, aspect = picture.frame_rate, picture.sample_aspect
         options = {
+            "input-res": f"{picture.width}x{picture.height}",
+            "fps": f"{rate.numerator}/{rate.denominator}",
+            "input-depth": "10",
+            "input-csp": "i420",
             "preset": speed,
             "crf": f"{crf:g}",
             "profile": "main10",
             "output-depth": "10",
             "frames": str(frames),
             "sar": f"{aspect.numerator}:{aspect.denominator}",
-            "log-level": "error",
+            "log-level": "warning" if says_warnings else "error",
             **x265_parameters(settings, frames=frames),
         }
-        command = ["x265", "--y4m", "--no-progress", "--output", str(path)]
-        for name, value in options.items():
-            command += _x265_option(name, value)
+        command = ["x265", "--no-progress", "--output", str(path)]
+        self._says_warnings = says_warnings
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         try:
+            for name, value in options.items():
+                command += x265_option(name, value, switches=_x265_switches())
             # The end of its input ends it.
             self._process = subprocess.Popen(
                 [*command, "-"],
@@ -216,12 +227,9 @@ class _X265Program:
         except FileNotFoundError:
             self._errors.close()
             raise JobError("there is no x265 program on the PATH; install it, or use the encoder 'av'") from None
-        size, fps = f"W{picture.width} H{picture.height}", f"F{rate.numerator}:{rate.denominator}"
-        self._send(f"YUV4MPEG2 {size} {fps} Ip C420p10\n".encode())
 
     def feed(self, frame: vs.VideoFrame) -> None:
         """See :class:`ChunkEncoder`."""
-        self._send(b"FRAME\n")
         for number in range(3):
             self._send(np.ascontiguousarray(np.asarray(frame[number])).data)
 
@@ -234,6 +242,8 @@ class _X265Program:
             raise self._failure() from None
         if self._process.wait() != 0:
             raise self._failure()
+        if self._says_warnings:
+            print("\n".join(self._said()), file=sys.stderr)
         self._errors.close()
 
     def abort(self) -> None:
@@ -251,18 +261,32 @@ class _X265Program:
 
     def _failure(self) -> JobError:
         code = self._process.wait()
-        self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines() or ["it gave no reason"]
-        # Its banner comes last when it stops over an option; "[info]" lines are never the reason.
+        lines = self._said() or ["it gave no reason"]
+        # The first error is the cause; without one its banner comes last. "[info]" lines are never the reason.
+        errors = [line.partition("[error]: ")[2] for line in lines if "[error]: " in line]
         reasons = [line for line in lines if "[info]" not in line] or lines
-        return JobError(f"x265 ended {how_ended(code)}: {reasons[-1].strip()}")
+        return JobError(f"x265 ended {how_ended(code)}: {(errors[0] if errors else reasons[-1]).strip()}")
+
+    def _said(self) -> list[str]:
+        self._errors.seek(0)
+        return self._errors.read().decode(errors="replace").strip().splitlines()
 
 
-def _x265_option(name: str, value: str) -> list[str]:
+def x265_option(name: str, value: str, *, switches: frozenset[str]) -> list[str]:
     """x265's command line spells switches ``--name`` / ``--no-name`` and everything else ``--name value``."""
-    if name in _X265_SWITCHES:
-        return [f"--{name}" if value not in ("0", "false") else f"--no-{name}"]
-    return [f"--{name}", value]
+    on = _BOOLEANS.get(value.lower())
+    if on is None or not (name in switches or name.startswith("no-")):
+        return [f"--{name}", value]
+    positive = name.removeprefix("no-")
+    return [f"--{positive}" if on == (positive == name) else f"--no-{positive}"]
+
+
+@lru_cache(maxsize=1)
+def _x265_switches() -> frozenset[str]:
+    """Options of the program on the PATH that take no value: those that we know, and those that its help shows."""
+    shown = subprocess.run(["x265", "--fullhelp"], capture_output=True, text=True, check=False)
+    lines = re.findall(r"--\[no-\]([a-z0-9-]+)(.*)", shown.stdout + shown.stderr)
+    return _X265_SWITCHES | {name for name, rest in lines if not rest.lstrip().startswith("<")} - _TAKES_OFFSETS
 
 
 def _x265_version(program: str) -> str:

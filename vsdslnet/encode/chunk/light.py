@@ -75,10 +75,7 @@ def frame_light_nits(frame: vs.VideoFrame) -> tuple[float, float]:
 
 @lru_cache(maxsize=1)
 def _nits_of_codes() -> list[float]:
-    """cd/m² of the 65,536 full-range 16-bit PQ codes."""
-    import torch
+    # Here, as it loads torch, which takes seconds.
+    from vsdslnet.color.light import nits_of_codes
 
-    from vsdslnet.color.transfer import pq_to_nits
-
-    codes = torch.arange(65_536, dtype=torch.float64) / 65_535
-    return [float(nits) for nits in pq_to_nits(codes)]
+    return nits_of_codes(16)

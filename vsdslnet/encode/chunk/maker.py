@@ -33,7 +33,9 @@ class ChunkMaker:
     def __init__(self, plan: JobPlan, folder: Path) -> None:
         self._plan, self._folder = plan, folder
         vs.core.max_cache_size = min(vs.core.max_cache_size, _CACHE_MEBIBYTES)
-        converted = open_converted(plan.source, plan.identity.settings, index=folder / "source")
+        converted = open_converted(
+            plan.source, plan.identity.settings, threads=plan.decoder_threads, index=folder / "source"
+        )
         if len(converted) != plan.frames:
             raise JobError(f"the source has {len(converted)} frames here, the plan says {plan.frames}; use --restart")
         settings = plan.identity.settings

@@ -1,117 +1,276 @@
-"""Chunks and everything else the source holds -> the finished file."""
+"""The picture and everything else that a source holds -> the finished file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import av
+import av.logging
 
+from vsdslnet.encode.container.chapters import programme_chapters
+from vsdslnet.encode.container.passage import (
+    CONTAINER_FORMATS,
+    Passage,
+    container_options,
+    plan_passage,
+    stream_name,
+)
+from vsdslnet.encode.container.tags import fresh_tags
 from vsdslnet.encode.container.template import open_template
+from vsdslnet.encode.container.text_subtitles import TextConverter, add_text_stream
+from vsdslnet.encode.container.trimmed import trimmed_template
 from vsdslnet.encode.container.video_packets import VideoPacket, VideoPackets
+from vsdslnet.encode.ffmpeg_log import ffmpeg_messages, ffmpeg_reason
 from vsdslnet.encode.job.description import JobPlan
 from vsdslnet.encode.source.probe import open_media
+from vsdslnet.encode.source.timeline import Placer, Timeline
 from vsdslnet.errors import JobError
 from vsdslnet.hdr10 import ContentLight, mastering_display
 
 if TYPE_CHECKING:
     from vsdslnet.hdr10plus.programme import Programme
 
-__all__ = ["mux"]
+__all__ = ["MuxError", "Pictures", "mux", "write_container"]
 
-# Tags that describe the old file's bits, not its content; muxers write their own.
-_STALE_TAGS = frozenset({"encoder", "major_brand", "minor_version", "compatible_brands", "duration", "bps"})
-_STALE_PREFIXES = ("_statistics", "number_of_", "bps-", "duration-", "vendor_id")
-_CONTAINER_FORMATS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
 _CODEC_TAGS = {"hevc": "hvc1", "av1": "av01"}
+_EQUAL_TIMES_ALLOWED = 0x20000  # AVFMT_TS_NONSTRICT of FFmpeg
+
+
+class MuxError(Exception):
+    """A muxer refuses a packet or a header; the text says of which stream, and why."""
+
+
+class Pictures(Protocol):
+    """The coded picture of a programme."""
+
+    def first_picture(self) -> bytes:
+        """The first picture with its headers, as an elementary stream."""
+
+    def __iter__(self) -> Iterator[VideoPacket]:
+        """Packets in decoding order."""
 
 
 def mux(
-    plan: JobPlan, folder: Path, light: ContentLight | None, *, dynamic: Programme | None, suffix: str, target: Path
+    plan: JobPlan,
+    folder: Path,
+    light: ContentLight | None,
+    *,
+    dynamic: Programme | None,
+    output: Path,
+    target: Path,
+    drop: Collection[int] = (),
 ) -> list[str]:
-    """Write the finished file to ``target`` in the container that ``suffix`` names.
+    """Write the finished file to ``target``, in the container that the name ``output`` asks for.
 
-    Returns, in words, what the source holds and the container can't carry. JobError or OSError if it fails.
+    Returns, in words, what the source holds and the file lacks. JobError or OSError if it fails.
     """
-    settings = plan.identity.settings
     packets = VideoPackets(plan, folder, light, dynamic)
-    container_format = _CONTAINER_FORMATS[suffix.lower()]
-    options = {} if container_format == "matroska" else {"movflags": "+faststart"}
+    with open_media(Path(plan.source.path)) as source:
+        passage = plan_passage(source, output, main=plan.source.track, drop=drop)
+        try:
+            lost = write_container(plan, passage, packets, light, source=source, output=output, target=str(target))
+        except MuxError as error:
+            raise JobError(f"{target.name}: can't be muxed: {error}") from None
+    return lost
+
+
+def write_container(
+    plan: JobPlan,
+    passage: Passage,
+    pictures: Pictures,
+    light: ContentLight | None,
+    *,
+    source: Any,
+    output: Path,
+    target: Any,
+) -> list[str]:
+    """Write everything to ``target``, a path or a file, in the container that ``output`` names.
+
+    Returns, in words, what the file lacks. MuxError if the muxer refuses something, OSError if ``target`` does.
+    """
+    container_format = CONTAINER_FORMATS[output.suffix.lower()]
+    options = container_options(container_format) if isinstance(target, str) else {}
+    template = open_template(
+        pictures.first_picture(),
+        stream_format=plan.suffix,
+        mastering=mastering_display(plan.identity.settings.peak_nits),
+        light=light,
+        display_matrix=plan.source.display_matrix,
+    )
     with (
-        open_media(Path(plan.source.path)) as source,
-        open_template(
-            packets.first_picture(),
-            stream_format=plan.suffix,
-            mastering=mastering_display(settings.peak_nits),
-            light=light,
-            display_matrix=plan.source.display_matrix,
-        ) as template,
+        ffmpeg_messages(av.logging.ERROR),
+        template,
+        av.open(target, "w", format=container_format, options=options) as container,
     ):
-        try:
-            with av.open(str(target), "w", format=container_format, options=options) as output:
-                original = source.streams[plan.source.track]
-                video = _add_video(output, template.streams.video[0], original, plan)
-                if container_format != "matroska":
-                    video.codec_context.codec_tag = _CODEC_TAGS[settings.codec]
-                copies, dropped = _add_others(output, source, plan.source.track)
-                dropped += _lost_aspect(plan, container_format)
-                output.metadata.update(_fresh(source.metadata))
-                _copy_chapters(source, output, plan)
-                for packet in _interleave(source, copies, video, packets, plan):
-                    output.mux(packet)
-        except av.FFmpegError as error:
-            if isinstance(error, OSError) and error.errno:
-                raise
-            raise JobError(f"{target.name}: can't be muxed ({error.strerror})") from None
-        dropped += _lost_tags(_fresh(source.metadata), target, container_format)
-    return dropped
+        file = _File(container)
+        picture = file.add_picture(template.streams.video[0], source.streams[plan.source.track], plan)
+        others = file.add_others(source, passage)
+        file.begin(source, plan)
+        for packet, stream in _in_time(source, others, pictures, picture, plan):
+            file.write(packet, stream)
+        file.end()
+    unread = [
+        f"{other.converter.unread} lines of {stream_name(source.streams[index])} (they can't be read)"
+        for index, other in others.items()
+        if other.converter is not None and other.converter.unread
+    ]
+    return [*passage.left_out, *_lost_aspect(plan, container_format), *unread]
 
 
-def _add_video(output: Any, template: Any, original: Any, plan: JobPlan) -> Any:
-    video = output.add_stream_from_template(template, opaque=True)
-    video.time_base = Fraction(*plan.time_base)
-    video.codec_context.framerate = plan.frame_rate
-    video.codec_context.sample_aspect_ratio = Fraction(*plan.source.sample_aspect)
-    video.metadata.update(_fresh(original.metadata))
-    video.disposition = original.disposition
-    return video
+class _File:
+    """The output, which names the stream when a muxer refuses something."""
 
+    def __init__(self, container: Any) -> None:
+        self._container = container
+        self._names: dict[int, str] = {}
+        self._last: dict[int, int] = {}
+        self._matroska = container.format.name == "matroska"
+        self._apart = 0 if container.format.flags & _EQUAL_TIMES_ALLOWED else 1
 
-def _add_others(output: Any, source: Any, track: int) -> tuple[dict[int, Any], list[str]]:
-    """Streams that pass through, by their index in the source, and those that can't."""
-    copies: dict[int, Any] = {}
-    dropped: list[str] = []
-    for stream in source.streams:
-        if stream.index == track:
-            continue
-        name = f"{stream.type} stream {stream.index}"
-        cover = stream.type == "video" and stream.disposition & av.stream.Disposition.attached_pic
-        try:
-            if stream.type == "attachment" and output.format.name == "matroska":
-                copy = output.add_attachment(
-                    stream.name or f"attachment-{stream.index}", stream.mimetype or "", stream.data
-                )
-            elif stream.type in ("audio", "subtitle") or cover:
-                copy = output.add_stream_from_template(stream, opaque=True)
-                copies[stream.index] = copy
-                copy.disposition = stream.disposition
+    def add_picture(self, template: Any, original: Any, plan: JobPlan) -> Any:
+        """The stream of the HDR picture, described by ``template``, named and marked as the original was."""
+        video = self._container.add_stream_from_template(template, opaque=True)
+        video.time_base = Fraction(*plan.time_base)
+        video.codec_context.framerate = plan.frame_rate
+        video.codec_context.sample_aspect_ratio = Fraction(*plan.source.sample_aspect)
+        video.metadata.update(fresh_tags(original.metadata))
+        video.disposition = original.disposition
+        if not self._matroska:
+            video.codec_context.codec_tag = _CODEC_TAGS[plan.identity.settings.codec]
+        self._names[video.index] = "the picture"
+        return video
+
+    def add_others(self, source: Any, passage: Passage) -> dict[int, _Other]:
+        """The streams beside the picture, by their index in the source."""
+        added: dict[int, _Other] = {}
+        for index in passage.streams:
+            original = source.streams[index]
+            codec = passage.as_text.get(index)
+            if codec is None:
+                stream = self._copy_of(original, Path(source.name))
+                added[index] = _Other(stream, None)
             else:
-                dropped.append(f"{name} (a second picture)" if stream.type == "video" else name)
-                continue
-        except (ValueError, av.FFmpegError) as error:
-            dropped.append(f"{name} ({error})")
+                stream = add_text_stream(self._container, original, codec)
+                added[index] = _Other(stream, TextConverter(original, stream))
+            stream.disposition = original.disposition
+            stream.metadata.update(fresh_tags(original.metadata))
+            self._names[stream.index] = stream_name(original)
+        for attached in passage.attached:
+            stream = self._container.add_attachment(attached.name, attached.mimetype, attached.data)
+            stream.metadata.update(attached.tags)
+        return added
+
+    def _copy_of(self, original: Any, path: Path) -> Any:
+        trimmed = trimmed_template(path, original.index) if original.type == "audio" else None
+        if trimmed is None:
+            return self._container.add_stream_from_template(original, opaque=True)
+        with trimmed:
+            return self._container.add_stream_from_template(trimmed.streams[0], opaque=True)
+
+    def begin(self, source: Any, plan: JobPlan) -> None:
+        """Write the header, with tags and chapters: from here on streams have the time base that the muxer gives."""
+        self._container.metadata.update(fresh_tags(source.metadata))
+        chapters = programme_chapters(source.chapters(), start_seconds=plan.timeline.start_seconds)
+        if chapters:
+            self._container.set_chapters(chapters)
+        try:
+            self._container.start_encoding()
+        except (av.FFmpegError, ValueError) as error:
+            raise _refused("the header", error) from None
+
+    def write(self, packet: Any, stream: Any) -> None:
+        """Hand over a packet, its decoding time not before the last one's of its stream."""
+        packet.stream = stream
+        packet.rescale_ts(stream.time_base)
+        if packet.dts is None:
+            packet.dts = packet.pts
+        last = self._last.get(stream.index)
+        if last is not None and packet.dts < last + self._apart:
+            packet.dts = last + self._apart
+        if packet.pts is None or packet.pts < packet.dts:
+            packet.pts = packet.dts
+        self._last[stream.index] = packet.dts
+        try:
+            self._container.mux_one(packet)
+        except (av.FFmpegError, ValueError) as error:
+            raise _refused(self._names[stream.index], error) from None
+
+    def end(self) -> None:
+        """Write what the muxer keeps for the end."""
+        try:
+            self._container.close()
+        except (av.FFmpegError, ValueError) as error:
+            raise _refused("the end of the file", error) from None
+
+
+@dataclass(frozen=True)
+class _Other:
+    """A stream of the output beside the picture, and what writes its packets if they change."""
+
+    stream: Any
+    converter: TextConverter | None
+
+
+def _refused(what: str, error: Exception) -> Exception:
+    """A muxer's refusal; what the system refused (no space is left) stays what it is."""
+    if isinstance(error, OSError) and error.errno:
+        return error
+    return MuxError(f"{what} ({ffmpeg_reason(error)})")
+
+
+def _in_time(
+    source: Any, others: dict[int, _Other], pictures: Pictures, picture: Any, plan: JobPlan
+) -> Iterator[tuple[Any, Any]]:
+    """(packet, stream) of everything, about in the order of time, as muxers want them."""
+    time_base = Fraction(*plan.time_base)
+    coded = iter(pictures)
+    waiting = next(coded, None)
+    for packet, index in _source_packets(source, others, plan.timeline):
+        at = (packet.dts if packet.dts is not None else packet.pts) * Fraction(packet.time_base)
+        while waiting is not None and waiting.dts * time_base <= at:
+            yield _video_packet(waiting, time_base), picture
+            waiting = next(coded, None)
+        yield packet, others[index].stream
+    while waiting is not None:
+        yield _video_packet(waiting, time_base), picture
+        waiting = next(coded, None)
+
+
+def _source_packets(source: Any, others: dict[int, _Other], timeline: Timeline) -> Iterator[tuple[Any, int]]:
+    """(packet, its stream's index in the source), at the programme's time; trimmed-away ones are left out."""
+    streams = [source.streams[index] for index in others]
+    placer = Placer(timeline)
+    ends: dict[int, int] = {}
+    for packet in source.demux(streams) if streams else ():
+        if not packet.size:
             continue
-        copy.metadata.update(_fresh(stream.metadata))
-    return copies, dropped
+        index = packet.stream_index
+        added = round(placer.added_seconds(index) / Fraction(packet.time_base))
+        if packet.is_discard:  # an edit list hides it
+            continue
+        if packet.pts is None and packet.dts is None:  # a cover has no time; damaged sound goes on
+            packet.pts = packet.dts = ends.get(index, 0)
+        else:
+            packet.pts = None if packet.pts is None else packet.pts + added
+            packet.dts = None if packet.dts is None else packet.dts + added
+        ends[index] = (packet.pts if packet.pts is not None else packet.dts) + (packet.duration or 0)
+        converter = others[index].converter
+        if converter is not None:
+            packet = converter.packet(packet)
+        if packet is not None:
+            yield packet, index
 
 
-def _lost_tags(tags: dict[str, str], target: Path, container_format: str) -> list[str]:
-    """Tags of the file as a whole that the container has no place for; MP4's are few."""
-    with av.open(str(target), format=container_format) as written:
-        kept = {name.lower() for name in written.metadata}
-    return [f"tag {name} ({container_format} has no place for it)" for name in tags if name.lower() not in kept]
+def _video_packet(coded: VideoPacket, time_base: Fraction) -> Any:
+    packet = av.Packet(coded.data)
+    packet.time_base = time_base
+    packet.pts, packet.dts, packet.duration = coded.pts, coded.dts, coded.duration
+    packet.is_keyframe = coded.is_keyframe
+    return packet
 
 
 def _lost_aspect(plan: JobPlan, container_format: str) -> list[str]:
@@ -120,56 +279,3 @@ def _lost_aspect(plan: JobPlan, container_format: str) -> list[str]:
     if aspect == 1 or plan.suffix == "hevc" or container_format != "matroska":
         return []
     return [f"sample aspect ratio {aspect.numerator}:{aspect.denominator} (AV1 needs .mp4 for it)"]
-
-
-def _copy_chapters(source: Any, output: Any, plan: JobPlan) -> None:
-    chapters = source.chapters()
-    for chapter in chapters:
-        shift = round(Fraction(plan.source.start_seconds) / Fraction(chapter["time_base"]))
-        chapter["start"] -= shift
-        chapter["end"] -= shift
-    if chapters:
-        output.set_chapters(chapters)
-
-
-def _interleave(source: Any, copies: dict[int, Any], video: Any, packets: VideoPackets, plan: JobPlan) -> Iterator[Any]:
-    """All packets, about in the order of time, as the muxer wants them."""
-    time_base = Fraction(*plan.time_base)
-    pictures = iter(packets)
-    waiting = next(pictures, None)
-    streams = [source.streams[index] for index in copies]
-    for packet in source.demux(streams) if streams else ():
-        if packet.size == 0 or (packet.dts is None and packet.pts is None):
-            continue
-        unit = Fraction(packet.time_base)
-        shift = round(Fraction(plan.source.start_seconds) / unit)
-        if packet.pts is not None:
-            packet.pts -= shift
-        if packet.dts is not None:
-            packet.dts -= shift
-        at = unit * (packet.dts if packet.dts is not None else packet.pts or 0)
-        while waiting is not None and waiting.dts * time_base <= at:
-            yield _video_packet(waiting, video, time_base)
-            waiting = next(pictures, None)
-        packet.stream = copies[packet.stream.index]
-        yield packet
-    while waiting is not None:
-        yield _video_packet(waiting, video, time_base)
-        waiting = next(pictures, None)
-
-
-def _video_packet(coded: VideoPacket, video: Any, time_base: Fraction) -> Any:
-    packet = av.Packet(coded.data)
-    packet.stream, packet.time_base = video, time_base
-    packet.pts, packet.dts, packet.duration = coded.pts, coded.dts, coded.duration
-    packet.is_keyframe = coded.is_keyframe
-    return packet
-
-
-def _fresh(tags: dict[str, str]) -> dict[str, str]:
-    """Tags without those that the new file makes untrue."""
-    return {
-        name: value
-        for name, value in tags.items()
-        if name.lower() not in _STALE_TAGS and not name.lower().startswith(_STALE_PREFIXES)
-    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from vsdslnet.hdr10 import ContentLight
 if TYPE_CHECKING:
     from vsdslnet.hdr10plus.programme import Programme
 
-__all__ = ["VideoPacket", "VideoPackets"]
+__all__ = ["PictureTimes", "VideoPacket", "VideoPackets", "elementary_to_packet", "with_light"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,20 @@ class _Coded:
     is_keyframe: bool
 
 
+class PictureTimes:
+    """When a programme's pictures are shown and decoded, in units of the plan's time base."""
+
+    def __init__(self, plan: JobPlan) -> None:
+        self._one_frame = max(1, round(1 / plan.frame_rate / Fraction(*plan.time_base)))
+        self.pts = plan.timestamps
+        self.durations = [later - at for at, later in pairwise(self.pts)]
+        self.durations.append(self.durations[-1] if self.durations else self._one_frame)
+
+    def dts(self, place: int) -> int:
+        """Decoding times: the presentation times, late by the reordering; before the first, extrapolated."""
+        return self.pts[place] if place >= 0 else self.pts[0] + place * self._one_frame
+
+
 class VideoPackets:
     """Reads the chunks of a job one after the other."""
 
@@ -48,21 +63,11 @@ class VideoPackets:
         self._plan, self._folder, self._light, self._dynamic = plan, folder, light, dynamic
         self._hevc = plan.suffix == "hevc"
         self._headers: tuple[bytes, ...] | None = None
-        start = round(Fraction(plan.source.start_seconds) / Fraction(*plan.time_base))
-        self._pts = [at - start for at in plan.timestamps]
-        one_frame = max(1, round(1 / plan.frame_rate / Fraction(*plan.time_base)))
-        self._durations = [later - at for at, later in zip(self._pts, self._pts[1:], strict=False)]
-        self._durations.append(self._durations[-1] if self._durations else one_frame)
-        self._one_frame = one_frame
+        self._times = PictureTimes(plan)
 
     def first_picture(self) -> bytes:
         """The first picture with its headers, as an elementary stream with the measured light."""
-        data = self._read(self._plan.chunks[0])
-        if self._hevc:
-            unit = hevc.access_units(data)[0]
-            return replace(unit, nals=self._lit(unit.nals)[0]).annex_b()
-        unit_av1, _ = self._lit_av1(av1.temporal_units(data)[0])
-        return _TEMPORAL_DELIMITER + unit_av1
+        return with_light(self._read(self._plan.chunks[0]), self._light, suffix=self._plan.suffix)
 
     def __iter__(self) -> Iterator[VideoPacket]:
         """Packets in decoding order."""
@@ -72,15 +77,11 @@ class VideoPackets:
                 shown = chunk.first + coded.order
                 yield VideoPacket(
                     data=coded.data,
-                    pts=self._pts[shown],
-                    dts=self._dts(chunk.first + place - delay),
-                    duration=self._durations[shown],
+                    pts=self._times.pts[shown],
+                    dts=self._times.dts(chunk.first + place - delay),
+                    duration=self._times.durations[shown],
                     is_keyframe=coded.is_keyframe,
                 )
-
-    def _dts(self, place: int) -> int:
-        """Decoding times: the presentation times, late by the reordering; before the first, extrapolated."""
-        return self._pts[place] if place >= 0 else self._pts[0] + place * self._one_frame
 
     def _reorder_delay(self) -> int:
         """Frames that a picture may be decoded before it is shown: the most over all chunks."""
@@ -135,3 +136,20 @@ class VideoPackets:
 
 
 _TEMPORAL_DELIMITER = b"\x12\x00"
+
+
+def with_light(chunk: bytes, light: ContentLight | None, *, suffix: str) -> bytes:
+    """A chunk's first picture with its headers, as an elementary stream that carries this light, if there is one."""
+    if suffix == "hevc":
+        unit = hevc.access_units(chunk)[0]
+        nals = unit.nals if light is None else hevc.patch_content_light(unit.nals, light.payload())[0]
+        return replace(unit, nals=nals).annex_b()
+    unit_av1 = av1.temporal_units(chunk)[0]
+    return _TEMPORAL_DELIMITER + (unit_av1 if light is None else av1.patch_content_light(unit_av1, light.payload())[0])
+
+
+def elementary_to_packet(picture: bytes, *, suffix: str) -> bytes:
+    """One picture of :func:`with_light` as containers store it."""
+    if suffix == "hevc":
+        return hevc.access_units(picture)[0].length_prefixed()
+    return av1.temporal_units(picture)[0]

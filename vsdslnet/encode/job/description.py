@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import msgspec
 from vsdslnet.encode.job.chunks import Chunk
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.probe import SourceIdentity, SourceInfo
+from vsdslnet.encode.source.timeline import Timeline
 from vsdslnet.errors import JobError
 
 __all__ = ["JobIdentity", "JobPlan", "read_plan"]
@@ -29,27 +29,15 @@ class JobIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     model_sha256: str
     tools: str
 
-    def difference(self, other: JobIdentity) -> str | None:
-        """What differs, in words; None if nothing does."""
-        if self.source != other.source:
-            return "the source file has changed"
-        if self.model_sha256 != other.model_sha256:
-            return "the model has changed"
-        if self.tools != other.tools:
-            return f"the programs have changed ({self.tools} -> {other.tools})"
-        changed = [
-            f"{name} {getattr(self.settings, name)!r} -> {getattr(other.settings, name)!r}"
-            for name in (field.name for field in fields(self.settings))
-            if getattr(self.settings, name) != getattr(other.settings, name)
-        ]
-        return "settings have changed: " + ", ".join(changed) if changed else None
-
 
 class JobPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole job.
 
     ``threads``        each maker of chunks computes with; the picture does not depend on it.
-    ``timestamps``     in units of ``time_base`` seconds, one a frame, strictly rising.
+    ``decoder_threads``  decode the source, 0: as many as BestSource likes.
+    ``timeline``       from the source's times to the programme's.
+    ``timestamps``     of the programme, in units of ``time_base`` seconds, one a frame, strictly rising.
+    ``rate``           frames a second, (numerator, denominator): what the timestamps show, on average.
     ``cuts``           first frames of shots, but for the first shot.
     """
 
@@ -57,8 +45,11 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     source: SourceInfo
     encoder: str
     threads: int
+    decoder_threads: int
+    timeline: Timeline
     time_base: tuple[int, int]
     timestamps: list[int]
+    rate: tuple[int, int]
     chunks: list[Chunk]
     cuts: list[int]
 
@@ -75,7 +66,7 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @property
     def frame_rate(self) -> Fraction:
         """Average frames a second."""
-        return Fraction(*self.source.frame_rate)
+        return Fraction(*self.rate)
 
 
 def read_plan(folder: Path) -> JobPlan | None:

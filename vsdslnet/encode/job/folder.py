@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vsdslnet.encode.job.description import PLAN_NAME
+from vsdslnet.encode.job.journal import JOURNAL_NAME
 from vsdslnet.errors import JobError, OutputError
 
 __all__ = ["clear", "holds_job", "job_folder", "locked", "sweep"]
 
 _LOCK_NAME = "lock"
-_JOURNAL_NAME = "journal.jsonl"
 
 
 def job_folder(output: Path) -> Path:
@@ -60,15 +60,15 @@ def sweep(folder: Path, *, everything: bool) -> None:
 
 def holds_job(folder: Path) -> bool:
     """Whether a job was begun there and not yet cleared away."""
-    return (folder / PLAN_NAME).exists() or (folder / _JOURNAL_NAME).exists()
+    return (folder / PLAN_NAME).exists() or (folder / JOURNAL_NAME).exists()
 
 
 def clear(folder: Path) -> None:
     """Remove a finished job's folder: its journal after everything else, so that a stop is understood."""
     for path in folder.iterdir():
-        if path.name not in (_JOURNAL_NAME, _LOCK_NAME):
+        if path.name not in (JOURNAL_NAME, _LOCK_NAME):
             path.unlink()
-    (folder / _JOURNAL_NAME).unlink(missing_ok=True)
+    (folder / JOURNAL_NAME).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -19,6 +19,8 @@ from vsdslnet.hdr10plus.shot_light import ShotLight
 
 __all__ = ["ChunkResult", "Journal", "file_sha256", "write_durably"]
 
+JOURNAL_NAME = "journal.jsonl"
+
 
 class ChunkResult(msgspec.Struct, frozen=True, kw_only=True, tag="chunk", forbid_unknown_fields=True):
     """A finished chunk.
@@ -55,7 +57,7 @@ class Journal:
 
     def __init__(self, folder: Path, *, suffix: str) -> None:
         self.folder = folder
-        self._path = folder / "journal.jsonl"
+        self._path = folder / JOURNAL_NAME
         self._suffix = suffix
         self.muxed: Muxed | None = None
         self.finished: dict[int, ChunkResult] = {}
@@ -64,6 +66,11 @@ class Journal:
                 self.muxed = entry
             else:
                 self.finished[entry.index] = entry
+
+    @staticmethod
+    def begun(folder: Path) -> bool:
+        """Whether anything was finished in a job's folder."""
+        return (folder / JOURNAL_NAME).exists()
 
     def chunk_path(self, index: int) -> Path:
         """Where a finished chunk lies."""

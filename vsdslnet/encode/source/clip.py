@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,12 +10,14 @@ import vapoursynth as vs
 
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.colour import with_container_tags
-from vsdslnet.encode.source.probe import SourceInfo
+from vsdslnet.encode.source.probe import SourceInfo, open_media
+from vsdslnet.encode.source.timeline import Timeline, continued, read_timeline
+from vsdslnet.encode.stderr import stderr_caught
 from vsdslnet.errors import ClipError, MediaError, one_line
 from vsdslnet.options import BackendOptions, ColorOptions, LookOptions, OutputTransfer, SceneOptions, TransferOptions
 from vsdslnet.plugin.peak import within_peak
 
-__all__ = ["Source", "convert", "deliver", "open_converted", "open_source", "scene_cuts"]
+__all__ = ["DecodeError", "Source", "convert", "deliver", "open_converted", "open_source", "scene_cuts"]
 
 _INVALID_TIMESTAMP = -(2**63)
 _UNKNOWN_FRAME_RATE = Fraction(25)  # FFmpeg's own guess
@@ -28,31 +26,43 @@ _DETECTION_HEIGHT = 270
 _COLOUR_PROPS = ("_Matrix", "_Transfer", "_Primaries", "_Range", "_ColorRange", "_ChromaLocation")
 
 
+class DecodeError(MediaError):
+    """A frame can't be had from the decoder."""
+
+
 class Source(NamedTuple):
     """A clip and when its frames are shown: ``timestamps``, strictly rising, times ``time_base`` seconds."""
 
     clip: vs.VideoNode
     timestamps: list[int]
     time_base: Fraction
+    timeline: Timeline
 
 
-def open_source(info: SourceInfo, *, index: Path | None = None) -> Source:
+def open_source(info: SourceInfo, *, threads: int = 0, index: Path | None = None) -> Source:
     """Open a source's video, frame-accurate and not rotated, with its timestamps and its container's tags.
 
-    ``index`` is where BestSource keeps what it learnt about the file, so that a second opening is quick.
-    MediaError if it can't be decoded.
+    Pixels that the container hides are cut off; timestamps that start again go on. ``threads`` decode it, 0: as many
+    as BestSource likes. ``index`` is where BestSource keeps what it learnt about the file, so that a second opening is
+    quick. DecodeError if it can't be decoded.
     """
-    with _stderr_silenced():
-        opened: Any = _video_source(info, index, exporttimestamps=1)
+    with open_media(Path(info.path)) as media:
+        timeline = read_timeline(media)
+    with stderr_caught():  # VapourSynth warns, past its own log handlers, that the timestamps' names are not declared
+        opened = _video_source(info, threads, index, exporttimestamps=1)
     time_base = Fraction(opened["timebasenum"], opened["timebaseden"])
-    clip = with_container_tags(opened["clip"], info.container_tags)
-    one_frame = 1 / (clip.fps or _UNKNOWN_FRAME_RATE) / time_base
-    return Source(clip, _rising([int(at) for at in opened["timestamps"]], one_frame), time_base)
+    one_frame = 1 / (opened["clip"].fps or _UNKNOWN_FRAME_RATE) / time_base
+    told = opened["timestamps"]
+    timestamps = [int(at) for at in ([told] if isinstance(told, int) else told)]  # of one frame it is no list
+    gone_on = continued(timestamps, time_base, timeline.added.get(info.track, []))
+    return Source(_as_shown(opened["clip"], info), _rising(gone_on, one_frame), time_base, timeline)
 
 
-def open_converted(info: SourceInfo, settings: EncodeSettings, *, index: Path | None) -> vs.VideoNode:
+def open_converted(info: SourceInfo, settings: EncodeSettings, *, threads: int = 0, index: Path | None) -> vs.VideoNode:
     """The HDR clip of a source: ``core.dslnet.Convert`` with these settings."""
-    return convert(with_container_tags(_video_source(info, index), info.container_tags), settings)
+    opened = _video_source(info, threads, index)
+    clip = opened["clip"] if isinstance(opened, dict) else opened  # with alpha beside it
+    return convert(_as_shown(clip, info), settings)
 
 
 def convert(clip: vs.VideoNode, settings: EncodeSettings) -> vs.VideoNode:
@@ -101,26 +111,30 @@ def scene_cuts(clip: vs.VideoNode) -> vs.VideoNode:
     return clip.std.CopyFrameProps(grey.scd.Detect(), props=["_SceneChangePrev", "_SceneChangeNext"])
 
 
-def _video_source(info: SourceInfo, index: Path | None, **more: int) -> Any:
+def _video_source(info: SourceInfo, threads: int, index: Path | None, **more: int) -> Any:
     cache: dict[str, Any] = {"cachemode": 0} if index is None else {"cachemode": 4, "cachepath": str(index)}
-    try:
-        return vs.core.bs.VideoSource(info.path, track=info.track, apply_rotation=0, showprogress=0, **cache, **more)
-    except vs.Error as error:
-        raise MediaError(f"{info.path}: can't be decoded ({one_line(error)})") from None
+    told: vs.Error | None = None
+    # Some decoders fail on several threads at once; one is slower, and asked when they have.
+    for count in dict.fromkeys((threads, 1)):
+        chosen = {"threads": count} if count else {}
+        try:
+            return _bestsource()(
+                info.path, track=info.track, apply_rotation=0, showprogress=0, **cache, **chosen, **more
+            )
+        except vs.Error as error:
+            told = told or error
+    raise DecodeError(f"{info.path}: can't be decoded ({one_line(told)})")
 
 
-@contextmanager
-def _stderr_silenced() -> Iterator[None]:
-    """VapourSynth warns there, past its own log handlers, that the timestamps' names are not declared."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+def _bestsource() -> Any:
+    return vs.core.bs.VideoSource
+
+
+def _as_shown(clip: vs.VideoNode, info: SourceInfo) -> vs.VideoNode:
+    """With the container's tags, and without what it hides."""
+    left, right, top, bottom = info.crop
+    cropped = clip.std.Crop(left, right, top, bottom) if any(info.crop) else clip
+    return with_container_tags(cropped, info.container_tags)
 
 
 def _rising(timestamps: list[int], one_frame: Fraction) -> list[int]:

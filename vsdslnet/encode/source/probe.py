@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,33 +13,46 @@ import av
 import msgspec
 
 from vsdslnet.encode.source.colour import HDR_CURE, container_tags, file_hdr_sign, missing_in
+from vsdslnet.encode.source.nature import hidden_pixels, left_out_by_nature
 from vsdslnet.errors import MediaError
 
 __all__ = ["SourceIdentity", "SourceInfo", "identify", "open_media", "probe"]
 
 # Enough frames to meet one with its own field flags; the planning pass looks at every frame.
 _FRAMES_LOOKED_AT = 4
-_NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS of FFmpeg
 _SAMPLES, _SAMPLE_BYTES = 64, 65_536
 
 
 class SourceIdentity(msgspec.Struct, frozen=True, kw_only=True):
-    """What tells one state of a source file from another without reading all of it."""
+    """What tells one state of a source file from another: its bytes, not its name, place or date.
+
+    ``sample_sha256``   over 64 blocks spread over the file, quick to read again.
+    ``sha256``          over all of it, read again only when the date has changed.
+    """
 
     size_bytes: int
     modified_ns: int
     sample_sha256: str
+    sha256: str
+
+    def is_of(self, path: Path) -> bool:
+        """Whether a file has these bytes: known by size, date and samples, else by reading all of it."""
+        size_bytes, modified_ns, sample_sha256 = _looked_at(path)
+        if (size_bytes, sample_sha256) != (self.size_bytes, self.sample_sha256):
+            return False
+        return modified_ns == self.modified_ns or _sha256(path) == self.sha256
 
 
 class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What a source holds, as far as an encode needs it.
 
     ``track``              index of the video stream among all streams.
-    ``frame_rate``         average frames a second, (numerator, denominator).
+    ``claimed_rates``      frames a second, (numerator, denominator), that the file gives itself; the likeliest first.
     ``sample_aspect``      sample aspect ratio, (1, 1) if unknown.
     ``display_matrix``     the nine numbers of a rotation or flip as MP4 stores them; empty if upright.
-    ``start_seconds``      presentation time at which the file starts.
     ``is_rgb``             R'G'B' samples, which have no matrix.
+    ``crop``               pixels that the container hides at the left, right, top and bottom.
+    ``left_out``           what the picture has and an HDR10 file has not, in words.
     ``container_tags``     frame properties that the container has and the decoded frames lack.
     """
 
@@ -45,12 +60,26 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     track: int
     width: int
     height: int
-    frame_rate: tuple[int, int]
+    claimed_rates: tuple[tuple[int, int], ...]
     sample_aspect: tuple[int, int]
     display_matrix: tuple[int, ...]
     duration_seconds: float | None
-    start_seconds: float
     is_rgb: bool = False
+    crop: tuple[int, int, int, int] = (0, 0, 0, 0)
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def frame_rate(self) -> Fraction:
+        """What the file says, for want of all its timestamps."""
+        return Fraction(*self.claimed_rates[0])
+
+    @property
+    def delivered_size(self) -> tuple[int, int]:
+        """(width, height) of the HDR picture: cropped, and made even, as 4:2:0 has to be."""
+        left, right, top, bottom = self.crop
+        width, height = self.width - left - right, self.height - top - bottom
+        return width + width % 2, height + height % 2
+
     container_tags: dict[str, int] = {}
 
 
@@ -61,7 +90,8 @@ def open_media(path: Path) -> av.container.InputContainer:
     if path.is_dir():
         raise MediaError(f"{path}: is a directory; name a video file in it")
     try:
-        return av.open(str(path))
+        # Absolute: what stands before a colon would be taken for a protocol.
+        return av.open(str(path.absolute()))
     except PermissionError:
         raise MediaError(f"{path}: may not be read; check its permissions") from None
     except (av.FFmpegError, OSError, ValueError):
@@ -99,38 +129,66 @@ def probe(path: Path, *, transfer_in: int | None = None) -> SourceInfo:
             raise MediaError(f"{path}: is HDR already ({sign}); {HDR_CURE}")
         if any(frame.interlaced_frame for frame in frames):
             raise MediaError(f"{path}: is interlaced; deinterlace it first (for example with QTGMC or bwdif)")
-        rates = stream.average_rate, stream.guessed_rate
-        if container.format.flags & _NO_TIMESTAMPS:
-            rates = rates[::-1]  # an elementary stream's average is made up; what it says of itself is the guess
-        rate = rates[0] or rates[1] or Fraction(25)
         aspect = stream.sample_aspect_ratio or Fraction(1)
         return SourceInfo(
             path=str(path.resolve()),
             track=stream.index,
             width=frames[0].width,
             height=frames[0].height,
-            frame_rate=(rate.numerator, rate.denominator),
+            claimed_rates=_claimed_rates(stream),
             sample_aspect=(aspect.numerator, aspect.denominator),
             display_matrix=_display_matrix(frames[0]),
             duration_seconds=None if container.duration is None else container.duration / av.time_base,
-            start_seconds=(container.start_time or 0) / av.time_base,
             is_rgb=frames[0].format.is_rgb or frames[0].format.has_palette,
+            crop=hidden_pixels(stream, frames[0]),
+            left_out=left_out_by_nature(stream, frames),
             container_tags=missing_in(frames, declared),
         )
 
 
+def _claimed_rates(stream: Any) -> tuple[tuple[int, int], ...]:
+    """The rate that fits the finest time between frames, the average of all, 25 if neither is known.
+
+    An average is taken over gaps and a last frame that stays, too: it comes first only where the guess is far from it.
+    """
+    guessed, average = stream.guessed_rate, stream.average_rate
+    rates = [guessed, average]
+    if guessed and average and not 0.9 <= average / guessed <= 1.1:
+        rates.reverse()
+    return tuple((rate.numerator, rate.denominator) for rate in rates if rate) or ((25, 1),)
+
+
 def identify(path: Path) -> SourceIdentity:
-    """Size, modification time and a hash over 64 blocks spread over the file."""
-    try:
+    """The identity of a file, all of which is read; MediaError if it can't be."""
+    size_bytes, modified_ns, sample_sha256 = _looked_at(path)
+    return SourceIdentity(
+        size_bytes=size_bytes, modified_ns=modified_ns, sample_sha256=sample_sha256, sha256=_sha256(path)
+    )
+
+
+def _looked_at(path: Path) -> tuple[int, int, str]:
+    """(bytes, date in ns, SHA-256 of samples) of a file."""
+    with _readable(path):
         stat = path.stat()
         digest = hashlib.sha256()
         with path.open("rb") as file:
             for sample in range(_SAMPLES):
                 file.seek(max(0, stat.st_size - _SAMPLE_BYTES) * sample // (_SAMPLES - 1))
                 digest.update(file.read(_SAMPLE_BYTES))
+        return stat.st_size, stat.st_mtime_ns, digest.hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with _readable(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise MediaError(f"{path}: can't be read ({error.strerror}); check its permissions") from None
-    return SourceIdentity(size_bytes=stat.st_size, modified_ns=stat.st_mtime_ns, sample_sha256=digest.hexdigest())
 
 
 def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...]:

@@ -21,7 +21,6 @@ from vsdslnet.encode.job.chunks import Chunk
 from vsdslnet.encode.job.description import JobPlan, read_plan
 from vsdslnet.encode.job.journal import ChunkResult, chunk_path
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source.probe import identify
 from vsdslnet.encode.workers.interface import check_here
 from vsdslnet.encode.workers.process import Done, Failed, worker_environment
 from vsdslnet.encode.workers.store import JobStore, store_name
@@ -212,7 +211,7 @@ class _ChunkActor:
         plan = read_plan(self._folder)
         if plan is None:
             raise JobError(f"{self._folder}: is not seen by every node; put source and output on a shared path")
-        if identify(Path(plan.source.path)) != plan.identity.source:
+        if not plan.identity.source.is_of(Path(plan.source.path)):
             raise JobError(f"{plan.source.path}: is another file on a node; put the source on a shared path")
         return plan
 
