@@ -131,5 +131,6 @@ def test_damage_models_and_missing_files_are_refused(tmp_path: Path) -> None:
         read_look(str(weights.find("dslnet")))
     with pytest.raises(WeightsError, match="no such file"):
         read_look(str(tmp_path / "other.safetensors"))
-    with pytest.raises(WeightsError, match="not known"):
-        read_look("no-such-look")
+    for name in ("no-such-look", "x" * 100_000, "../dslnet", "a\0b"):
+        with pytest.raises(WeightsError, match="not known"):
+            read_look(name)

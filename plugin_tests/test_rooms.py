@@ -32,7 +32,9 @@ ROOMS = {
 # The same inside the rooms that have rooms, in the order in which data flows: each imports earlier ones only.
 ORDER = {
     "inference": "precision backend look foreign_frames cpu cuda backends converter lut",
-    "encode": "child_process place settings source job bitstream chunk container identity prepare progress workers run",
+    "encode": (
+        "child_process place settings source job bitstream chunk container identity prepare progress workers run batch"
+    ),
     "training": "config material simulation dataset pointwise initialisation evaluation fit loop paper commands",
 }
 KNOW_VAPOURSYNTH = {"plugin", "encode.source", "encode.chunk", "encode.prepare", "tools", "training.material"}

@@ -62,16 +62,13 @@ def find_look(look: str) -> Path:
     """Path of a look by its name, or of a ``.safetensors`` file by its path; else WeightsError."""
     asked = shorten(look, _NAME_LIMIT)
     if look.endswith(_SUFFIX):
-        try:
-            path = Path(look).expanduser()
-            if path.is_file():
-                return path
-        except (OSError, RuntimeError):
-            pass
+        path = weights.expanded(look)
+        if path is not None and weights.is_file(path):
+            return path
         raise WeightsError(f"look={asked}: there is no such file; give a look's name or a file made by vsdslnet fit")
     for folder in _folders():
         path = folder / f"{look}{_SUFFIX}"
-        if path.parent == folder and path.is_file():
+        if path.parent == folder and weights.is_file(path):
             return path
     names = ", ".join(available_looks()) or "none is installed"
     raise WeightsError(f"look={asked} is not known: available are {names}, or a file made by vsdslnet fit")

@@ -31,7 +31,9 @@ __all__ = [
     "LUT_SUFFIX",
     "WeightsFile",
     "available_models",
+    "expanded",
     "find",
+    "is_file",
     "is_lut",
     "load_model",
     "load_network",
@@ -86,26 +88,28 @@ def find(model: str) -> Path:
     asked = shorten(model, _NAME_LIMIT)
     model = model.removesuffix(LUT_SUFFIX)
     if model.endswith(_SUFFIX):
-        path = _expand(model)
-        if path is not None and _is_file(path):
+        path = expanded(model)
+        if path is not None and is_file(path):
             return path
         raise WeightsError(f"model={asked}: there is no such file; give a model's name or a .safetensors path")
     for folder in models_folders():
         path = folder / f"{model}{_SUFFIX}"
-        if path.parent == folder and _is_file(path):
+        if path.parent == folder and is_file(path):
             return path
     names = ", ".join(available_models()) or "none is installed"
     raise WeightsError(f"model={asked} is not known: available are {names}, or a path to a .safetensors file")
 
 
-def _expand(model: str) -> Path | None:
+def expanded(model: str) -> Path | None:
+    """A path as a user writes it, with ``~``; None if it is nobody's."""
     try:
         return Path(model).expanduser()
     except RuntimeError:  # "~name" of a user this machine does not have
         return None
 
 
-def _is_file(path: Path) -> bool:
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; False for what can be none."""
     try:
         return path.is_file()
     except OSError:  # a name too long, a folder that can't be searched

@@ -123,9 +123,9 @@ def test_the_model_converts_the_frames_shown_and_no_others(
     converted = []
     call = Converter.__call__
 
-    def counted(self: Converter, window: torch.Tensor) -> HdrFrame:
+    def counted(self: Converter, window: torch.Tensor, **how: bool) -> HdrFrame:
         converted.append(window)
-        return call(self, window)
+        return call(self, window, **how)
 
     monkeypatch.setattr(Converter, "__call__", counted)
     monkeypatch.setattr(preview, "_SCANNED_PX", scanned_px)

@@ -7,6 +7,7 @@ kinds. ``scripts/evaluate.py base`` measures and fits; docs/training.md has the 
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import NamedTuple
 
@@ -85,7 +86,7 @@ def _unbounded_nits(x: Tensor, curve: ToneCurve) -> Tensor:
     rise = torch.sigmoid((x - curve.centre) / curve.width)
     stops = curve.shadow_stops + curve.highlight_stops * rise
     toe = x * x / (x * x + curve.toe**2)
-    return GRAPHICS_WHITE_NITS * srgb_to_linear(x) * toe * torch.exp2(stops)
+    return GRAPHICS_WHITE_NITS * srgb_to_linear(x) * toe * (math.log(2) * stops).exp()
 
 
 @cache

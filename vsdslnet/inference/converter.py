@@ -56,7 +56,7 @@ class Converter:
     >>> from vsdslnet import ConvertOptions, Converter
     >>> convert = Converter.load(ConvertOptions(peak_nits=600, precision="fp32"))
     >>> frame = convert(torch.ones(2 * convert.radius_frames + 1, 3, 16, 16))
-    >>> tuple(frame.pq.shape), frame.max_nits <= 600.001
+    >>> tuple(frame.pq.shape), frame.max_nits < 600.01
     ((3, 16, 16), True)
     """
 

@@ -27,6 +27,8 @@ MODULES = {
     "vapoursynth-scenechange": "scd",
 }
 # Plugins of VapourSynth are not imported: the core loads them under these names.
+BROUGHT = {"triton"}
+"""Comes with PyTorch where there is CUDA, and is asked for nowhere else."""
 NAMESPACES = {"bs", "scd"}
 
 # Python calls this in every process that finds it: sockets are noted and refused.
@@ -92,7 +94,7 @@ def imports_against_declarations() -> tuple[list[str], list[str]]:
                 used.add(node.module.partition(".")[0])
     text = "\n".join(source.read_text() for source in sources)
     used |= {name for name in NAMESPACES if re.search(rf"\bcore\.{name}\b", text)}
-    foreign = used - set(sys.stdlib_module_names) - {"vsdslnet"} - NAMESPACES
+    foreign = used - set(sys.stdlib_module_names) - {"vsdslnet"} - NAMESPACES - BROUGHT
     unused = {_module(each) for each in project["dependencies"]} - used
     return sorted(foreign - declared), sorted(unused)
 

@@ -41,7 +41,7 @@ def test_one_command_builds_a_pool_from_a_recipe(data_folder: Path, tmp_path: Pa
 def test_a_mistake_ends_in_one_line(tmp_path: Path) -> None:
     done = run("--data", tmp_path / "none", "--out", tmp_path / "pool")
     assert done.returncode == 1
-    assert done.stderr.startswith("build_dataset: data=")
+    assert done.stderr.startswith("build: data=")
     assert "Traceback" not in done.stderr
     done = run("video", "--hdr", "a.mkv", "b.mkv", "--sdr", "x.mkv", "--out", tmp_path)
     assert done.returncode == 1
