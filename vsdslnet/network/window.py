@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vsdslnet.color.bases import base_pq
+from vsdslnet.errors import ArgumentError
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import Box, black_gate
 
@@ -25,6 +26,9 @@ class WindowNetwork(nn.Module, ABC):
 
     def __init__(self, config: DSLNetConfig) -> None:
         super().__init__()
+        if config.scale != 1 or config.color_map:
+            got, cure = (config.scale, config.color_map), "only DSLNet works on blocks or has a colour map"
+            raise ArgumentError("scale, color_map", got, "1, false", cure)
         self.config = config
 
     def forward(self, window: Tensor) -> Tensor:

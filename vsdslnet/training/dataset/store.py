@@ -326,6 +326,12 @@ class Pool(torch.utils.data.Dataset[dict[str, Tensor]]):
             found.setdefault(meta["group"], []).append(number)
         return found
 
+    @property
+    def crop_size(self) -> tuple[int, int]:
+        """Height and width of the windows' frames."""
+        height, width = self.array("hdr").shape[1:3]
+        return height, width
+
     def array(self, name: str) -> NDArray[Any]:
         """A memory-mapped array (``sdr``, ``cond``, ...) of all looks; read-only."""
         if name not in self._arrays:

@@ -20,7 +20,8 @@ from vsdslnet.errors import ArgumentError
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.config.run import OptimiserConfig, TrainConfig
-from vsdslnet.training.dataset.batches import draw_batch
+from vsdslnet.training.dataset.batches import Windows, draw_batch
+from vsdslnet.training.dataset.lessons import Lessons
 from vsdslnet.training.dataset.store import Pool
 from vsdslnet.training.evaluation.validation import validate
 from vsdslnet.training.initialisation.offsets import start_alignment
@@ -43,7 +44,7 @@ _STILL_SHARE = 0.05
 
 def train(
     config: TrainConfig,
-    pool: Pool,
+    pool: Pool | Lessons,
     run: Path,
     *,
     network: Trainable | None = None,
@@ -56,6 +57,7 @@ def train(
 
     Writes ``checkpoint.pt``, ``log.jsonl`` (one line a step or validation), ``ema.safetensors``, and with every
     validation ``samples/step-NNNNNN.png``: a window of each group beside its SDR version, base and target.
+    Of ``Lessons`` the teacher's pictures are the targets, and the stages before the steps have to be left out.
     ``network`` is where a new run starts from (default: a fresh one, seeded); ``tone_pools`` are more
     pools for the tone stage. ``stop_after`` ends at that step with a checkpoint, as a kill would without one.
     ``device`` is "auto" (an accelerator where there is one), "cuda" or "cpu"; ArgumentError where it is not there.
@@ -70,7 +72,7 @@ def train(
     if config.batch % accelerator.num_processes:
         cure = "unequal shares would weigh windows unequally"
         raise ArgumentError("batch", config.batch, f"a multiple of the {accelerator.num_processes} processes", cure)
-    side = min(pool.array("hdr").shape[1:3])
+    side = min(pool.crop_size)
     if config.patch_px > side:
         cure = "build a pool of larger windows: [view] crop_height, crop_width in the recipe"
         raise ArgumentError("patch_px", config.patch_px, f"at most the side of the pool's windows, {side}", cure)
@@ -79,7 +81,11 @@ def train(
     config = msgspec.structs.replace(config, network=network.config)
     run.mkdir(parents=True, exist_ok=True)
     if isinstance(network, DSLNet) and not (run / "checkpoint.pt").is_file():
-        _start(network, [pool, *tone_pools], config, run, accelerator)
+        if isinstance(pool, Pool):
+            _start(network, [pool, *tone_pools], config, run, accelerator)
+        elif config.tone.steps or config.alignment_batches:
+            got = (config.tone.steps, config.alignment_batches)
+            raise ArgumentError("tone.steps, alignment_batches", got, "0 with lessons", "they learn from masters")
     taught = config.loss.restore or config.loss.shapes
     teacher = _teacher(network, config, run, accelerator) if taught else None
     network = network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -145,8 +151,13 @@ def _shrink(network: DSLNet, factor: float) -> None:
 def _start(network: DSLNet, pools: Sequence[Pool], config: TrainConfig, run: Path, accelerator: Accelerator) -> None:
     """What a new run does before its steps, on the CPU: tone, then alignment.
 
+    Both are made for the paper's positions and taps: ArgumentError on blocks of pixels.
+
     The tone stage's end is kept beside the checkpoint; a kill before that starts it anew.
     """
+    if network.config.scale != 1 and (config.alignment_batches or (config.tone.steps and config.tone.calibrate)):
+        cure = "a network on blocks starts from its teacher: --teacher, or tone.calibrate = false"
+        raise ArgumentError("scale", network.config.scale, "1 where alignment_batches or tone.calibrate are set", cure)
     if config.tone.steps:
         path = run / "tone.safetensors"
         if accelerator.is_main_process and not path.is_file():
@@ -182,7 +193,7 @@ def _step(
     accelerator: Accelerator,
     network: Trainable,
     config: TrainConfig,
-    pool: Pool,
+    pool: Windows,
     step: int,
 ) -> dict[str, float]:
     """One optimiser step; returns the loss terms, means over all processes."""
