@@ -172,7 +172,11 @@ class DMFA(nn.Module):
         self.deform = DeformableConv(config.frames, config.features, **taps)
 
     def forward(self, frames: Tensor, kernels: Tensor | None = None) -> Tensor:
-        """Frames (N, 3F, H, W) of h x w whole blocks -> F_Aligned (N, C, h, w).
+        """Frames (N, 3F, H, W) of h x w whole blocks -> F_Aligned (N, C, h, w)."""
+        return self.align(frames, kernels)[0]
+
+    def align(self, frames: Tensor, kernels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """F_Aligned, and the offsets (N, F*k*k*2, h, w) in pixels that it was sampled with.
 
         ``kernels`` are the dynamic kernels of the whole frames; None takes them from ``frames``.
         """
@@ -180,5 +184,5 @@ class DMFA(nn.Module):
         if kernels is None:
             kernels = self.ldoe.kernels(encoded)
         size = (frames.shape[-2] // self.scale, frames.shape[-1] // self.scale)
-        aligned: Tensor = self.deform(frames, self.ldoe.offsets(encoded, kernels, size))
-        return aligned
+        offsets = self.ldoe.offsets(encoded, kernels, size)
+        return self.deform(frames, offsets), offsets

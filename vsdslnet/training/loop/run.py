@@ -36,7 +36,6 @@ from vsdslnet.training.pointwise.restoration import PointwiseTeacher, Teacher
 
 __all__ = ["rate_factor", "train"]
 
-Trainable = DSLNet | WindowNetwork
 
 _STILL_SHARE = 0.05
 """Of the windows that motion is learnt from; a pool has still ones of its own."""
@@ -47,12 +46,12 @@ def train(
     pool: Pool | Lessons,
     run: Path,
     *,
-    network: Trainable | None = None,
+    network: WindowNetwork | None = None,
     tone_pools: Sequence[Pool] = (),
     validation: Pool | None = None,
     stop_after: int | None = None,
     device: str = "auto",
-) -> Trainable:
+) -> WindowNetwork:
     """Train, or go on training, in the folder ``run``; returns the averaged (EMA) network.
 
     Writes ``checkpoint.pt``, ``log.jsonl`` (one line a step or validation), ``ema.safetensors``, and with every
@@ -172,7 +171,7 @@ def _start(network: DSLNet, pools: Sequence[Pool], config: TrainConfig, run: Pat
         start_alignment(network, lambda n: draw_batch(pools[0], moving, n, stream=1), config.alignment_batches)
 
 
-def _teacher(network: Trainable, config: TrainConfig, run: Path, accelerator: Accelerator) -> Teacher:
+def _teacher(network: WindowNetwork, config: TrainConfig, run: Path, accelerator: Accelerator) -> Teacher:
     """What the schedule names; the network as it is before a run's first step is kept in its folder."""
     if config.loss.teacher == "local_base":
         return LocalBase()
@@ -191,7 +190,7 @@ def _step(
     objective: nn.Module,
     optimiser: Any,
     accelerator: Accelerator,
-    network: Trainable,
+    network: WindowNetwork,
     config: TrainConfig,
     pool: Windows,
     step: int,
@@ -227,7 +226,7 @@ def rate_factor(config: OptimiserConfig, step: int, steps: int) -> float:
     return 0.5 * (1 + float(torch.cos(torch.tensor(progress * torch.pi))))
 
 
-def _parameter_groups(network: Trainable, config: OptimiserConfig) -> list[dict[str, Any]]:
+def _parameter_groups(network: WindowNetwork, config: OptimiserConfig) -> list[dict[str, Any]]:
     factors = {"stfm.condition": config.condition_rate, "stfm.modulation": config.condition_rate}
     factors["dmfa.ldoe"] = config.offset_rate
     groups: dict[float, list[nn.Parameter]] = {}
