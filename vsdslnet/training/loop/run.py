@@ -228,7 +228,7 @@ def rate_factor(config: OptimiserConfig, step: int, steps: int) -> float:
 
 def _parameter_groups(network: WindowNetwork, config: OptimiserConfig) -> list[dict[str, Any]]:
     factors = {"stfm.condition": config.condition_rate, "stfm.modulation": config.condition_rate}
-    factors["dmfa.ldoe"] = config.offset_rate
+    factors |= {"dmfa.ldoe": config.offset_rate, "head": config.head_rate}
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         factor = next((f for prefix, f in factors.items() if name.startswith(prefix)), 1.0)
