@@ -15,6 +15,7 @@ import argparse
 import copy
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -58,6 +59,11 @@ def averages(inputs: int, outputs: int) -> Tensor:
     return F.adaptive_avg_pool1d(torch.eye(inputs)[None], outputs)[0].t().contiguous()
 
 
+def two_to_the(g: Any, x: Any) -> Any:
+    """``torch.exp2``, of which the exporter does not know that ONNX has it as a power of two."""
+    return g.op("Pow", g.op("Constant", value_t=torch.tensor(2.0)), x)
+
+
 def export(network: DSLNet, path: Path, *, height: int, width: int) -> None:
     """Write ``network`` to ``path`` for frames of this size."""
     module = Stacked(network, height=height, width=width).eval()
@@ -65,6 +71,7 @@ def export(network: DSLNet, path: Path, *, height: int, width: int) -> None:
     with torch.no_grad(), warnings.catch_warnings():
         # The tracer warns of every size it writes down as a constant: that is what is wanted here.
         warnings.simplefilter("ignore")
+        torch.onnx.register_custom_op_symbolic("aten::exp2", two_to_the, OPSET)
         torch.onnx.export(
             module,
             (example,),

@@ -34,6 +34,7 @@ ITEMS = {
     "arguments": ("plugin_tests.reliability.fuzz.arguments", "wrong values for every argument of Convert"),
     "weights": ("plugin_tests.reliability.fuzz.weights_files", "hostile weights files"),
     "media": ("plugin_tests.reliability.fuzz.media_files", "damaged media files through an encode"),
+    "situations": ("plugin_tests.reliability.fuzz.situations", "odd files into every container"),
     "failures": ("plugin_tests.reliability.crash.failures", "failures injected at every step"),
     "lifetimes": ("plugin_tests.reliability.crash.lifetimes", "cores, exits, cycles, memory"),
     "kills": ("plugin_tests.reliability.crash.kill_encode", "encodes killed at random moments"),

@@ -160,7 +160,7 @@ def lut(
 
 @app.command(help_epilogue=EXIT_CODES)
 def info(source: Path, /) -> None:
-    """Say what a source holds, whether it can be converted, what of it a file would lack, and the precision used here.
+    """Say what a source holds, its colours, whether it can be converted, what a file would lack, and the precision.
 
     Parameters
     ----------
@@ -168,6 +168,7 @@ def info(source: Path, /) -> None:
         The video file.
     """
     from vsdslnet.encode.container.passage import outlook
+    from vsdslnet.encode.source.colour import colours_in_words
     from vsdslnet.encode.source.probe import open_media, probe
     from vsdslnet.tools.bench import machine_line
 
@@ -176,6 +177,8 @@ def info(source: Path, /) -> None:
     length = "unknown length" if found.duration_seconds is None else f"{found.duration_seconds:.3f} s"
     turned = ", turned" if found.display_matrix else ""
     print(f"{source}: {found.width}x{found.height}{turned}, {rate:.3f} fps, {length}; SDR, can be converted")
+    colours = colours_in_words(found.tags, is_rgb=found.is_rgb, width=found.width, height=found.height)
+    print(f"colours: {colours}")
     for what in found.left_out:
         print(f"will not be in the file: {what}")
     with open_media(source) as media:

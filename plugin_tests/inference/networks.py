@@ -9,6 +9,18 @@ from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
 
 SMALL = DSLNetConfig(radius=1, features=16, kernel=17, motion_compensated=False)
+BLOCKS = DSLNetConfig(
+    radius=1,
+    scale=4,
+    features=12,
+    kernel=5,
+    chain=2,
+    dynamic_kernel=0,
+    deform_kernel=1,
+    color_map=True,
+    motion_compensated=False,
+)
+"""As the fast model is built: blocks of 4x4 pixels, and a colour map."""
 
 
 def lively(config: DSLNetConfig = SMALL, seed: int = 0) -> DSLNet:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from plugin_tests.inference.networks import lively, window
+from plugin_tests.inference.networks import BLOCKS, lively, window
 from vsdslnet import weights
 from vsdslnet.errors import EngineError
-from vsdslnet.inference.backends import choose_device, create_engine
+from vsdslnet.inference.backends import check_engine, choose_device, create_engine
 from vsdslnet.options import BackendOptions
 
 
@@ -44,3 +44,14 @@ def test_a_missing_cuda_device_is_named_with_the_cure(monkeypatch: pytest.Monkey
         choose_device("auto", 2)
     assert choose_device("auto", 1) == torch.device("cuda", 1)
     assert choose_device("cpu", 0) == torch.device("cpu")
+
+
+def test_blocks_of_pixels_are_the_cpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "blocks.safetensors"
+    weights.save(lively(BLOCKS), path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    pq = create_engine(BackendOptions(model=str(path)))(window(24, 40, config=BLOCKS))
+    assert pq.shape == (3, 24, 40)
+    with pytest.raises(EngineError, match=r"blocks.safetensors works on blocks of pixels; use device='cpu'"):
+        check_engine(BackendOptions(model=str(path), device="cuda"))

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from plugin_tests.inference.networks import lively
+from plugin_tests.inference.networks import BLOCKS, SMALL, lively
 from plugin_tests.paths import SCRIPTS
+from vsdslnet.network.config import DSLNetConfig
 
 sys.path.insert(0, str(SCRIPTS))
 
@@ -16,10 +17,11 @@ export_onnx = pytest.importorskip("export_onnx")
 pytest.importorskip("onnxruntime")
 
 
+@pytest.mark.parametrize("config", [SMALL, BLOCKS], ids=["pixels", "blocks"])
 @pytest.mark.parametrize(("height", "width"), [(48, 64), (33, 47)])
-def test_onnx_runtime_reproduces_the_network(tmp_path: Path, height: int, width: int) -> None:
+def test_onnx_runtime_reproduces_the_network(tmp_path: Path, height: int, width: int, config: DSLNetConfig) -> None:
     path = tmp_path / "small.onnx"
-    network = lively()
+    network = lively(config)
     export_onnx.export(network, path, height=height, width=width)
     assert export_onnx.check(network, path, height=height, width=width) <= export_onnx.TOLERANCE
 

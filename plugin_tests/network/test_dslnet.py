@@ -11,7 +11,8 @@ from torch import Tensor
 from vsdslnet.color.measured import measured_pq
 from vsdslnet.color.sdr_to_hdr import bt2446a_pq, plain_pq
 from vsdslnet.network.config import DSLNetConfig
-from vsdslnet.network.dslnet import DSLNet, black_gate, upsample_crop
+from vsdslnet.network.dslnet import DSLNet, upsample_crop
+from vsdslnet.network.window import black_gate
 
 TINY: dict[str, Any] = {"features": 8, "kernel": 5, "dynamic_kernel": 3, "condition_pixels": 1024}
 

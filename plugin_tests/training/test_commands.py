@@ -14,7 +14,7 @@ from plugin_tests.paths import SCRIPTS
 from vsdslnet.training.__main__ import COMMANDS, main
 from vsdslnet.training.config.run import available_schedules
 
-READ_OPTIONS = ("--data", "--pool", "--tone-pool", "--start", "--of")
+READ_OPTIONS = ("--data", "--pool", "--tone-pool", "--start", "--teacher", "--of")
 
 
 def make_weights(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -42,14 +42,15 @@ def test_every_command_reads_what_was_made_before(tmp_path: Path) -> None:
             made.add(value(command, "--run") + "/ema.safetensors")
         else:
             made.add(value(command, "--out"))
-    assert value(commands[-1], "--out") == str(tmp_path / "dslnet.safetensors")
+    assert value(commands[-1], "--out") == str(tmp_path / "dslnet-fast.safetensors")
+    assert str(tmp_path / "dslnet.safetensors") in made
     assert not list(tmp_path.iterdir())
 
 
 def test_shares_of_every_average_sum_to_one(tmp_path: Path) -> None:
     listed = make_weights("--data", "material", "--out", tmp_path, "--list")
     blends = [shlex.split(line) for line in listed.stdout.splitlines() if "vsdslnet.training blend" in line]
-    assert len(blends) == 3
+    assert len(blends) == 4
     for command in blends:
         shares = [float(command[at + 2]) for at, word in enumerate(command) if word == "--of"]
         assert abs(sum(shares) - 1) < 1e-9

@@ -20,11 +20,11 @@ from vsdslnet.encode.job.folder import holds_job, job_folder
 from vsdslnet.encode.job.journal import write_durably
 from vsdslnet.encode.place import check_name
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source.clip import DecodeError, Source, open_source, scene_cuts
+from vsdslnet.encode.source.clip import DecodeError, open_source, scene_cuts
 from vsdslnet.encode.source.colour import check_frame
 from vsdslnet.encode.source.frame_rate import frame_times
 from vsdslnet.encode.source.probe import SourceInfo, probe
-from vsdslnet.errors import JobError, MediaError, OutputError, one_line
+from vsdslnet.errors import JobError, OutputError, one_line
 from vsdslnet.plugin.color_tags import ColorOverrides
 from vsdslnet.plugin.hdr_signs import first_integer
 
@@ -131,7 +131,6 @@ def _plan(
 ) -> JobPlan:
     path = Path(info.path)
     source = open_source(info, threads=decoder_threads, index=folder / "source")
-    _check_size(path, source, info)
     start = round(Fraction(source.timeline.start_seconds) / source.time_base)
     times = frame_times(
         [at - start for at in source.timestamps],
@@ -162,25 +161,3 @@ def _plan(
         chunks=plan_chunks(frames=frames, cuts=cuts, max_frames=identity.settings.chunk_frames),
         cuts=[cut for cut in cuts if cut],
     )
-
-
-def _check_size(path: Path, source: Source, info: SourceInfo) -> None:
-    """MediaError if the picture's size or format changes on the way, with the time."""
-    clip = source.clip
-    if clip.width and clip.height and clip.format is not None:
-        return
-    first: tuple[int, int, str] | None = None
-    for number, frame in enumerate(clip.frames(close=True)):
-        now = frame.width, frame.height, frame.format.name
-        if first is not None and now != first:
-            seconds = float((source.timestamps[number] - source.timestamps[0]) * source.time_base)
-            raise MediaError(
-                f"{path}: its picture changes at {seconds:.3f} s from {_told(first)} to {_told(now)}; cut the file "
-                f"there, or scale all of it (ffmpeg -vf scale={info.width}:{info.height})"
-            )
-        first = now
-
-
-def _told(picture: tuple[int, int, str]) -> str:
-    width, height, name = picture
-    return f"{width}x{height} {name}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 
 from vsdslnet import weights
@@ -22,7 +20,7 @@ __all__ = ["automatic_choice", "check_engine", "choose_backend", "choose_device"
 def create_engine(settings: BackendOptions) -> Engine:
     """Load the model and build its engine; WeightsError or EngineError if that can't be done."""
     file = weights.read(weights.find(settings.model))
-    device, dtype = _choose(settings, file.metadata)
+    device, dtype = _choose(settings, file)
     network = weights.load_network(file)
     if device.type == "cuda":
         return CudaEngine(network, CudaDevice(device.index), dtype=dtype, tile=settings.tile)
@@ -31,24 +29,35 @@ def create_engine(settings: BackendOptions) -> Engine:
 
 def check_engine(settings: BackendOptions) -> None:
     """WeightsError or EngineError if :func:`create_engine` would raise one, without the time it takes."""
-    _choose(settings, weights.read(weights.find(settings.model)).metadata)
+    _choose(settings, weights.read(weights.find(settings.model)))
 
 
 def automatic_choice(settings: BackendOptions) -> str:
     """What ``precision="auto"`` takes for these settings' model and device, and why; WeightsError or EngineError."""
-    metadata = weights.read(weights.find(settings.model)).metadata
-    device = choose_device(settings.device, settings.device_index)
-    return f"precision auto is {automatic_precision(device, metadata)}"
+    file = weights.read(weights.find(settings.model))
+    device = _device_for(settings, file)
+    return f"precision auto is {automatic_precision(device, file.metadata)}"
 
 
-def _choose(settings: BackendOptions, metadata: Mapping[str, str]) -> tuple[torch.device, torch.dtype]:
+def _choose(settings: BackendOptions, file: weights.WeightsFile) -> tuple[torch.device, torch.dtype]:
+    device = _device_for(settings, file)
+    return device, choose_precision(settings.precision, device, file.metadata)
+
+
+def _device_for(settings: BackendOptions, file: weights.WeightsFile) -> torch.device:
+    """The device asked for; the CUDA engine has no kernels for blocks of pixels yet, so "auto" is the CPU for those."""
     device = choose_device(settings.device, settings.device_index)
-    return device, choose_precision(settings.precision, device, metadata)
+    papers = (file.config.scale, file.config.deform_kernel, file.config.color_map) == (1, 3, False)
+    if device.type == "cpu" or papers:
+        return device
+    if settings.device == "auto":
+        return torch.device("cpu")
+    raise EngineError(f"device='{settings.device}': {file.path.name} works on blocks of pixels; use device='cpu'")
 
 
 def choose_backend(settings: BackendOptions) -> tuple[str, str]:
     """(kind of device, precision) that these settings come to here; WeightsError or EngineError."""
-    device, dtype = _choose(settings, weights.read(weights.find(settings.model)).metadata)
+    device, dtype = _choose(settings, weights.read(weights.find(settings.model)))
     return device.type, str(dtype)
 
 

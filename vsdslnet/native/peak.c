@@ -11,7 +11,6 @@
  */
 #include "peak.h"
 
-#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -43,9 +42,10 @@ static inline float above_luma(const Peak *d, float blue, float red) {
 }
 
 /* The largest luma code that keeps a pixel within the peak. */
-static inline float highest_luma(const Peak *d, float above) {
+static inline int highest_luma(const Peak *d, float above) {
     int bits = d->vi.format.bitsPerSample;
-    return floorf((d->peak - above) * (float)(219 << (bits - 8)) + (float)(16 << (bits - 8)));
+    float highest = (d->peak - above) * (float)(219 << (bits - 8)) + (float)(16 << (bits - 8));
+    return highest > 0.0f ? (int)highest : 0;
 }
 
 /* How far the chroma samples of a row lift. */
@@ -56,11 +56,19 @@ WIDE static void row_lifts(const Peak *d, const uint16_t *blue, const uint16_t *
         lift[x] = above_luma(d, ((float)blue[x] - grey) * scale, ((float)red[x] - grey) * scale);
 }
 
-static float largest_lift(const float *lift, int count) {
-    float largest = lift[0];
-    for (int i = 1; i < count; i++)
-        largest = lift[i] > largest ? lift[i] : largest;
-    return largest;
+static inline float largest_lift(const float *lift, int count) {
+    float largest[LANES];
+    int i = 0;
+    for (int k = 0; k < LANES; k++)
+        largest[k] = lift[0];
+    for (; i + LANES <= count; i += LANES)
+        for (int k = 0; k < LANES; k++)
+            largest[k] = lift[i + k] > largest[k] ? lift[i + k] : largest[k];
+    for (; i < count; i++)
+        largest[0] = lift[i] > largest[0] ? lift[i] : largest[0];
+    for (int k = 1; k < LANES; k++)
+        largest[0] = largest[k] > largest[0] ? largest[k] : largest[0];
+    return largest[0];
 }
 
 /* The most that a row's samples in and beside each block of luma lift. */
@@ -99,10 +107,10 @@ typedef struct {
 
 /* The chroma samples around a luma sample. */
 static inline Pair around(int at, int subsampling, int is_cosited, int count) {
-    float step = 1.0f / (float)(1 << subsampling);
-    float place = is_cosited ? (float)at * step : ((float)at + 0.5f) * step - 0.5f;
-    int low = (int)floorf(place);
-    Pair pair = {low < 0 ? 0 : low, low + 1 < count ? low + 1 : count - 1, place - (float)low};
+    /* In half samples of luma; one chroma sample further left, so that nothing is negative. */
+    int sample = 2 << subsampling, place = sample + 2 * at + (is_cosited ? 0 : 1 - (1 << subsampling));
+    int low = place / sample - 1, high = low + 1;
+    Pair pair = {low > 0 ? low : 0, high < count ? high : count - 1, (float)(place % sample) / (float)sample};
     return pair;
 }
 
@@ -113,7 +121,7 @@ static inline float blended(const uint16_t *above, const uint16_t *below, Pair a
 }
 
 /* Lowers the luma of a row's pixels from `first` on as far as each of the places asks for. */
-static void lower_luma(const Peak *d, const Planes *p, int y, int first, int count, uint16_t *luma) {
+WIDE static void lower_luma(const Peak *d, const Planes *p, int y, int first, int count, uint16_t *luma) {
     int bits = d->vi.format.bitsPerSample, across = d->vi.format.subSamplingW, down = d->vi.format.subSamplingH;
     float grey = (float)(128 << (bits - 8)), scale = 1.0f / (float)(224 << (bits - 8));
     for (int place = 0; place < d->places; place++) {
@@ -124,9 +132,8 @@ static void lower_luma(const Peak *d, const Planes *p, int y, int first, int cou
             Pair columns = around(x, across, 1, p->width[1]);
             float cb = (blended(blue[0], blue[1], columns, rows.share) - grey) * scale;
             float cr = (blended(red[0], red[1], columns, rows.share) - grey) * scale;
-            float highest = highest_luma(d, above_luma(d, cb, cr));
-            if ((float)luma[x] > highest)
-                luma[x] = highest > 0.0f ? (uint16_t)highest : 0;
+            int highest = highest_luma(d, above_luma(d, cb, cr));
+            luma[x] = (uint16_t)(luma[x] < highest ? luma[x] : highest);
         }
     }
 }
@@ -167,7 +174,7 @@ static void keep_within(const Peak *d, VSFrame *frame, float *most, float *lift,
             for (int row = above + 1; row <= below; row++)
                 lifted = most[(size_t)row * blocks + block] > lifted ? most[(size_t)row * blocks + block] : lifted;
             int first = block * BLOCK, count = p.width[0] - first < BLOCK ? p.width[0] - first : BLOCK;
-            if ((float)largest_of(p.pixels[0] + y * p.stride[0] + first, count) > highest_luma(d, lifted))
+            if (largest_of(p.pixels[0] + y * p.stride[0] + first, count) > highest_luma(d, lifted))
                 lower_luma(d, &p, y, first, count, writable(frame, 0, &p, vsapi) + y * p.stride[0]);
         }
     }

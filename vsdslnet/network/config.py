@@ -19,8 +19,12 @@ class DSLNetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Constructor arguments of :class:`~vsdslnet.network.dslnet.DSLNet`; defaults: the shipped reading.
 
     ``radius``            T of Eq. 1: 2T+1 frames go in.
+    ``scale``             side in px of the blocks that the network sees as one position each: it reads frames
+                          unshuffled into blocks and its correction is shuffled back into pixels. 1 is the paper.
     ``features``          width of every feature map.
-    ``kernel``            side of the large depthwise kernels (17 in the paper).
+    ``kernel``            side of the large depthwise kernels (17 in the paper), in blocks as every kernel.
+    ``chain``             LKRBs in a chain, of which there are two (4 in the paper).
+    ``deform_kernel``     side of the deformable kernel (3 in the paper); a tap samples a block, its pixels together.
     ``dynamic_kernel``    side of LDOE's dynamic depthwise kernel (7 in the paper); 0 leaves it out (M6).
     ``norm``              the Norm of Eq. 2. "none": with "instance" the pooled vectors are the same for
                           every picture, and "batch" was 0.75 dB worse on real pairs.
@@ -32,6 +36,8 @@ class DSLNetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                           do not depend on the frame's size; 0 feeds full-size frames (the letter).
     ``base``              what the network corrects (:mod:`vsdslnet.color.bases`); "none" predicts PQ outright.
     ``black_anchor``      SDR code value (0..1) below which the correction fades to 0, so black stays black.
+    ``color_map``         the head also gives each block an affine map of colours, read bilinearly at every pixel
+                          (Gharbi et al. 2017, without their guide): colour at full detail, whatever the ``scale``.
     ``motion_compensated`` neighbours are brought onto the centre frame before they go in
                           (:mod:`vsdslnet.network.motion`); without it DMFA is all there is (the letter).
 
@@ -40,8 +46,11 @@ class DSLNetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """
 
     radius: int = 2
+    scale: int = 1
     features: int = 64
     kernel: int = 17
+    chain: int = 4
+    deform_kernel: int = 3
     dynamic_kernel: int = 7
     norm: Norm = "none"
     lkrb: LkrbOrder = "skip"
@@ -49,17 +58,22 @@ class DSLNetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     condition_pixels: int = 128 * 72
     base: Base = "measured"
     black_anchor: float = 3 / 255
+    color_map: bool = False
     motion_compensated: bool = True
 
     def __post_init__(self) -> None:
         _within("radius", self.radius, 0, 16)
+        _within("scale", self.scale, 1, 8)
         _within("features", self.features, 4, 256)
         _within("kernel", self.kernel, 1, 31)
+        _within("chain", self.chain, 1, 16)
+        _within("deform_kernel", self.deform_kernel, 1, 5)
         _within("dynamic_kernel", self.dynamic_kernel, 0, 15)
         _within("condition_pixels", self.condition_pixels, 0, 1 << 24)
         _within("black_anchor", self.black_anchor, 0, 1)
-        if self.kernel % 2 == 0:
-            raise ArgumentError("kernel", self.kernel, "an odd number", "an even one can't keep the size")
+        for side in ("kernel", "deform_kernel"):
+            if getattr(self, side) % 2 == 0:
+                raise ArgumentError(side, getattr(self, side), "an odd number", "an even one can't keep the size")
         if self.dynamic_kernel and self.dynamic_kernel % 2 == 0:
             raise ArgumentError("dynamic_kernel", self.dynamic_kernel, "an odd number, or 0 for none")
         if 0 < self.condition_pixels < 256:

@@ -8,13 +8,14 @@ from torch import Tensor, nn
 
 from vsdslnet.network.blocks import DepthwiseConv, he_init
 from vsdslnet.network.config import DSLNetConfig
+from vsdslnet.network.pixel_blocks import unshuffled
 
 __all__ = ["DMFA", "LDOE", "MAX_OFFSET_PX", "DeformableConv", "DynamicKernel"]
 
 MAX_OFFSET_PX = 41.0
 """Offsets are clamped to this many pixels, so that a tile's halo is known."""
 
-_TAPS = 3
+_STEM_SIDE = 3
 
 
 class DynamicKernel(nn.Module):
@@ -66,8 +67,9 @@ class LDOE(nn.Module):
     def __init__(self, config: DSLNetConfig) -> None:
         super().__init__()
         features = config.features
-        outputs = config.frames * _TAPS * _TAPS * 2
-        self.stem = nn.Conv2d(3 * config.frames, features, 3, stride=2, padding=1)
+        outputs = config.frames * config.deform_kernel**2 * 2
+        self.scale = config.scale
+        self.stem = nn.Conv2d(3 * config.scale**2 * config.frames, features, _STEM_SIDE, stride=2, padding=1)
         self.depthwise_in = DepthwiseConv(features, config.kernel)
         self.dynamic = DynamicKernel(features, config.dynamic_kernel) if config.dynamic_kernel else None
         self.depthwise_out = DepthwiseConv(features, config.kernel)
@@ -82,13 +84,15 @@ class LDOE(nn.Module):
     @torch.no_grad()
     def _start_from_differences(self, config: DSLNetConfig) -> None:
         """Half of the stem's features start as differences of each frame to the centre: motion, amplified."""
-        kernels = self.stem.weight[: config.features // 2].view(-1, config.frames, 3, _TAPS, _TAPS)
+        kernels = self.stem.weight[: config.features // 2].view(
+            -1, config.frames, 3 * config.scale**2, _STEM_SIDE, _STEM_SIDE
+        )
         kernels *= 4
         kernels[:, config.radius] -= kernels.sum(dim=1)
 
     def encode(self, frames: Tensor) -> Tensor:
-        """Stacked frames (N, 3F, H, W) -> half-resolution features (N, C, ceil(H/2), ceil(W/2))."""
-        y: Tensor = self.depthwise_in(torch.relu(self.stem(frames)))
+        """Stacked frames (N, 3F, H, W), whole blocks -> features (N, C, ceil(h/2), ceil(w/2)) of its h x w blocks."""
+        y: Tensor = self.depthwise_in(torch.relu(self.stem(unshuffled(frames, self.scale))))
         return y
 
     def kernels(self, encoded: Tensor) -> Tensor | None:
@@ -96,7 +100,7 @@ class LDOE(nn.Module):
         return None if self.dynamic is None else self.dynamic(encoded)
 
     def offsets(self, encoded: Tensor, kernels: Tensor | None, size: tuple[int, int]) -> Tensor:
-        """Half-resolution features -> offsets in pixels (N, F*9*2, H, W), each tap's y before its x."""
+        """Half-resolution features -> offsets in pixels (N, F*k*k*2, h, w) of ``size`` blocks, y before x."""
         y = encoded
         if self.dynamic is not None and kernels is not None:
             y = self.dynamic.apply_kernel(y, kernels)
@@ -111,44 +115,50 @@ class DeformableConv(nn.Module):
     """Deformable 3x3 convolution without mask, one offset group a frame (Dai et al. 2017).
 
     Sampling is bilinear with zeros outside, as torchvision's ``deform_conv2d``; written as
-    ``grid_sample`` and one matrix product, which is faster on CPUs in both directions.
+    ``grid_sample`` and one matrix product, which is faster on CPUs in both directions. Of blocks larger than a
+    pixel each tap has one offset, in pixels, for all the pixels of its block.
     """
 
-    def __init__(self, frames: int, features: int) -> None:
+    def __init__(self, frames: int, features: int, *, kernel: int = 3, scale: int = 1) -> None:
         super().__init__()
-        self.frames = frames
-        self.weight = nn.Parameter(torch.empty(features, 3 * frames, _TAPS, _TAPS))
+        self.frames, self.kernel, self.scale = frames, kernel, scale
+        self.weight = nn.Parameter(torch.empty(features, 3 * scale**2 * frames, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(features))
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
 
     def forward(self, frames: Tensor, offsets: Tensor) -> Tensor:
-        """Frames (N, 3F, H, W), offsets in pixels (N, F*9*2, H, W) -> (N, C, H, W)."""
+        """Frames (N, 3F, H, W) of h x w whole blocks, offsets in pixels (N, F*k*k*2, h, w) -> (N, C, h, w)."""
         columns = self.sample(frames, offsets)
         weight = self.weight.to(columns.dtype).flatten(1)[..., None, None]
         return F.conv2d(columns, weight, self.bias.to(columns.dtype))
 
     def sample(self, frames: Tensor, offsets: Tensor) -> Tensor:
-        """The 27F sampled values a pixel: (N, 3F*9, H, W), in the order of the flattened weight."""
-        n, _, h, w = frames.shape
-        f, k = self.frames, _TAPS * _TAPS
-        grid = offsets.float().reshape(n * f, k, 2, h, w)
-        ys = torch.arange(h, device=frames.device, dtype=torch.float32).view(1, 1, h, 1)
-        xs = torch.arange(w, device=frames.device, dtype=torch.float32).view(1, 1, 1, w)
-        tap = torch.arange(_TAPS, device=frames.device, dtype=torch.float32) - _TAPS // 2
-        tap_y = tap.repeat_interleave(_TAPS).view(1, k, 1, 1)
-        tap_x = tap.repeat(_TAPS).view(1, k, 1, 1)
+        """The sampled values of each block: (N, 3F*s*s*k*k, h, w), in the order of the flattened weight."""
+        n, _, height, width = frames.shape
+        f, k, s = self.frames, self.kernel**2, self.scale
+        h, w = height // s, width // s
+        planes = offsets.float().reshape(n * f * k, 2, h, w)
+        if s > 1:
+            planes = F.interpolate(planes, scale_factor=s, mode="nearest")
+        grid = planes.view(n * f, k, 2, height, width)
+        ys = torch.arange(height, device=frames.device, dtype=torch.float32).view(1, 1, height, 1)
+        xs = torch.arange(width, device=frames.device, dtype=torch.float32).view(1, 1, 1, width)
+        tap = s * (torch.arange(self.kernel, device=frames.device, dtype=torch.float32) - self.kernel // 2)
+        tap_y = tap.repeat_interleave(self.kernel).view(1, k, 1, 1)
+        tap_x = tap.repeat(self.kernel).view(1, k, 1, 1)
         # align_corners=False puts pixel i's centre at (2i + 1) / size - 1.
-        gy = (2 * (grid[:, :, 0] + ys + tap_y) + 1) / h - 1
-        gx = (2 * (grid[:, :, 1] + xs + tap_x) + 1) / w - 1
+        gy = (2 * (grid[:, :, 0] + ys + tap_y) + 1) / height - 1
+        gx = (2 * (grid[:, :, 1] + xs + tap_x) + 1) / width - 1
         sampled = F.grid_sample(
-            frames.float().reshape(n * f, 3, h, w),
-            torch.stack([gx, gy], dim=-1).reshape(n * f, k * h, w, 2),
+            frames.float().reshape(n * f, 3, height, width),
+            torch.stack([gx, gy], dim=-1).reshape(n * f, k * height, width, 2),
             mode="bilinear",
             padding_mode="zeros",
             align_corners=False,
         )
-        # (N*F, 3, 9, H, W) is channel-major, tap-minor within a frame: the order of weight.flatten(1).
-        return sampled.reshape(n, f * 3 * k, h, w)
+        # (N*F, 3, k, H, W) -> a pixel of the block before the tap, within a channel of a frame.
+        sampled = sampled.reshape(n, f * 3, k, h, s, w, s).permute(0, 1, 4, 6, 2, 3, 5)
+        return sampled.reshape(n, f * 3 * s * s * k, h, w)
 
 
 class DMFA(nn.Module):
@@ -156,17 +166,23 @@ class DMFA(nn.Module):
 
     def __init__(self, config: DSLNetConfig) -> None:
         super().__init__()
+        self.scale = config.scale
         self.ldoe = LDOE(config)
-        self.deform = DeformableConv(config.frames, config.features)
+        taps = {"kernel": config.deform_kernel, "scale": config.scale}
+        self.deform = DeformableConv(config.frames, config.features, **taps)
 
     def forward(self, frames: Tensor, kernels: Tensor | None = None) -> Tensor:
-        """Frames (N, 3F, H, W) -> F_Aligned (N, C, H, W).
+        """Frames (N, 3F, H, W) of h x w whole blocks -> F_Aligned (N, C, h, w)."""
+        return self.align(frames, kernels)[0]
+
+    def align(self, frames: Tensor, kernels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """F_Aligned, and the offsets (N, F*k*k*2, h, w) in pixels that it was sampled with.
 
         ``kernels`` are the dynamic kernels of the whole frames; None takes them from ``frames``.
         """
         encoded = self.ldoe.encode(frames)
         if kernels is None:
             kernels = self.ldoe.kernels(encoded)
-        size = (frames.shape[-2], frames.shape[-1])
-        aligned: Tensor = self.deform(frames, self.ldoe.offsets(encoded, kernels, size))
-        return aligned
+        size = (frames.shape[-2] // self.scale, frames.shape[-1] // self.scale)
+        offsets = self.ldoe.offsets(encoded, kernels, size)
+        return self.deform(frames, offsets), offsets

@@ -9,16 +9,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vsdslnet.color.bases import base_pq
 from vsdslnet.network.blocks import he_init
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dmfa import DMFA
 from vsdslnet.network.lkqe import LKQE
+from vsdslnet.network.pixel_blocks import shuffled, whole_blocks
 from vsdslnet.network.stfm import STFM, ModulationVectors
+from vsdslnet.network.window import Box, WindowNetwork, start_at_base
 
-__all__ = ["Conditions", "DSLNet", "black_gate", "upsample_crop"]
+__all__ = ["MAP_CHANNELS", "Conditions", "DSLNet", "mapped_colors", "upsample_crop"]
 
-Box = tuple[float, float, float, float]
+MAP_CHANNELS = 3 * 4
+"""Channels of a colour map: for each colour of the correction its factors on R', G', B' and what is added."""
 
 
 class Conditions(NamedTuple):
@@ -28,35 +30,32 @@ class Conditions(NamedTuple):
     kernels: Tensor | None
 
 
-class DSLNet(nn.Module):
+class DSLNet(WindowNetwork):
     """SDR window in, HDR frame out: Y_i = DSLNet(X_{i-T} .. X_{i+T}) (Eq. 1).
 
-    The result is ``base(X_i) + black_gate(X_i) * head(...)`` in PQ. The head is zero-initialised, so
-    an untrained network *is* the base: a global residual that costs no
-    parameter. Base, gate and sum are always fp32, outside any autocast.
+    The head is zero-initialised, so an untrained network *is* the base: a global residual that costs no parameter.
+
+    With a ``scale`` s every position between frames and correction is a block of s x s pixels; the conditions come from
+    whole frames in pixels whatever the scale.
     """
 
+    works_on_blocks = True
+
     def __init__(self, config: DSLNetConfig | None = None) -> None:
-        super().__init__()
-        self.config = config or DSLNetConfig()
+        super().__init__(config or DSLNetConfig())
         self.dmfa = DMFA(self.config)
         self.stfm = STFM(self.config)
         self.lkqe = LKQE(self.config)
-        self.head = nn.Conv2d(self.config.features, 3, 3, padding=1)
+        outputs = 3 * self.config.scale**2 + (MAP_CHANNELS if self.config.color_map else 0)
+        self.head = nn.Conv2d(self.config.features, outputs, 3, padding=1)
         he_init(self.stfm.residual)
         he_init(self.stfm.modulation)
         he_init(self.lkqe)
-        if self.config.base != "none":
-            nn.init.zeros_(self.head.weight)
-            nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
-
-    def forward(self, window: Tensor) -> Tensor:
-        """SDR R'G'B' 0..1 (N, 2T+1, 3, H, W) -> PQ BT.2020 (N, 3, H, W), not clamped."""
-        return self.render(window, self.conditions(window))
+        start_at_base(self.config, self.head)
 
     def conditions(self, window: Tensor) -> Conditions:
         """Whole frames (N, 2T+1, 3, H, W) -> the global conditions under which to render them."""
-        encoded = self.dmfa.ldoe.encode(window.flatten(1, 2))
+        encoded = self.dmfa.ldoe.encode(whole_blocks(window, self.config.scale).flatten(1, 2))
         return Conditions(self.stfm.condition(window), self.dmfa.ldoe.kernels(encoded))
 
     def shared_conditions(self, whole: Tensor) -> Conditions:
@@ -64,37 +63,50 @@ class DSLNet(nn.Module):
         return Conditions(self.stfm.condition(whole), None)
 
     def render(self, window: Tensor, conditions: Conditions, boxes: list[Box] | None = None) -> Tensor:
-        """Render frames, or crops of frames, under given conditions: (N, 2T+1, 3, h, w) -> (N, 3, h, w).
+        """See :meth:`WindowNetwork.render`.
 
-        ``boxes`` says where each sample's crop lies in its frame, as x0, y0, x1, y1 in 0..1.
-        With ``conditions.kernels`` None the dynamic kernels come from the crops themselves.
+        Crops that begin and end between blocks are others than those of the frame. With ``conditions.kernels`` None
+        the dynamic kernels come from the crops themselves.
         """
-        sdr = window[:, self.config.radius].float()
-        correction = self.correction(window, conditions, boxes).float()
-        return self.compose(sdr, correction)
+        return super().render(window, conditions, boxes)
+
+    def render_with_offsets(
+        self, window: Tensor, conditions: Conditions, boxes: list[Box] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """:meth:`render`, and LDOE's offsets on the way, (N, F*k*k*2, h, w) in pixels."""
+        correction, offsets = self._correction(window, conditions, boxes)
+        return self.compose(window[:, self.config.radius].float(), correction.float()), offsets
 
     def correction(self, window: Tensor, conditions: Conditions, boxes: list[Box] | None = None) -> Tensor:
         """What the head says before it is gated and added to the base: (N, 3, h, w), PQ units."""
-        size = (window.shape[-2], window.shape[-1])
-        spatial = upsample_crop(conditions.vectors.spatial, size, boxes)
-        aligned = self.dmfa(window.flatten(1, 2), conditions.kernels)
+        return self._correction(window, conditions, boxes)[0]
+
+    def _correction(self, window: Tensor, conditions: Conditions, boxes: list[Box] | None) -> tuple[Tensor, Tensor]:
+        height, width = window.shape[-2:]
+        window = whole_blocks(window, self.config.scale)
+        aligned, offsets = self.dmfa.align(window.flatten(1, 2), conditions.kernels)
+        spatial = upsample_crop(conditions.vectors.spatial, (aligned.shape[-2], aligned.shape[-1]), boxes)
         modulated = self.stfm(aligned, conditions.vectors, spatial)
-        out: Tensor = self.head(self.lkqe(modulated))
-        return out
+        said = self.head(self.lkqe(modulated))
+        return self.pixels_of(said, window[:, self.config.radius])[..., :height, :width], offsets
 
-    def compose(self, sdr: Tensor, correction: Tensor) -> Tensor:
-        """Base plus gated correction, in fp32: SDR (N, 3, h, w), correction (N, 3, h, w) -> PQ."""
-        with torch.autocast(sdr.device.type, enabled=False):
-            if self.config.base == "none":
-                return correction
-            return base_pq(sdr, self.config.base) + black_gate(sdr, self.config.black_anchor) * correction
+    def pixels_of(self, said: Tensor, sdr: Tensor) -> Tensor:
+        """What the head says (N, 3*s*s [+ 12], h, w) of frames (N, 3, H, W) of whole blocks -> the correction there."""
+        scale = self.config.scale
+        pixels = 3 * scale**2
+        correction = shuffled(said[:, :pixels], scale)
+        if not self.config.color_map:
+            return correction
+        maps = F.interpolate(said[:, pixels:].float(), scale_factor=scale, mode="bilinear", align_corners=False)
+        return correction.float() + mapped_colors(maps, sdr.float())
 
 
-def black_gate(sdr: Tensor, anchor: float) -> Tensor:
-    """0 at black, 1 from where the brightest channel reaches ``anchor``: (..., 3, H, W) -> (..., 1, H, W)."""
-    if anchor <= 0:
-        return torch.ones_like(sdr[..., :1, :, :])
-    return (sdr.amax(dim=-3, keepdim=True) / anchor).clamp(0, 1)
+def mapped_colors(maps: Tensor, sdr: Tensor) -> Tensor:
+    """Affine maps (N, 12, H, W) of the colours (N, 3, H, W) they stand at: (N, 3, H, W)."""
+    n, _, height, width = maps.shape
+    red, green, blue, added = maps.view(n, 3, 4, height, width).unbind(2)
+    mapped: Tensor = red * sdr[:, 0:1] + green * sdr[:, 1:2] + blue * sdr[:, 2:3] + added
+    return mapped
 
 
 def upsample_crop(spatial: Tensor, size: tuple[int, int], boxes: list[Box] | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""LKQE, Large Kernel Quality Enhancement: 3x3, ReLU, four LKRB."""
+"""LKQE, Large Kernel Quality Enhancement: 3x3, ReLU, a chain of LKRB (four in the paper)."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ class LKQE(nn.Sequential):
         super().__init__(
             nn.Conv2d(c, c, 3, padding=1),
             nn.ReLU(),
-            *(LKRB(c, config.kernel, config.lkrb) for _ in range(4)),
+            *(LKRB(c, config.kernel, config.lkrb) for _ in range(config.chain)),
         )

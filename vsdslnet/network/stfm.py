@@ -155,7 +155,7 @@ class ModulationBranch(nn.Module):
 
 
 class ResidualBranch(nn.Sequential):
-    """Branch 3 (Eq. 8): twice (3x3, LeakyReLU), four LKRB, 3x3 -> F_skip."""
+    """Branch 3 (Eq. 8): twice (3x3, LeakyReLU), the paper's four LKRB, 3x3 -> F_skip."""
 
     def __init__(self, config: DSLNetConfig) -> None:
         c = config.features
@@ -164,7 +164,7 @@ class ResidualBranch(nn.Sequential):
             nn.LeakyReLU(_LEAK),
             nn.Conv2d(c, c, 3, padding=1),
             nn.LeakyReLU(_LEAK),
-            *(LKRB(c, config.kernel, config.lkrb) for _ in range(4)),
+            *(LKRB(c, config.kernel, config.lkrb) for _ in range(config.chain)),
             nn.Conv2d(c, c, 3, padding=1),
         )
 

@@ -1,4 +1,4 @@
-"""What training and evaluation ask of any network that turns a window into an HDR frame."""
+"""What every network is that turns a window into an HDR frame: conditions, a correction, the base under it."""
 
 from __future__ import annotations
 
@@ -9,41 +9,60 @@ import torch
 from torch import Tensor, nn
 
 from vsdslnet.color.bases import base_pq
+from vsdslnet.errors import ArgumentError
 from vsdslnet.network.config import DSLNetConfig
-from vsdslnet.network.dslnet import Box, black_gate
 
-__all__ = ["WindowNetwork", "start_at_base"]
+__all__ = ["Box", "WindowNetwork", "black_gate", "start_at_base"]
+
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 of a crop in its frame, 0..1."""
 
 
 class WindowNetwork(nn.Module, ABC):
     """A window (N, 2T+1, 3, H, W) of SDR, and what its whole frames say, to PQ (N, 3, H, W).
 
-    Every variant and rival gets the base, the gate and the frames that DSLNet gets, so that a table
-    compares networks and nothing else. With ``config.base`` "none" each predicts PQ outright, as the
-    papers do. Single-frame networks take the window's centre.
+    Every variant and baseline gets the base, the gate and the frames that DSLNet gets, so that a table
+    compares networks and nothing else. The result is ``base(X_i) + black_gate(X_i) * correction(...)``, always in
+    fp32, outside any autocast. With ``config.base`` "none" each predicts PQ outright, as the papers do.
+    Single-frame networks take the window's centre.
     """
+
+    works_on_blocks = False
+    """Whether ``config.scale`` and ``config.color_map`` mean anything to it."""
 
     def __init__(self, config: DSLNetConfig) -> None:
         super().__init__()
+        if not self.works_on_blocks and (config.scale != 1 or config.color_map):
+            got, cure = (config.scale, config.color_map), "only DSLNet works on blocks or has a colour map"
+            raise ArgumentError("scale, color_map", got, "1, false", cure)
         self.config = config
 
     def forward(self, window: Tensor) -> Tensor:
         """SDR R'G'B' 0..1 (N, 2T+1, 3, H, W), whole frames -> PQ BT.2020 (N, 3, H, W), not clamped."""
-        return self.render(window, self.shared_conditions(window))
+        return self.render(window, self.conditions(window))
+
+    def conditions(self, window: Tensor) -> Any:
+        """What whole frames (N, 2T+1, 3, H, W) at their own size say about any part of theirs."""
+        return self.shared_conditions(window)
 
     def shared_conditions(self, whole: Tensor) -> Any:
         """What whole frames (N, 2T+1, 3, h, w), averaged down or not, say about any crop of theirs."""
         return None
 
     def render(self, window: Tensor, conditions: Any, boxes: list[Box] | None = None) -> Tensor:
-        """Frames, or crops that lie at ``boxes`` (x0, y0, x1, y1 in 0..1) of their frames -> PQ."""
+        """Frames, or crops of frames, under given conditions: (N, 2T+1, 3, h, w) -> PQ (N, 3, h, w).
+
+        ``boxes`` says where each sample's crop lies in its frame, as x0, y0, x1, y1 in 0..1.
+        """
         sdr = window[:, self.config.radius].float()
-        correction = self.correction(window, conditions, boxes).float()
-        with torch.autocast(window.device.type, enabled=False):
+        return self.compose(sdr, self.correction(window, conditions, boxes).float())
+
+    def compose(self, sdr: Tensor, correction: Tensor) -> Tensor:
+        """Base plus gated correction, in fp32: SDR (N, 3, h, w), correction (N, 3, h, w) -> PQ."""
+        with torch.autocast(sdr.device.type, enabled=False):
             if self.config.base == "none":
                 return correction
-            gate = black_gate(sdr, self.config.black_anchor)
-            return base_pq(sdr, self.config.base) + gate * correction
+            return base_pq(sdr, self.config.base) + black_gate(sdr, self.config.black_anchor) * correction
 
     @abstractmethod
     def correction(self, window: Tensor, conditions: Any, boxes: list[Box] | None) -> Tensor:
@@ -61,3 +80,10 @@ def start_at_base(config: DSLNetConfig, *layers: nn.Conv2d | nn.Linear) -> None:
             nn.init.zeros_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+def black_gate(sdr: Tensor, anchor: float) -> Tensor:
+    """0 at black, 1 from where the brightest channel reaches ``anchor``: (..., 3, H, W) -> (..., 1, H, W)."""
+    if anchor <= 0:
+        return torch.ones_like(sdr[..., :1, :, :])
+    return (sdr.amax(dim=-3, keepdim=True) / anchor).clamp(0, 1)

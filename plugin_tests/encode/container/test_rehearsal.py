@@ -17,6 +17,8 @@ from plugin_tests.reliability.conformance.hdr10_files import media_info
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import Finished, encode_file
 from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.encode.source.clip import open_source
+from vsdslnet.encode.source.probe import probe
 from vsdslnet.errors import ArgumentError, DslnetError, MediaError, OutputError
 
 TEXT = ("subrip", [(100, 300, "Hello"), (300, 450, "{\\i1}there{\\i0}")])
@@ -96,6 +98,13 @@ def test_sound_that_the_container_can_not_hold_is_refused_by_name_and_left_out_o
     assert told == [f"sound stream 1 ({sound.removeprefix('lib')}), as asked"]
     with av.open(str(output)) as container:
         assert [stream.type for stream in container.streams] == ["video"]
+
+
+def test_pcm_that_mp4_can_not_place_is_refused_by_its_number(quick: EncodeSettings, tmp_path: Path) -> None:
+    source = film(tmp_path / "in.mkv", sound="pcm_s16le")  # Matroska does not say which channels these are
+    said = refused(source, tmp_path / "out.mp4", quick, OutputError)
+    assert "sound stream 1 (pcm_s16le)" in said
+    assert "name a file ending in .mkv or .mov" in said
 
 
 def test_sound_that_no_container_can_hold_is_refused_with_a_command(quick: EncodeSettings, tmp_path: Path) -> None:
@@ -277,7 +286,10 @@ def test_what_no_hdr10_file_has_is_named(quick: EncodeSettings, tmp_path: Path) 
 def test_a_size_that_changes_in_the_middle_is_told_with_its_time(quick: EncodeSettings, tmp_path: Path) -> None:
     first = film(tmp_path / "a.ts", rate=Fraction(25), frames=25, sound="mp2")
     second = film(tmp_path / "b.ts", rate=Fraction(25), frames=25, sound="mp2", size=(96, 48), start_seconds=1)
-    said = refused(join(tmp_path / "in.ts", first, second), tmp_path / "out.mkv", quick, MediaError)
+    source = join(tmp_path / "in.ts", first, second)
+    said = refused(source, tmp_path / "out.mkv", quick, MediaError)
     assert "from 64x48" in said
     assert "to 96x48" in said
     assert "scale=64:48" in said
+    with pytest.raises(MediaError, match="from 64x48"):  # so do preview and lut
+        open_source(probe(source))

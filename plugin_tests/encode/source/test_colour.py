@@ -19,7 +19,7 @@ from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import open_converted, open_source
-from vsdslnet.encode.source.colour import check_frame
+from vsdslnet.encode.source.colour import check_frame, colours_in_words
 from vsdslnet.encode.source.probe import probe
 from vsdslnet.errors import MediaError
 from vsdslnet.plugin.color_tags import ColorOverrides
@@ -91,6 +91,26 @@ def test_sdr_tags_that_only_the_container_has_reach_the_frames(untagged: Path, t
         assert (frame.props["_Matrix"], frame.props["_Transfer"], frame.props["_Primaries"]) == (9, 14, 9)
 
 
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ("", "matrix ST170M, transfer BT709, primaries BT709, range limited; guessed: matrix, transfer, primaries"),
+        (
+            "colorprim=bt2020:transfer=bt2020-10:colormatrix=bt2020nc",
+            "matrix BT2020-NCL, transfer BT2020-10, primaries BT2020, range limited, as it says itself",
+        ),
+        (
+            "colormatrix=bt709:range=full",
+            "matrix BT709, transfer BT709, primaries BT709, range full; guessed: transfer",
+        ),
+    ],
+)
+def test_info_says_what_colours_are_taken_for(params: str, words: str, tmp_path: Path) -> None:
+    info = probe(encode(tmp_path / "a.mkv", "libx265", params=params))
+    told = colours_in_words(info.tags, is_rgb=info.is_rgb, width=info.width, height=info.height)
+    assert told.startswith(words)
+
+
 def test_what_the_frames_say_is_not_overruled_by_the_container(tmp_path: Path) -> None:
     source = encode(
         tmp_path / "bt601.mkv", "libx265", params="colorprim=bt470bg:transfer=smpte170m:colormatrix=bt470bg"
@@ -146,7 +166,8 @@ def test_dolby_vision_without_tags_is_refused_by_its_record(
 def test_dolby_vision_over_sdr_is_sdr(tmp_path: Path) -> None:
     path = encode(tmp_path / "a.mp4", "libx265")
     with_record(path, profile=8, compatibility=2)
-    assert probe(path).width == 96
+    [told] = probe(path).left_out
+    assert told.startswith("Dolby Vision's metadata")
 
 
 def test_dolby_vision_is_known_by_its_metadata_alone(core: Any, tmp_path: Path) -> None:

@@ -8,12 +8,14 @@ import msgspec
 import pytest
 import torch
 
-from plugin_tests.inference.networks import SMALL, lively, window
+from plugin_tests.inference.networks import BLOCKS, SMALL, lively, window
 from vsdslnet.errors import EngineError
 from vsdslnet.inference.backend import is_out_of_memory
 from vsdslnet.inference.cpu.backend import TorchEngine
 from vsdslnet.inference.cpu.graph import Flow
 from vsdslnet.inference.cpu.strip_layers import Target
+from vsdslnet.inference.cpu.strip_network import halo_blocks
+from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.motion import compensated
 
 EXACT = 2.5e-5
@@ -39,9 +41,50 @@ def test_tiles_leave_no_seam(tile: tuple[int, int]) -> None:
     assert (TorchEngine(network, tile=tile)(frames) - expected).abs().max() <= EXACT
 
 
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_equals_the_plain_network_on_blocks_of_pixels_at_any_size(size: tuple[int, int]) -> None:
+    network, frames = lively(BLOCKS), window(*size, config=BLOCKS)
+    assert (TorchEngine(network)(frames) - plain(network, frames)).abs().max() <= EXACT
+
+
+@pytest.mark.parametrize("tile", [(64, 64), (100, 66), (130, 500)], ids=str)
+def test_tiles_of_blocks_leave_no_seam(tile: tuple[int, int]) -> None:
+    network, frames = lively(BLOCKS), window(131, 421, config=BLOCKS)
+    expected = plain(network, frames)
+    assert (TorchEngine(network, tile=tile)(frames) - expected).abs().max() <= EXACT
+    bands = TorchEngine(network, tile=tile).plan(width=421, height=131).bands
+    assert bands[-1][1] == 106  # blocks
+
+
+@pytest.mark.parametrize("config", [SMALL, BLOCKS], ids=["pixels", "blocks"])
+@torch.inference_mode()
+def test_the_halo_is_as_wide_as_layers_reach(config: DSLNetConfig) -> None:
+    """Every weight 1 and every bias 0: what starts in the first column is not 0 wherever it reaches."""
+    network = lively(config).double()
+    for name, parameter in network.named_parameters():
+        parameter.fill_(0.0 if name.endswith("bias") else 1.0)
+    ldoe, columns = network.dmfa.ldoe, 200
+    frames = torch.zeros(1, 3 * config.frames, 2 * config.scale, columns * config.scale, dtype=torch.float64)
+    frames[..., : config.scale] = 1
+    side = config.dynamic_kernel
+    kernels = torch.ones(1, config.features, side, side, dtype=torch.float64) if side else None
+    offsets = ldoe.offsets(ldoe.encode(frames), kernels, (2, columns))
+    features = torch.zeros(1, config.features, 2, columns, dtype=torch.float64)
+    features[..., 0] = 1
+    said = network.head(network.lkqe(network.stfm.residual(features)))
+    pixels = network.pixels_of(said, torch.ones(1, 3, *frames.shape[-2:]))
+    reach = [int(layer.any(dim=1)[0].any(dim=0).nonzero().max()) for layer in (offsets, pixels)]
+    assert 0 <= halo_blocks(config) - (reach[0] + reach[1] // config.scale) <= 2
+
+
 @pytest.mark.parametrize(
     "changes",
     [
+        {"scale": 2},
+        {"color_map": True},
+        {"chain": 1},
+        {"deform_kernel": 1},
+        {"scale": 4, "kernel": 9, "color_map": True},
         {"lkrb": "text"},
         {"offset_conv": False},
         {"dynamic_kernel": 0},

@@ -212,3 +212,12 @@ def test_neighbours_of_a_batch_lie_on_the_centre_and_flow_is_what_is_left(pool: 
         left.append(draw_batch(pool, CONFIG, step).flow.abs().nanmean())
         before.append(draw_batch(pool, as_they_are, step).flow.abs().nanmean())
     assert sum(left) < 0.5 * sum(before)
+
+
+def test_the_head_moves_as_little_as_its_rate_says(pool: Pool, tmp_path: Path) -> None:
+    """Adam's first step moves every weight by the rate: of the head, that starts at zero, by its share of it."""
+    optimiser = OptimiserConfig(rate=1e-3, warmup_steps=0, head_rate=0.02)
+    config = msgspec.structs.replace(CONFIG, optimiser=optimiser, steps=1, ema_decay=0.0)
+    network = train(config, pool, tmp_path / "run")
+    moved = network.get_parameter("head.weight").abs()
+    assert 0.9 * 2e-5 < float(moved.max()) < 1.1 * 2e-5

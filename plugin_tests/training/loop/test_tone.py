@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,16 +32,20 @@ def points(tmp_path_factory: pytest.TempPathFactory) -> Points:
     return Points([Pool(write_pool(tmp_path_factory.mktemp("tone") / "pool"))])
 
 
-@pytest.mark.parametrize("lkrb", ["skip", "text"])
-def test_a_point_answers_as_the_middle_of_a_flat_picture(lkrb: str) -> None:
+ON_BLOCKS = {"scale": 4, "kernel": 3, "chain": 1, "dynamic_kernel": 0, "deform_kernel": 1, "color_map": True}
+
+
+@pytest.mark.parametrize("changes", [{"lkrb": "skip"}, {"lkrb": "text"}, ON_BLOCKS], ids=["skip", "text", "blocks"])
+def test_a_point_answers_as_the_middle_of_a_flat_picture(changes: dict[str, Any]) -> None:
     torch.manual_seed(3)
-    network = DSLNet(DSLNetConfig(features=8, kernel=5, dynamic_kernel=3, lkrb=lkrb))  # type: ignore[arg-type]
+    network = DSLNet(DSLNetConfig(**({"features": 8, "kernel": 5, "dynamic_kernel": 3} | changes)))
     nn.init.normal_(network.head.weight, std=0.05)
     colors = torch.rand(6, 3)
     size = 96  # the middle is beyond the reach of every border
     flat = colors[:, None, :, None, None].expand(-1, 5, -1, size, size)
+    middle = slice(size // 2, size // 2 + network.config.scale)
     with torch.no_grad():
-        whole = network(flat)[..., size // 2, size // 2]
+        whole = network(flat)[..., middle, middle].mean(dim=(-2, -1))
         vectors = vectors_of_frames(network, network.stfm.condition.blocks(flat[:, 2]))
         spatial = spatial_at(vectors.spatial, torch.full((6, 1, 2), 0.5))
         point = render_points(network, colors[:, None], vectors, spatial)[:, :, 0, 0]
@@ -74,6 +79,18 @@ def test_looks_are_drawn_as_often_as_asked(tmp_path: Path) -> None:
     assert np.allclose(chances, [0.25 / 9] * 9 + [0.75 / 2] * 2 + [0.0])
     with pytest.raises(ArgumentError, match="sepia"):
         Points([Pool(folder)], {"sepia": 1.0})
+
+
+def test_points_are_those_of_the_look_that_a_pool_was_opened_for(tmp_path: Path) -> None:
+    folder = write_pool(tmp_path / "pool", windows=6)
+    looks = ["youtube", "phone", "youtube", "phone", "filmic", "phone"]
+    (folder / "meta.jsonl").write_text("".join(f'{{"group": "made", "look": "{look}"}}\n' for look in looks))
+    every, phone = Points([Pool(folder)]), Points([Pool(folder, look="phone")], {"phone": 1.0})
+    assert (len(every), len(phone)) == (6, 3)
+    for name in ("sdr", "hdr", "whole", "crop"):
+        assert np.array_equal(getattr(phone, name), getattr(every, name)[[1, 3, 5]])
+    assert not np.array_equal(phone.sdr, every.sdr[:3])
+    assert np.allclose(phone.chances, 1 / 3)  # type: ignore[arg-type]
 
 
 def test_the_start_puts_the_vectors_of_pictures_on_one_scale(points: Points) -> None:

@@ -225,4 +225,4 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
 
 def test_variants_other_than_dslnet_share_one_interface() -> None:
     for name in TRAINABLE:
-        assert isinstance(build_variant(name, SMALL), WindowNetwork | DSLNet)
+        assert isinstance(build_variant(name, SMALL), WindowNetwork)

@@ -35,6 +35,10 @@ _COVERS = {
     "tiff": ("cover.tiff", "image/tiff"),
 }
 _UNKNOWN_MIMETYPE = "application/octet-stream"
+_SILENT_ZEROS = frozenset(
+    f"pcm_{kind}{order}" for kind in ("s16", "s24", "s32", "f32", "f64") for order in ("le", "be")
+)
+_SILENCE_SAMPLES = 64
 _CONVERT = "convert it first (ffmpeg -i IN -map 0 -c copy -c:a flac OUT.mkv)"
 _KINDS = {"audio": "sound", "subtitle": "subtitle"}
 
@@ -164,11 +168,18 @@ def _holders(stream: Any) -> list[str]:
 
 
 def _holds(stream: Any, container_format: str) -> bool:
-    """Whether a muxer takes the stream: asked by writing a header with nothing else in it."""
+    """Whether a muxer takes the stream: asked by writing a header with nothing else in it.
+
+    With a moment of silence where that is all zeros: MP4 asks for the channels of PCM only when there are samples.
+    """
     try:
         with ffmpeg_messages(None), av.open(io.BytesIO(), "w", format=container_format) as trial:
-            trial.add_stream_from_template(stream, opaque=True)
+            copy = trial.add_stream_from_template(stream, opaque=True)
             trial.start_encoding()
+            if stream.type == "audio" and stream.codec_context and stream.codec_context.name in _SILENT_ZEROS:
+                silence = av.Packet(bytes(_SILENCE_SAMPLES * (stream.codec_context.block_align or 1)))
+                silence.stream, silence.time_base, silence.pts, silence.dts = copy, copy.time_base, 0, 0
+                trial.mux(silence)
     except (ValueError, av.FFmpegError):
         return False
     return True

@@ -44,7 +44,7 @@ def open_source(info: SourceInfo, *, threads: int = 0, index: Path | None = None
 
     Pixels that the container hides are cut off; timestamps that start again go on. ``threads`` decode it, 0: as many
     as BestSource likes. ``index`` is where BestSource keeps what it learnt about the file, so that a second opening is
-    quick. DecodeError if it can't be decoded.
+    quick. DecodeError if it can't be decoded, MediaError if its size or format changes on the way.
     """
     with open_media(Path(info.path)) as media:
         timeline = read_timeline(media)
@@ -55,7 +55,9 @@ def open_source(info: SourceInfo, *, threads: int = 0, index: Path | None = None
     told = opened["timestamps"]
     timestamps = [int(at) for at in ([told] if isinstance(told, int) else told)]  # of one frame it is no list
     gone_on = continued(timestamps, time_base, timeline.added.get(info.track, []))
-    return Source(_as_shown(opened["clip"], info), _rising(gone_on, one_frame), time_base, timeline)
+    risen = _rising(gone_on, one_frame)
+    _check_constant(opened["clip"], risen, time_base, info)
+    return Source(_as_shown(opened["clip"], info), risen, time_base, timeline)
 
 
 def open_converted(info: SourceInfo, settings: EncodeSettings, *, threads: int = 0, index: Path | None) -> vs.VideoNode:
@@ -128,6 +130,30 @@ def _video_source(info: SourceInfo, threads: int, index: Path | None, **more: in
 
 def _bestsource() -> Any:
     return vs.core.bs.VideoSource
+
+
+def _check_constant(clip: vs.VideoNode, timestamps: list[int], time_base: Fraction, info: SourceInfo) -> None:
+    """MediaError if the picture's size or format changes on the way, with the time."""
+    if clip.width and clip.height and clip.format is not None:
+        return
+    first: tuple[int, int, str] | None = None
+    for number, frame in enumerate(clip.frames(close=True)):
+        now = frame.width, frame.height, frame.format.name
+        if first is not None and now != first:
+            seconds = float((timestamps[number] - timestamps[0]) * time_base)
+            raise MediaError(
+                f"{info.path}: its picture changes at {seconds:.3f} s from {_told(first)} to {_told(now)}; cut the "
+                f"file there, or scale all of it (ffmpeg -vf scale={info.width}:{info.height})"
+            )
+        first = now
+    raise MediaError(
+        f"{info.path}: its picture changes its format on the way; make it constant (ffmpeg -pix_fmt yuv420p)"
+    )
+
+
+def _told(picture: tuple[int, int, str]) -> str:
+    width, height, name = picture
+    return f"{width}x{height} {name}"
 
 
 def _as_shown(clip: vs.VideoNode, info: SourceInfo) -> vs.VideoNode:

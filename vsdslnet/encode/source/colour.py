@@ -7,7 +7,8 @@ over the container's, and "unspecified" where the bitstream has none. Those of H
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,20 @@ from av.video.reformatter import ColorRange
 
 from vsdslnet.color.h273 import Matrix, Primaries, Range, Transfer
 from vsdslnet.errors import MediaError
-from vsdslnet.plugin.color_tags import ColorOverrides
+from vsdslnet.plugin.color_tags import ColorOverrides, guess_tags, read_tags
 from vsdslnet.plugin.frames import reporting
 from vsdslnet.plugin.hdr_signs import DOLBY_VISION_ALONE, first_integer, hdr_sign
 
-__all__ = ["HDR_CURE", "check_frame", "container_tags", "file_hdr_sign", "missing_in", "with_container_tags"]
+__all__ = [
+    "HDR_CURE",
+    "check_frame",
+    "colours_in_words",
+    "container_tags",
+    "file_hdr_sign",
+    "first_tags",
+    "missing_in",
+    "with_container_tags",
+]
 
 HDR_CURE = "there is nothing to convert, unless it is SDR after all: then say --transfer-in 1"
 
@@ -69,6 +79,33 @@ def check_frame(path: Path | str, number: int, props: Mapping[str, Any], overrid
         sign = hdr_sign(props, believe_matrix=overrides.matrix_in is None)
         if sign:
             raise MediaError(f"{path}: is HDR from frame {number} on ({sign}); {HDR_CURE}")
+
+
+def first_tags(frames: Sequence[Any], declared: Mapping[str, int]) -> dict[str, int]:
+    """Colour tags of the first decoded frame, with the container's where it has none, as frame properties."""
+    return {**declared, **_props(frames[0], frames[0].chroma_location)}
+
+
+def colours_in_words(tags: Mapping[str, int], *, is_rgb: bool, width: int, height: int) -> str:
+    """What an SDR source of these tags and this size in pixels is taken for, and which of it is a guess."""
+    family = vs.RGB if is_rgb else vs.YUV
+    read = read_tags(tags, family, guess_tags(family, width, height), ColorOverrides())
+    found = {
+        "matrix": ("_Matrix", read.matrix, Matrix),
+        "transfer": ("_Transfer", read.transfer, Transfer),
+        "primaries": ("_Primaries", read.primaries, Primaries),
+        "range": ("_Range", read.range, Range),
+    }
+    words = [f"{what} {_name(kind, code)}" for what, (_, code, kind) in found.items()]
+    guessed = [what for what, (prop, code, _) in found.items() if tags.get(prop) != code]
+    if not guessed:
+        return f"{', '.join(words)}, as it says itself"
+    return f"{', '.join(words)}; guessed: {', '.join(guessed)} (if you know better: --{guessed[0]}-in)"
+
+
+def _name(kind: type[IntEnum], code: int) -> str:
+    name = kind(code).name if code in set(kind) else f"code {code}"
+    return name.lower() if kind is Range else name.replace("_", "-")
 
 
 def with_container_tags(clip: vs.VideoNode, declared: Mapping[str, int]) -> vs.VideoNode:

@@ -41,6 +41,8 @@ def left_out_by_nature(stream: Any, frames: Sequence[av.VideoFrame]) -> tuple[st
         found.append("360-degree projection (the picture is kept, what marks it as spherical is not)")
     if "stereo_3d" in beside or "STEREO3D" in with_frames:
         found.append("stereoscopic 3D marking (the picture is kept, what tells its views apart is not)")
+    if "dovi_conf" in beside or "DOVI_RPU_BUFFER" in with_frames:
+        found.append("Dolby Vision's metadata (the SDR picture under them is converted)")
     return tuple(found)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import av
 import msgspec
 
-from vsdslnet.encode.source.colour import HDR_CURE, container_tags, file_hdr_sign, missing_in
+from vsdslnet.encode.source.colour import HDR_CURE, container_tags, file_hdr_sign, first_tags, missing_in
 from vsdslnet.encode.source.nature import hidden_pixels, left_out_by_nature
 from vsdslnet.errors import MediaError
 
@@ -54,6 +54,7 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     ``crop``               pixels that the container hides at the left, right, top and bottom.
     ``left_out``           what the picture has and an HDR10 file has not, in words.
     ``container_tags``     frame properties that the container has and the decoded frames lack.
+    ``tags``               colour tags of the first frame, the container's among them, as frame properties.
     """
 
     path: str
@@ -67,6 +68,8 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     is_rgb: bool = False
     crop: tuple[int, int, int, int] = (0, 0, 0, 0)
     left_out: tuple[str, ...] = ()
+    container_tags: dict[str, int] = {}
+    tags: dict[str, int] = {}
 
     @property
     def frame_rate(self) -> Fraction:
@@ -79,8 +82,6 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
         left, right, top, bottom = self.crop
         width, height = self.width - left - right, self.height - top - bottom
         return width + width % 2, height + height % 2
-
-    container_tags: dict[str, int] = {}
 
 
 def open_media(path: Path) -> av.container.InputContainer:
@@ -143,6 +144,7 @@ def probe(path: Path, *, transfer_in: int | None = None) -> SourceInfo:
             crop=hidden_pixels(stream, frames[0]),
             left_out=left_out_by_nature(stream, frames),
             container_tags=missing_in(frames, declared),
+            tags=first_tags(frames, declared),
         )
 
 

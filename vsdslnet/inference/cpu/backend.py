@@ -13,6 +13,7 @@ from vsdslnet.inference.cpu.strip_network import Band, StreamedDSLNet
 from vsdslnet.inference.cpu.tiling import FramePlan, cpu_rows, plan_frame
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.motion import compensate_
+from vsdslnet.network.pixel_blocks import block_count
 
 __all__ = ["TorchEngine"]
 
@@ -31,7 +32,8 @@ class TorchEngine:
     ) -> None:
         self._target = target or Target(torch.device("cpu"), torch.float32)
         self._streamed = StreamedDSLNet(network, self._target)
-        self._tile = tile
+        scale = self._streamed.config.scale
+        self._tile = None if tile is None else (block_count(tile[0], scale), block_count(tile[1], scale))
         self.radius_frames = network.config.radius
         self.base = network.config.base
         self._motion_compensated = network.config.motion_compensated
@@ -59,15 +61,16 @@ class TorchEngine:
         )
 
     def plan(self, *, width: int, height: int) -> FramePlan:
-        """How a frame of this size is going to be cut."""
+        """How a frame of this size, in pixels, is going to be cut, in blocks of the network's scale."""
+        width, height = (block_count(side, self._streamed.config.scale) for side in (width, height))
         # A third of the strips that are alive at once is fp32 in any precision.
-        bytes_per_pixel = self._streamed.config.features * (2 * self._target.dtype.itemsize + 4) // 3
+        bytes_per_position = self._streamed.config.features * (2 * self._target.dtype.itemsize + 4) // 3
         return plan_frame(
             width=width,
             height=height,
             rows=cpu_rows(width, height),
             budget_bytes=_CPU_BUDGET_BYTES,
-            bytes_per_pixel=bytes_per_pixel,
+            bytes_per_pixel=bytes_per_position,
             tile=self._tile,
         )
 

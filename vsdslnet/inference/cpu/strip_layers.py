@@ -12,8 +12,11 @@ from vsdslnet.inference.cpu.blockwise import SIDE, block_weight, from_blocks, in
 from vsdslnet.inference.cpu.graph import Flow, Layer, Part, Span
 from vsdslnet.inference.precision import bf16_is_native
 from vsdslnet.network.blocks import LKRB
+from vsdslnet.network.config import DSLNetConfig
+from vsdslnet.network.dslnet import mapped_colors
+from vsdslnet.network.pixel_blocks import shuffled
 
-__all__ = ["Convolution", "RowConv", "RowDepthwise", "RowLKRB", "RowStem", "RowUp", "Target", "rounded"]
+__all__ = ["Convolution", "RowConv", "RowDepthwise", "RowLKRB", "RowPixels", "RowStem", "RowUp", "Target", "rounded"]
 
 Convolution = Callable[[Tensor], Tensor]
 
@@ -31,9 +34,10 @@ class Target:
         self.parts_pay = device.type == "cpu"
         self.blocks_pay = dtype == torch.bfloat16 and device.type == "cpu" and bf16_is_native(device)
 
-    def put(self, tensor: Tensor) -> Tensor:
-        """A copy of a weight here, channels-last if it has four dimensions."""
-        layout = torch.channels_last if tensor.dim() == 4 else torch.contiguous_format
+    def put(self, tensor: Tensor, layout: torch.memory_format | None = None) -> Tensor:
+        """A copy of a weight here, channels-last if it has four dimensions and nothing else is asked for."""
+        if layout is None:
+            layout = torch.channels_last if tensor.dim() == 4 else torch.contiguous_format
         return tensor.detach().to(self.device, self.dtype, memory_format=layout)
 
     def convolution(self, weight: Tensor, bias: Tensor | None, *, groups: int, relu: bool) -> Convolution:
@@ -170,24 +174,28 @@ class RowLKRB:
 
 
 class RowStem:
-    """LDOE's 3x3 stride-2 convolution with its ReLU, cut from whole frames."""
+    """LDOE's 3x3 stride-2 convolution with its ReLU, cut from whole frames in blocks of ``scale`` pixels a side."""
 
-    def __init__(self, conv: nn.Conv2d, target: Target) -> None:
-        self.weight = target.put(conv.weight)
+    def __init__(self, conv: nn.Conv2d, target: Target, *, scale: int = 1) -> None:
+        # 3x3 blocks are 3s x 3s pixels: no copy has to make blocks of them, nor channels-last of whole frames.
+        self.layout = torch.channels_last if scale == 1 else torch.contiguous_format
+        self.weight = target.put(shuffled(conv.weight, scale), self.layout)
         self.bias = None if conv.bias is None else target.put(conv.bias)
         self.target = target
+        self.scale = scale
 
     def __call__(self, flow: Flow, window: Tensor) -> Layer:
-        """Frames (2T+1, 3, H, W) -> half-resolution strips."""
+        """Frames (2T+1, 3, H, W) of whole blocks -> half-resolution strips."""
         return flow.add(lambda span: self.strip(window, span), step=2)
 
     def strip(self, window: Tensor, span: Span) -> Tensor:
-        """The half-resolution rows of a span that begins at an even row."""
-        rows = span.bottom - span.top
-        cut = window[..., max(0, span.top - 1) : span.bottom, :].flatten(0, 1)[None]
-        cut = cut.to(self.target.dtype, memory_format=torch.channels_last)
-        missing = (0, 0, int(span.top == 0), rows % 2)
-        return F.conv2d(F.pad(cut, missing), self.weight, self.bias, stride=2, padding=(0, 1)).relu_()
+        """The half-resolution rows of a span that begins at an even row of blocks."""
+        rows, scale = span.bottom - span.top, self.scale
+        cut = window[..., scale * max(0, span.top - 1) : scale * span.bottom, :].flatten(0, 1)[None]
+        cut = cut.to(self.target.dtype, memory_format=self.layout)
+        missing = (0, 0, scale * int(span.top == 0), scale * (rows % 2))
+        y = F.conv2d(F.pad(cut, missing), self.weight, self.bias, stride=2 * scale, padding=(0, scale))
+        return y.contiguous(memory_format=torch.channels_last).relu_()
 
 
 class RowUp:
@@ -206,3 +214,36 @@ class RowUp:
             return y[..., : span.bottom - span.top, :columns]
 
         return flow.add(enlarged, x.near(1))
+
+
+class RowPixels:
+    """From what the head says of blocks to the correction of their pixels (``DSLNet.pixels_of``), on strips."""
+
+    def __init__(self, config: DSLNetConfig, *, height: int) -> None:
+        self.scale, self.color_map, self.height = config.scale, config.color_map, height
+        self.radius = 1 if config.color_map else 0
+        """Rows of blocks beside a strip that its pixels depend on."""
+
+    def correction(self, said: Tensor, sdr: Tensor, span: Span, inside: slice) -> Tensor:
+        """Correction (1, 3, H, W) of a strip's pixels within the columns ``inside`` of blocks.
+
+        ``said`` (1, C, n + 2 radius, W') may be written into; ``sdr`` (1, 3, H, W) are the frame's pixels there.
+        """
+        pixels = 3 * self.scale**2
+        own = said[..., self.radius : said.shape[-2] - self.radius, inside]
+        correction = shuffled(own[:, :pixels], self.scale)
+        if not self.color_map:
+            return correction
+        return correction.contiguous().add_(mapped_colors(self._maps(said[:, pixels:], span, inside), sdr))
+
+    def _maps(self, said: Tensor, span: Span, inside: slice) -> Tensor:
+        """The maps at a strip's pixels: beyond the frame's borders as on them."""
+        left, right = min(1, inside.start), min(1, said.shape[-1] - inside.stop)
+        near = said[..., inside.start - left : inside.stop + right].contiguous()
+        near = F.pad(near, (1 - left, 1 - right, 0, 0), mode="replicate")
+        if span.top == 0:
+            near[..., 0, :] = near[..., 1, :]
+        if span.bottom == self.height:
+            near[..., -1, :] = near[..., -2, :]
+        full = F.interpolate(near, scale_factor=self.scale, mode="bilinear", align_corners=False)
+        return full[..., self.scale : -self.scale, self.scale : -self.scale]

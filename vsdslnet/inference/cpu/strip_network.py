@@ -1,5 +1,8 @@
 """DSLNet strip by strip: the same network as :class:`~vsdslnet.network.dslnet.DSLNet`, for inference.
 
+What the network counts in are blocks of pixels, ``scale`` of its config a side: strips are of so many rows of blocks,
+a band of so many columns of them. Only what reads frames and what writes the picture knows pixels.
+
 First the whole window's conditions (1 % of the work), then the frame strip by strip through every layer.
 In any precision fp32 are ConditionNet, the stem, the sampling, the residual branch's first convolution, the
 modulation, what residual blocks add to, the head, the analytic base and the sum: little work, and most of the error
@@ -19,25 +22,34 @@ from vsdslnet.inference.cpu.graph import Flow, Layer, Span
 from vsdslnet.inference.cpu.lanes import in_lanes
 from vsdslnet.inference.cpu.modulation import Modulator
 from vsdslnet.inference.cpu.sampling import FrameSampler
-from vsdslnet.inference.cpu.strip_layers import RowConv, RowDepthwise, RowLKRB, RowStem, RowUp, Target
+from vsdslnet.inference.cpu.strip_layers import RowConv, RowDepthwise, RowLKRB, RowPixels, RowStem, RowUp, Target
+from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import Conditions, DSLNet
+from vsdslnet.network.pixel_blocks import whole_blocks
 from vsdslnet.network.side_by_side import Everywhere, each, on_this_thread
 from vsdslnet.network.stfm import ModulationVectors
 
-__all__ = ["HALO_COLUMNS", "Band", "StreamedDSLNet"]
-
-HALO_COLUMNS = 120
-"""Columns beside a band that its columns depend on: 77 of the trunk, 42 of the offsets, made even."""
+__all__ = ["Band", "StreamedDSLNet", "halo_blocks"]
 
 _LEAK = 0.1
 
 
 class Band(NamedTuple):
-    """Columns ``left`` to ``right`` of a frame, worked on in strips of ``rows``; left is even, rows a multiple of 8."""
+    """Columns ``left`` to ``right`` of blocks, in strips of ``rows`` blocks; left is even, rows a multiple of 8."""
 
     left: int
     right: int
     rows: int
+
+
+def halo_blocks(config: DSLNetConfig) -> int:
+    """Columns of blocks beside a band that its columns depend on, an even number (for the paper's kernels 120)."""
+    block = config.kernel // 2 + 1
+    # Residual branch: three 3x3 and a chain; LKQE: one and a chain; the head; and a colour map's bilinear neighbour.
+    trunk = (3 + config.chain * block) + (1 + config.chain * block) + 1 + config.color_map
+    # The stem, and at half the resolution two large kernels and the dynamic one; upwards again; the offset conv.
+    offsets = 1 + 2 * (2 * (config.kernel // 2) + config.dynamic_kernel // 2) + 2 + config.offset_conv
+    return trunk + offsets + (trunk + offsets) % 2
 
 
 class StreamedDSLNet:
@@ -48,12 +60,14 @@ class StreamedDSLNet:
 
     def __init__(self, network: DSLNet, target: Target) -> None:
         self.config = network.config
+        self.scale = network.config.scale
         self._exact = exact = Target(target.device, torch.float32)
         self.everywhere: Everywhere = in_lanes if target.lanes_pay else on_this_thread
         self._target = target
         self._network = network.to(target.device)
         ldoe = network.dmfa.ldoe
-        self._stem = RowStem(ldoe.stem, exact)
+        self._halo = halo_blocks(network.config)
+        self._stem = RowStem(ldoe.stem, exact, scale=self.scale)
         self._depthwise_in = RowDepthwise(ldoe.depthwise_in, target)
         self._depthwise_out = RowDepthwise(ldoe.depthwise_out, target, relu_out=True)
         self._up = RowUp(ldoe.up, target)
@@ -71,12 +85,13 @@ class StreamedDSLNet:
         self._head = RowConv.of(network.head, exact)
 
     def conditions(self, window: Tensor, rows: int) -> Conditions:
-        """Whole frames (2T+1, 3, H, W) on the device -> their global conditions, in strips of ``rows``."""
+        """Whole frames (2T+1, 3, H, W) on the device -> their global conditions, in strips of ``rows`` blocks."""
         vectors = self._vectors(window)
         dynamic = self._network.dmfa.ldoe.dynamic
         if dynamic is None:
             return Conditions(vectors, None)
-        height, width = window.shape[-2:]
+        window = whole_blocks(window, self.scale)
+        height, width = self._blocks(window)
         flow = Flow(height, rows)
         sums = torch.empty(len(flow.spans), self.config.features, device=window.device)
 
@@ -102,23 +117,33 @@ class StreamedDSLNet:
 
         The columns beside the band are worked on as far as it depends on them, and left alone in ``out``.
         """
-        height, width = window.shape[-2:]
-        wide = Band(max(0, band.left - HALO_COLUMNS), min(width, band.right + HALO_COLUMNS), band.rows)
-        inside = slice(band.left - wide.left, band.right - wide.left)
-        centre = window[self.config.radius]
+        window = whole_blocks(window, self.scale)
+        height, width = self._blocks(window)
+        wide = Band(max(0, band.left - self._halo), min(width, band.right + self._halo), band.rows)
+        centre = window[self.config.radius][None]
         flow = Flow(height, band.rows)
+        inside = slice(band.left - wide.left, band.right - wide.left)
+        pixels = RowPixels(self.config, height=height)
 
-        def composed(span: Span, correction: Tensor) -> Tensor:
-            place = slice(*span), slice(band.left, band.right)
-            sdr = centre[None, :, *place]
-            return out[:, *place].copy_(self._network.compose(sdr, correction[..., inside])[0])
+        def composed(span: Span, said: Tensor) -> Tensor:
+            rows, columns = (slice(self.scale * first, self.scale * last) for first, last in (span, band[:2]))
+            sdr = centre[..., rows, columns]
+            pq = self._network.compose(sdr, pixels.correction(said, sdr, span, inside))[0]
+            place = out[:, rows, columns]
+            return place.copy_(pq[..., : place.shape[-2], : place.shape[-1]])
 
-        flow.add(composed, self._corrections(flow, window, conditions, wide))
+        said = self._said(flow, window, conditions, wide)
+        flow.add(composed, said.near(pixels.radius))
         flow.run(self.everywhere)
 
-    def _corrections(self, flow: Flow, window: Tensor, conditions: Conditions, band: Band) -> Layer:
+    def _blocks(self, window: Tensor) -> tuple[int, int]:
+        """Rows and columns of a window's blocks."""
+        return window.shape[-2] // self.scale, window.shape[-1] // self.scale
+
+    def _said(self, flow: Flow, window: Tensor, conditions: Conditions, band: Band) -> Layer:
+        """What the head says, in blocks."""
         modulation = self._network.stfm.modulation
-        height, width = window.shape[-2:]
+        height, width = self._blocks(window)
         modulate = Modulator(modulation, conditions.vectors, self._exact, height=height, width=width)
         offsets = self._offsets(flow, window, conditions.kernels, band)
         aligned = flow.add(lambda span, strip: self._sampler(window, strip, span.top, band.left), offsets)
@@ -145,4 +170,5 @@ class StreamedDSLNet:
 
     def _encoded(self, flow: Flow, window: Tensor, band: Band) -> Layer:
         """LDOE's half-resolution features before its dynamic kernel."""
-        return self._depthwise_in(flow, self._stem(flow, window[..., band.left : band.right]))
+        columns = slice(self.scale * band.left, self.scale * band.right)
+        return self._depthwise_in(flow, self._stem(flow, window[..., columns]))

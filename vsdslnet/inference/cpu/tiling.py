@@ -1,4 +1,7 @@
-"""How a frame is cut for the memory there is: a pure plan, no torch."""
+"""How a frame is cut for the memory there is: a pure plan, no torch.
+
+A pixel is one position of the network here: of one with a ``scale``, a block of pixels.
+"""
 
 from __future__ import annotations
 

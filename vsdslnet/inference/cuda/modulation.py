@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from vsdslnet.inference.cuda import triton_kernels
-from vsdslnet.network.dslnet import Box, upsample_crop
+from vsdslnet.network.dslnet import upsample_crop
 from vsdslnet.network.stfm import ModulationBranch, ModulationVectors
+from vsdslnet.network.window import Box
 
 __all__ = ["DeviceModulation", "FusedModulation", "StripModulation"]
 

@@ -20,7 +20,8 @@ from vsdslnet.inference.cuda.depthwise import DeviceDepthwise
 from vsdslnet.inference.cuda.modulation import WHOLE, DeviceModulation
 from vsdslnet.network.blocks import LKRB, DepthwiseConv
 from vsdslnet.network.dmfa import DynamicKernel
-from vsdslnet.network.dslnet import Box, Conditions, DSLNet
+from vsdslnet.network.dslnet import Conditions, DSLNet
+from vsdslnet.network.window import Box
 
 __all__ = ["HALO_ROWS", "DeviceNetwork"]
 

@@ -59,6 +59,9 @@ class OptimiserConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     ``schedule``          "cosine" over all steps, or "halving" at ``halve_at`` (the paper).
     ``condition_rate``    factor on the rate for ConditionNet and the modulation branch; 0 leaves them as they are.
     ``offset_rate``       factor on the rate for LDOE; 0 leaves it as it is.
+    ``head_rate``         factor on the rate for the head. Adam moves every weight as far, and the head adds up
+                          hundreds of features: an untrained one at full rate throws the picture about until LKQE's
+                          first ReLU is dead.
     """
 
     rate: float = 5e-4
@@ -68,6 +71,7 @@ class OptimiserConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     betas: tuple[float, float] = (0.9, 0.99)
     condition_rate: float = 0.3
     offset_rate: float = 0.5
+    head_rate: float = 1.0
     clip_norm: float = 0.5
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -10,9 +10,22 @@ from torch import Tensor
 
 from vsdslnet.network.motion import compensate_, full_size
 from vsdslnet.training.config.run import TrainConfig
-from vsdslnet.training.dataset.store import Pool, planes
+from vsdslnet.training.dataset.store import planes
 
-__all__ = ["Batch", "draw_batch"]
+__all__ = ["Batch", "Windows", "draw_batch"]
+
+
+class Windows(Protocol):
+    """A dataset's windows, or a teacher's lessons of them."""
+
+    @property
+    def crop_size(self) -> tuple[int, int]:
+        """Height and width that the frames of every window have at least."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]: ...
 
 
 class Batch(NamedTuple):
@@ -21,7 +34,7 @@ class Batch(NamedTuple):
     ``window``     (B, F, 3, P, P) SDR R'G'B' 0..1.
     ``whole``      (B, F, 3, h, w) the whole frames, averaged down, for ConditionNet.
     ``boxes``      B times x0, y0, x1, y1: where the crop lies in the whole frame, 0..1.
-    ``target``     (B, 3, P, P) PQ BT.2020.
+    ``target``     (B, 3, P, P) PQ BT.2020: the master's, of lessons the teacher's.
     ``clean``      (B, 3, P, P) the centre frame's R'G'B' 0..1 before anything degraded it.
     ``flow``       (B, F, 2, P, P) motion in px, x before y, from the centre frame; NaN where unknown. Of compensated
                    windows it is what is left of it.
@@ -42,7 +55,9 @@ class Batch(NamedTuple):
         return Batch(window, whole, self.boxes, target, clean, flow)
 
 
-def draw_batch(pool: Pool, config: TrainConfig, step: int, rank: int = 0, processes: int = 1, stream: int = 0) -> Batch:
+def draw_batch(
+    pool: Windows, config: TrainConfig, step: int, rank: int = 0, processes: int = 1, stream: int = 0
+) -> Batch:
     """The batch of one step: a pure function of the seed, the stream and the step.
 
     With several processes each gets its share of the same global batch.
@@ -66,30 +81,21 @@ def draw_batch(pool: Pool, config: TrainConfig, step: int, rank: int = 0, proces
 Sample = tuple[Tensor, Tensor, tuple[float, float, float, float], Tensor, Tensor, Tensor]
 
 
-def _crop(pool: Pool, index: int, config: TrainConfig, draw: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Sample:
+def _crop(pool: Windows, index: int, config: TrainConfig, draw: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Sample:
     item = pool[index]
     size = config.patch_px
     height, width = item["hdr"].shape[:2]
-    # Even origins, as inference's tiles have.
-    top = int(draw[0] * ((height - size) // 2 + 1)) * 2
-    left = int(draw[1] * ((width - size) // 2 + 1)) * 2
+    # At even origins and at those of whole blocks, as inference's tiles are.
+    step = max(2, config.network.scale)
+    top = int(draw[0] * ((height - size) // step + 1)) * step
+    left = int(draw[1] * ((width - size) // step + 1)) * step
     rows, columns = slice(top, top + size), slice(left, left + size)
-    window = planes(item["sdr"])
-    whole = planes(item["cond"])
-    target, clean = (planes(item[name][rows, columns]) for name in ("hdr", "clean"))
-    flow = item["flow"].permute(0, 3, 1, 2).float()
+    taught = "picture" in item
+    target, clean = (planes(item[name][rows, columns]) for name in ("picture" if taught else "hdr", "clean"))
     x0, y0, x1, y1 = item["crop"].tolist()
     x_px, y_px = (x1 - x0) / width, (y1 - y0) / height
     box = (x0 + left * x_px, y0 + top * y_px, x0 + (left + size) * x_px, y0 + (top + size) * y_px)
-    if draw[6] < config.noise_share:
-        window = _noisy(window, config, draw[7])
-    if draw[2] < config.repeat_centre:
-        radius = config.network.radius
-        window = window[radius : radius + 1].expand_as(window)
-        whole = whole[radius : radius + 1].expand_as(whole)
-        flow = torch.zeros_like(flow)
-    elif config.network.motion_compensated:
-        flow = flow - full_size(compensate_(window), (height, width))
+    window, whole, flow = _taught(item) if taught else _varied(item, config, draw)
     window, flow = window[..., rows, columns], flow[..., rows, columns]
     if draw[3] < 0.5:
         window, whole, target, clean, flow = (t.flip(-1) for t in (window, whole, target, clean, flow))
@@ -102,6 +108,29 @@ def _crop(pool: Pool, index: int, config: TrainConfig, draw: np.ndarray[tuple[in
     if draw[5] < 0.5:
         window, whole, flow = window.flip(0), whole.flip(0), flow.flip(0)
     return window, whole, box, target, clean, flow
+
+
+def _taught(item: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Frames, whole frames and flow of a lesson: the very frames that the teacher painted, their motion unknown."""
+    window = planes(item["aligned"])
+    return window, planes(item["cond"]), torch.full_like(window[:, :2], torch.nan)
+
+
+def _varied(
+    item: dict[str, Tensor], config: TrainConfig, draw: np.ndarray[tuple[int], np.dtype[np.float64]]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Frames, whole frames and flow of a window, with more noise or without motion as the draw has it."""
+    window, whole = planes(item["sdr"]), planes(item["cond"])
+    flow = item["flow"].permute(0, 3, 1, 2).float()
+    if draw[6] < config.noise_share:
+        window = _noisy(window, config, draw[7])
+    if draw[2] < config.repeat_centre:
+        radius = config.network.radius
+        centre = slice(radius, radius + 1)
+        return window[centre].expand_as(window), whole[centre].expand_as(whole), torch.zeros_like(flow)
+    if config.network.motion_compensated:
+        flow = flow - full_size(compensate_(window), (window.shape[-2], window.shape[-1]))
+    return window, whole, flow
 
 
 def _noisy(window: Tensor, config: TrainConfig, draw: float) -> Tensor:

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vsdslnet.errors import ArgumentError, MediaError
-from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.dataset.store import planes
 from vsdslnet.training.evaluation import self_checks, temporal_checks
@@ -132,7 +131,7 @@ def evaluate_pairs(
 @torch.inference_mode()
 def evaluate_pool(
     pool: Windows,
-    network: DSLNet | WindowNetwork,
+    network: WindowNetwork,
     *,
     per_group: int | None = None,
     on_picture: OnPicture | None = None,

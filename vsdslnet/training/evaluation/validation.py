@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from vsdslnet.color.transfer import pq_to_nits
-from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.motion import compensated
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.dataset.store import Pool, planes
@@ -18,7 +17,7 @@ Figures = dict[str, dict[str, float]]
 
 
 @torch.no_grad()
-def validate(network: DSLNet | WindowNetwork, pool: Pool, windows: int) -> Figures:
+def validate(network: WindowNetwork, pool: Pool, windows: int) -> Figures:
     """Figures over ``windows`` windows of every group of a pool, and of the self-checks under "checks"."""
     figures: Figures = {}
     for group, members in pool.groups.items():
@@ -29,7 +28,7 @@ def validate(network: DSLNet | WindowNetwork, pool: Pool, windows: int) -> Figur
 
 
 def render_window(
-    network: DSLNet | WindowNetwork, item: dict[str, Tensor], *, repeat_centre: bool = False
+    network: WindowNetwork, item: dict[str, Tensor], *, repeat_centre: bool = False
 ) -> tuple[Tensor, Tensor]:
     """A pool's window through the network: output and target PQ, both (3, H, W) within 0..PQ(1000), on the CPU."""
     device = next(network.parameters()).device
@@ -45,7 +44,7 @@ def render_window(
     return clip_pq(output), clip_pq(target)
 
 
-def _group(network: DSLNet | WindowNetwork, items: list[dict[str, Tensor]]) -> dict[str, float]:
+def _group(network: WindowNetwork, items: list[dict[str, Tensor]]) -> dict[str, float]:
     rows = []
     for item in items:
         output, target = render_window(network, item)
@@ -63,7 +62,7 @@ def _group(network: DSLNet | WindowNetwork, items: list[dict[str, Tensor]]) -> d
 
 
 @torch.no_grad()
-def grey_ramp_codes(network: DSLNet | WindowNetwork, levels: int = 256, size: int = 24) -> Tensor:
+def grey_ramp_codes(network: WindowNetwork, levels: int = 256, size: int = 24) -> Tensor:
     """10-bit PQ codes of flat grey fields, black to white, read in the middle: (levels, 3)."""
     out = []
     device = next(network.parameters()).device
@@ -73,7 +72,7 @@ def grey_ramp_codes(network: DSLNet | WindowNetwork, levels: int = 256, size: in
     return torch.cat(out)
 
 
-def _checks(network: DSLNet | WindowNetwork) -> dict[str, float]:
+def _checks(network: WindowNetwork) -> dict[str, float]:
     codes = grey_ramp_codes(network)
     rise = codes[1:] - codes[:-1]
     return {

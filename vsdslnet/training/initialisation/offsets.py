@@ -214,9 +214,15 @@ def _features(ldoe: LDOE, frames: Tensor) -> Tensor:
 
 
 def motion_distance(offsets: Tensor, flow: Tensor) -> Tensor:
-    """Mean distance in px of each frame's mean offset (N, F*9*2, H, W; y, x) from the flow (N, F, 2; x, y)."""
-    n, f, _, h, w = flow.shape
-    mean = offsets.float().reshape(n, f, 9, 2, h, w).mean(dim=2).flip(2)
+    """Mean distance in px of each frame's mean offset (N, F*k*k*2, h, w; y, x) from the flow (N, F, 2, H, W; x, y).
+
+    Offsets of blocks of pixels are compared with the flow in their middle.
+    """
+    n, f = flow.shape[:2]
+    h, w = offsets.shape[-2:]
+    scale = flow.shape[-1] // w
+    flow = flow[..., scale // 2 :: scale, scale // 2 :: scale]
+    mean = offsets.float().reshape(n, f, -1, 2, h, w).mean(dim=2).flip(2)
     known = torch.isfinite(flow).all(dim=2, keepdim=True)
     # The floor keeps the square root's gradient finite where both agree.
     distance = ((mean - torch.nan_to_num(flow)).square().sum(dim=2, keepdim=True) + 1e-4).sqrt()

@@ -12,7 +12,6 @@ from vsdslnet.color.bases import base_pq
 from vsdslnet.color.ictcp import nits_to_ictcp
 from vsdslnet.color.measured import measured_pq
 from vsdslnet.color.transfer import pq_to_nits
-from vsdslnet.network.dmfa import DMFA
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.motion import compensate_
 from vsdslnet.network.window import WindowNetwork
@@ -49,7 +48,7 @@ class Objective(nn.Module):
     ``teacher`` is what the ``restore`` term learns from; it is no part of the module.
     """
 
-    def __init__(self, network: DSLNet | WindowNetwork, config: LossConfig, teacher: Teacher | None = None) -> None:
+    def __init__(self, network: WindowNetwork, config: LossConfig, teacher: Teacher | None = None) -> None:
         super().__init__()
         self.network = network
         self.config = config
@@ -85,14 +84,7 @@ class Objective(nn.Module):
         """The network's output and, of DSLNet, LDOE's offsets on the way."""
         if not isinstance(self.network, DSLNet):
             return self.network.render(batch.window, conditions, batch.boxes), None
-        offsets: list[Tensor] = []
-        dmfa: DMFA = self.network.dmfa
-        handle = dmfa.deform.register_forward_pre_hook(lambda _module, inputs: offsets.append(inputs[1]))
-        try:
-            output = self.network.render(batch.window, conditions, batch.boxes)
-        finally:
-            handle.remove()
-        return output, offsets[0] if offsets else None
+        return self.network.render_with_offsets(batch.window, conditions, batch.boxes)
 
     def _shapes(self, batch: Batch, teacher: Teacher, random: np.random.Generator) -> Tensor:
         """L1 to the teacher on synthetic shapes, which stand in the place of the batch's first crop."""

@@ -20,7 +20,8 @@ from vsdslnet.errors import ArgumentError
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.config.run import OptimiserConfig, TrainConfig
-from vsdslnet.training.dataset.batches import draw_batch
+from vsdslnet.training.dataset.batches import Windows, draw_batch
+from vsdslnet.training.dataset.lessons import Lessons
 from vsdslnet.training.dataset.store import Pool
 from vsdslnet.training.evaluation.validation import validate
 from vsdslnet.training.initialisation.offsets import start_alignment
@@ -35,7 +36,6 @@ from vsdslnet.training.pointwise.restoration import PointwiseTeacher, Teacher
 
 __all__ = ["rate_factor", "train"]
 
-Trainable = DSLNet | WindowNetwork
 
 _STILL_SHARE = 0.05
 """Of the windows that motion is learnt from; a pool has still ones of its own."""
@@ -43,30 +43,35 @@ _STILL_SHARE = 0.05
 
 def train(
     config: TrainConfig,
-    pool: Pool,
+    pool: Pool | Lessons,
     run: Path,
     *,
-    network: Trainable | None = None,
+    network: WindowNetwork | None = None,
     tone_pools: Sequence[Pool] = (),
     validation: Pool | None = None,
     stop_after: int | None = None,
-) -> Trainable:
+    device: str = "auto",
+) -> WindowNetwork:
     """Train, or go on training, in the folder ``run``; returns the averaged (EMA) network.
 
     Writes ``checkpoint.pt``, ``log.jsonl`` (one line a step or validation), ``ema.safetensors``, and with every
     validation ``samples/step-NNNNNN.png``: a window of each group beside its SDR version, base and target.
+    Of ``Lessons`` the teacher's pictures are the targets, and the stages before the steps have to be left out.
     ``network`` is where a new run starts from (default: a fresh one, seeded); ``tone_pools`` are more
     pools for the tone stage. ``stop_after`` ends at that step with a checkpoint, as a kill would without one.
+    ``device`` is "auto" (an accelerator where there is one), "cuda" or "cpu"; ArgumentError where it is not there.
 
     Under ``accelerate launch`` or ``torchrun`` every process takes its share of ``config.batch``, which
     must divide among them (else ArgumentError); log and files are the first process's.
     """
     # Unasked, accelerate takes torchrun's processes on a machine without a GPU for so many single ones.
-    accelerator = Accelerator(cpu=not torch.accelerator.is_available())
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ArgumentError("device", device, '"cpu" or "auto": PyTorch sees no CUDA device here')
+    accelerator = Accelerator(cpu=device == "cpu" or not torch.accelerator.is_available())
     if config.batch % accelerator.num_processes:
         cure = "unequal shares would weigh windows unequally"
         raise ArgumentError("batch", config.batch, f"a multiple of the {accelerator.num_processes} processes", cure)
-    side = min(pool.array("hdr").shape[1:3])
+    side = min(pool.crop_size)
     if config.patch_px > side:
         cure = "build a pool of larger windows: [view] crop_height, crop_width in the recipe"
         raise ArgumentError("patch_px", config.patch_px, f"at most the side of the pool's windows, {side}", cure)
@@ -75,7 +80,11 @@ def train(
     config = msgspec.structs.replace(config, network=network.config)
     run.mkdir(parents=True, exist_ok=True)
     if isinstance(network, DSLNet) and not (run / "checkpoint.pt").is_file():
-        _start(network, [pool, *tone_pools], config, run, accelerator)
+        if isinstance(pool, Pool):
+            _start(network, [pool, *tone_pools], config, run, accelerator)
+        elif config.tone.steps or config.alignment_batches:
+            got = (config.tone.steps, config.alignment_batches)
+            raise ArgumentError("tone.steps, alignment_batches", got, "0 with lessons", "they learn from masters")
     taught = config.loss.restore or config.loss.shapes
     teacher = _teacher(network, config, run, accelerator) if taught else None
     network = network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -141,8 +150,13 @@ def _shrink(network: DSLNet, factor: float) -> None:
 def _start(network: DSLNet, pools: Sequence[Pool], config: TrainConfig, run: Path, accelerator: Accelerator) -> None:
     """What a new run does before its steps, on the CPU: tone, then alignment.
 
+    Both are made for the paper's positions and taps: ArgumentError on blocks of pixels.
+
     The tone stage's end is kept beside the checkpoint; a kill before that starts it anew.
     """
+    if network.config.scale != 1 and (config.alignment_batches or (config.tone.steps and config.tone.calibrate)):
+        cure = "a network on blocks starts from its teacher: --teacher, or tone.calibrate = false"
+        raise ArgumentError("scale", network.config.scale, "1 where alignment_batches or tone.calibrate are set", cure)
     if config.tone.steps:
         path = run / "tone.safetensors"
         if accelerator.is_main_process and not path.is_file():
@@ -157,7 +171,7 @@ def _start(network: DSLNet, pools: Sequence[Pool], config: TrainConfig, run: Pat
         start_alignment(network, lambda n: draw_batch(pools[0], moving, n, stream=1), config.alignment_batches)
 
 
-def _teacher(network: Trainable, config: TrainConfig, run: Path, accelerator: Accelerator) -> Teacher:
+def _teacher(network: WindowNetwork, config: TrainConfig, run: Path, accelerator: Accelerator) -> Teacher:
     """What the schedule names; the network as it is before a run's first step is kept in its folder."""
     if config.loss.teacher == "local_base":
         return LocalBase()
@@ -176,9 +190,9 @@ def _step(
     objective: nn.Module,
     optimiser: Any,
     accelerator: Accelerator,
-    network: Trainable,
+    network: WindowNetwork,
     config: TrainConfig,
-    pool: Pool,
+    pool: Windows,
     step: int,
 ) -> dict[str, float]:
     """One optimiser step; returns the loss terms, means over all processes."""
@@ -212,9 +226,9 @@ def rate_factor(config: OptimiserConfig, step: int, steps: int) -> float:
     return 0.5 * (1 + float(torch.cos(torch.tensor(progress * torch.pi))))
 
 
-def _parameter_groups(network: Trainable, config: OptimiserConfig) -> list[dict[str, Any]]:
+def _parameter_groups(network: WindowNetwork, config: OptimiserConfig) -> list[dict[str, Any]]:
     factors = {"stfm.condition": config.condition_rate, "stfm.modulation": config.condition_rate}
-    factors["dmfa.ldoe"] = config.offset_rate
+    factors |= {"dmfa.ldoe": config.offset_rate, "head": config.head_rate}
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         factor = next((f for prefix, f in factors.items() if name.startswith(prefix)), 1.0)

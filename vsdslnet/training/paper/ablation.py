@@ -30,9 +30,9 @@ from torch import Tensor, nn
 from vsdslnet.network.blocks import LKRB, PlainBlock, he_init
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dmfa import DMFA
-from vsdslnet.network.dslnet import Box, upsample_crop
+from vsdslnet.network.dslnet import upsample_crop
 from vsdslnet.network.stfm import ConditionNet, ModulationBranch, ModulationVectors
-from vsdslnet.network.window import WindowNetwork, start_at_base
+from vsdslnet.network.window import Box, WindowNetwork, start_at_base
 
 __all__ = ["AblationNet", "PartialCondition", "Parts"]
 

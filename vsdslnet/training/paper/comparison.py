@@ -10,7 +10,6 @@ import msgspec
 import torch
 
 from vsdslnet.network.config import Base
-from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.config.run import LossConfig, TrainConfig
 from vsdslnet.training.dataset.store import Pool
@@ -88,7 +87,7 @@ def finished(out: Path, *, steps: int, windows: int) -> list[Figures]:
 def _figures(
     name: str,
     config: TrainConfig,
-    network: DSLNet | WindowNetwork,
+    network: WindowNetwork,
     validation: Pool,
     run: Path,
     windows: int,
@@ -111,7 +110,7 @@ def _figures(
 
 
 @torch.no_grad()
-def measure(network: DSLNet | WindowNetwork, pool: Pool, windows: int) -> dict[str, float]:
+def measure(network: WindowNetwork, pool: Pool, windows: int) -> dict[str, float]:
     """PSNR, SR-SIM and dE_ITP of PQ within [0, 1000 cd/m²], means over ``windows`` windows of each group."""
     network.eval()
     rows = []

@@ -26,7 +26,7 @@ from vsdslnet.training.paper.baselines import (
 
 __all__ = ["VARIANTS", "Variant", "build_variant", "count_parameters"]
 
-Build = Callable[[DSLNetConfig], DSLNet | WindowNetwork]
+Build = Callable[[DSLNetConfig], WindowNetwork]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ VARIANTS: dict[str, Variant] = {
 """Names that ``scripts/ablate.py`` takes, in the order of the paper's tables."""
 
 
-def build_variant(name: str, config: DSLNetConfig | None = None) -> DSLNet | WindowNetwork:
+def build_variant(name: str, config: DSLNetConfig | None = None) -> WindowNetwork:
     """A fresh network by name; ``config`` is what all rows of a table share (default: DSLNet's own)."""
     if name not in VARIANTS:
         raise ArgumentError("variant", name, f"one of {', '.join(VARIANTS)}")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vsdslnet.network.blocks import LKRB
 from vsdslnet.network.dmfa import DeformableConv
-from vsdslnet.network.dslnet import DSLNet
+from vsdslnet.network.dslnet import DSLNet, mapped_colors
 from vsdslnet.network.stfm import ModulationVectors
 
 __all__ = [
@@ -54,9 +54,11 @@ def aligned_points(network: DSLNet, sdr: Tensor) -> Tensor:
 
     The gradient goes to the centre frame's middle tap.
     """
-    deform, radius = network.dmfa.deform, network.config.radius
-    tap = deform.weight[:, 3 * radius : 3 * radius + 3, 1, 1]
-    total = deform.weight.sum(dim=(-2, -1)).view(-1, network.config.frames, 3).sum(dim=1)
+    deform = network.dmfa.deform
+    # Frames, colours, the pixels of a block, and the taps.
+    weight = deform.weight.view(len(deform.weight), network.config.frames, 3, deform.scale**2, deform.kernel**2)
+    tap = weight[:, network.config.radius, :, :, weight.shape[-1] // 2].sum(dim=-1)
+    total = weight.sum(dim=(-2, -1)).sum(dim=1)
     return F.linear(sdr, tap + (total - tap).detach(), deform.bias)
 
 
@@ -86,8 +88,19 @@ def render_points(network: DSLNet, sdr: Tensor, vectors: ModulationVectors, spat
     for conv in convs[1:]:
         y = modulate(modulate(point_conv(conv, torch.relu(y)), current), spatial)  # type: ignore[arg-type]
     y = walk(network.lkqe, y + walk(network.stfm.residual, aligned))
-    correction = point_conv(network.head, y)
+    correction = _of_points(network, point_conv(network.head, y), sdr)
     return network.compose(sdr.transpose(1, 2)[..., None], correction.transpose(1, 2)[..., None])
+
+
+def _of_points(network: DSLNet, said: Tensor, sdr: Tensor) -> Tensor:
+    """What the head says of blocks that are even (N, P, C) -> the mean correction of their pixels (N, P, 3)."""
+    pixels = 3 * network.config.scale**2
+    correction: Tensor = said[..., :pixels].reshape(*said.shape[:2], 3, -1).mean(dim=-1)
+    if not network.config.color_map:
+        return correction
+    maps = said[..., pixels:].transpose(1, 2)[..., None]
+    mapped = mapped_colors(maps, sdr.transpose(1, 2)[..., None])
+    return correction + mapped[..., 0].transpose(1, 2)
 
 
 def modulate(x: Tensor, vector: Tensor) -> Tensor:

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vsdslnet.network.config import DSLNetConfig
-from vsdslnet.network.dslnet import Box
-from vsdslnet.network.window import WindowNetwork, start_at_base
+from vsdslnet.network.window import Box, WindowNetwork, start_at_base
 
 __all__ = ["CSRNet", "SequentialModulation"]
 

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vsdslnet.network.config import DSLNetConfig
-from vsdslnet.network.dslnet import Box
-from vsdslnet.network.window import WindowNetwork
+from vsdslnet.network.window import Box, WindowNetwork
 
 __all__ = ["AdaInt", "AdaptiveLut3D", "apply_lut"]
 

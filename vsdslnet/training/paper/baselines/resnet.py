@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from vsdslnet.network.blocks import PlainBlock
 from vsdslnet.network.config import DSLNetConfig
-from vsdslnet.network.dslnet import Box
-from vsdslnet.network.window import WindowNetwork, start_at_base
+from vsdslnet.network.window import Box, WindowNetwork, start_at_base
 
 __all__ = ["MultiFrameResNet", "ResNet", "SRResNet"]
 
