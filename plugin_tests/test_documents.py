@@ -66,8 +66,8 @@ HELP = r"^(\.venv/bin/)?python (scripts/\w+\.py|-m vsdslnet\.training \w+) --(he
 SCRIPT = r"\bscripts/\w+\.py |-m vsdslnet\.training \w+ "
 TESTS = r"^\.venv/bin/python -m pytest\b|^\.ci/run\b"
 PATTERNS = (
-    TRY, TEST, FIT_PICTURES, FIT_FILM, LOOKED, ENCODE, ENCODE_OTHERWISE, PREVIEW, LUT, X265, FFMPEG, PRORES, TIFFS, PLAYER,
-    CLUSTER, EXTRA, HELP, SCRIPT, TESTS,
+    TRY, TEST, FIT_PICTURES, FIT_FILM, LOOKED, ENCODE, ENCODE_OTHERWISE, PREVIEW, LUT, X265, FFMPEG, PRORES, TIFFS,
+    PLAYER, CLUSTER, EXTRA, HELP, SCRIPT, TESTS,
 )  # fmt: skip
 
 
