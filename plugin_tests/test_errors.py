@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import vsdslnet
-from vsdslnet import ArgumentError, DslnetError
+from vsdslnet import ArgumentError, DslnetError, errors
 
 
 def test_argument_error_names_argument_value_allowed_and_cure() -> None:
@@ -57,6 +57,19 @@ def test_every_public_error_is_a_dslnet_error() -> None:
     for name in vsdslnet.__all__:
         if name.endswith("Error"):
             assert issubclass(getattr(vsdslnet, name), DslnetError)
+
+
+def test_all_names_every_public_class_and_function_and_the_tree_every_class() -> None:
+    here = {
+        name
+        for name, value in vars(errors).items()
+        if getattr(value, "__module__", None) == errors.__name__ and not name.startswith("_")
+    }
+    assert set(errors.__all__) == here
+    assert errors.__all__ == sorted(errors.__all__)
+    for name in here:
+        if isinstance(getattr(errors, name), type):
+            assert f"── {name} " in (errors.__doc__ or "")
 
 
 def test_argument_error_is_a_value_error() -> None:

@@ -52,14 +52,16 @@ fi
 
 if [ "$device" = cuda ]; then
   tests="plugin_tests/gpu" sizes=480x270,960x540,1920x1080,3840x2160 rate_seconds=1.5 train_steps=12 hd=1920x1080
+  clip_width=960 clip_height=540
   step machine 20 bash -c 'nvidia-smi; "$0" -m pip list 2>/dev/null | grep -iE "torch|triton|onnx|vapour|numpy"' "$python"
 else
-  tests="plugin_tests/inference/cuda/test_engine.py plugin_tests/gpu" sizes=48x27,64x36 rate_seconds=0.1 train_steps=2
-  hd=64x36
+  tests="plugin_tests/inference/cuda/test_engine.py plugin_tests/gpu" sizes=32x24,48x32 rate_seconds=0.1 train_steps=2
+  hd=48x32 clip_width=160 clip_height=90
   step machine 20 "$python" -m pip --version
 fi
 step clip 30 "$python" -c 'import sys; from pathlib import Path; from vsdslnet.tools.demo import write_sdr_clip
-write_sdr_clip(Path(sys.argv[1]), width=960, height=540, frames=12)' "$work/clip.mkv"
+write_sdr_clip(Path(sys.argv[1]), width=int(sys.argv[2]), height=int(sys.argv[3]), frames=12)' \
+  "$work/clip.mkv" $clip_width $clip_height
 clip=()
 [ -s "$work/clip.mkv" ] && clip=(--clip "$work/clip.mkv")
 
@@ -77,7 +79,7 @@ write_pool(Path(sys.argv[1]), windows=24)' "$work/pool"
 step train 50 "$python" scripts/train.py --device "$device" --pool "$work/pool" --run "$work/run" --start dslnet \
   --steps "$train_steps"
 [ -f "$work/run/log.jsonl" ] && cp "$work/run/log.jsonl" "$out/train.jsonl"
-step onnx 45 "$python" scripts/check_onnx.py --device "$device" --size "$([ "$device" = cuda ] && echo 480x270 || echo 32x32)"
+step onnx 45 "$python" -m plugin_tests.benchmarks.onnx_runtime --device "$device" --size "$([ "$device" = cuda ] && echo 480x270 || echo 32x32)"
 step compile 60 "${benchmark[@]}" --only compile --models dslnet --precisions fp16 --sizes "$hd"
 
 cat "$out/summary.txt" >>"$out/log.txt"

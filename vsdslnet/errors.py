@@ -24,6 +24,7 @@ __all__ = [
     "EngineError",
     "JobError",
     "MediaError",
+    "OutputError",
     "WeightsError",
     "one_line",
     "shorten",

@@ -7,33 +7,36 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from vsdslnet.color.primaries import apply_matrix
+from vsdslnet.color.primaries import Rows, apply_rows
 from vsdslnet.color.transfer import nits_to_pq, pq_to_nits
 
 __all__ = ["delta_e_itp", "ictcp_to_nits", "nits_to_ictcp"]
 
 
-@cache
-def _rgb_to_lms() -> Tensor:
-    rows = [[1688, 2146, 262], [683, 2951, 462], [99, 309, 3688]]
-    return torch.tensor(rows, dtype=torch.float64) / 4096
+_RGB_TO_LMS = [[1688, 2146, 262], [683, 2951, 462], [99, 309, 3688]]
+_LMS_TO_ICTCP = [[2048, 2048, 0], [6610, -13613, 7003], [17933, -17390, -543]]
 
 
 @cache
-def _lms_to_ictcp() -> Tensor:
-    rows = [[2048, 2048, 0], [6610, -13613, 7003], [17933, -17390, -543]]
-    return torch.tensor(rows, dtype=torch.float64) / 4096
+def _rows() -> tuple[Rows, Rows, Rows, Rows]:
+    """The matrices from RGB to LMS and on to ICtCp, and their inverses, as numbers found once."""
+    matrices = [torch.tensor(rows, dtype=torch.float64) / 4096 for rows in (_RGB_TO_LMS, _LMS_TO_ICTCP)]
+    to_lms, to_ictcp = matrices
+    every = (to_lms, to_ictcp, torch.linalg.inv(to_ictcp), torch.linalg.inv(to_lms))
+    first, second, third, fourth = (matrix.tolist() for matrix in every)
+    return first, second, third, fourth
 
 
 def nits_to_ictcp(nits: Tensor) -> Tensor:
     """Linear BT.2020 light in cd/m² (..., 3, H, W) -> I (0..1), Ct, Cp (-0.5..0.5); BT.2100 table 7, PQ."""
-    return apply_matrix(_lms_to_ictcp(), nits_to_pq(apply_matrix(_rgb_to_lms(), nits)))
+    to_lms, to_ictcp, _, _ = _rows()
+    return apply_rows(to_ictcp, nits_to_pq(apply_rows(to_lms, nits)))
 
 
 def ictcp_to_nits(ictcp: Tensor) -> Tensor:
     """Inverse of :func:`nits_to_ictcp`; colours outside BT.2020 come out negative."""
-    lms = pq_to_nits(apply_matrix(torch.linalg.inv(_lms_to_ictcp()), ictcp))
-    return apply_matrix(torch.linalg.inv(_rgb_to_lms()), lms)
+    _, _, from_ictcp, from_lms = _rows()
+    return apply_rows(from_lms, pq_to_nits(apply_rows(from_ictcp, ictcp)))
 
 
 def delta_e_itp(nits_a: Tensor, nits_b: Tensor) -> Tensor:

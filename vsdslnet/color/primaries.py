@@ -15,11 +15,16 @@ __all__ = [
     "BT2020_LUMA",
     "CHROMATICITIES",
     "D65_XY",
+    "Rows",
     "apply_matrix",
+    "apply_rows",
     "convert",
     "rgb_to_rgb",
     "rgb_to_xyz",
 ]
+
+Rows = list[list[float]]
+"""A 3x3 matrix as numbers."""
 
 
 @cache
@@ -39,20 +44,21 @@ def apply_matrix(matrix: Tensor, planes: Tensor) -> Tensor:
 
     Written as nine multiplications instead of a matmul, so that no autocast lowers its precision.
     """
-    return _multiplied(matrix.tolist(), planes)
+    return apply_rows(matrix.tolist(), planes)
 
 
-def _multiplied(rows: list[list[float]], planes: Tensor) -> Tensor:
+def apply_rows(rows: Rows, planes: Tensor) -> Tensor:
+    """:func:`apply_matrix` with the matrix as numbers, which lie nowhere: rows of three."""
     r, g, b = planes.unbind(-3)
     return torch.stack([row[0] * r + row[1] * g + row[2] * b for row in rows], dim=-3)
 
 
 @cache
-def _rgb_to_rgb_rows(source: Primaries, target: Primaries) -> list[list[float]]:
-    rows: list[list[float]] = rgb_to_rgb(source, target).tolist()
+def _rgb_to_rgb_rows(source: Primaries, target: Primaries) -> Rows:
+    rows: Rows = rgb_to_rgb(source, target).tolist()
     return rows
 
 
 def convert(linear: Tensor, source: Primaries, target: Primaries) -> Tensor:
     """Linear light (..., 3, H, W) from one set of primaries to another; out-of-gamut stays negative."""
-    return _multiplied(_rgb_to_rgb_rows(source, target), linear)
+    return apply_rows(_rgb_to_rgb_rows(source, target), linear)

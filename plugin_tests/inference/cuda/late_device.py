@@ -50,7 +50,11 @@ class LateStream:
         while self._done < count:
             work = self.queue[self._done]
             self._done += 1
-            work()
+            try:
+                work()
+            except BaseException:
+                self._done = len(self.queue)  # CUDA would have raised as it was handed over, and what follows not be
+                raise
 
 
 class LateDevice:

@@ -179,7 +179,8 @@ def test_out_of_memory_falls_to_bands(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger=engine_module.__name__):
         given = hungry(frames)
     assert (given - expected).abs().max() <= EXACT
-    assert "in 4 bands" in caplog.text
+    assert "warmed up" in caplog.text
+    assert "bands: 4, as a graph" in caplog.text
     assert device.released >= 2
 
 

@@ -81,6 +81,18 @@ def test_looks_are_drawn_as_often_as_asked(tmp_path: Path) -> None:
         Points([Pool(folder)], {"sepia": 1.0})
 
 
+def test_points_are_those_of_the_look_that_a_pool_was_opened_for(tmp_path: Path) -> None:
+    folder = write_pool(tmp_path / "pool", windows=6)
+    looks = ["youtube", "phone", "youtube", "phone", "filmic", "phone"]
+    (folder / "meta.jsonl").write_text("".join(f'{{"group": "made", "look": "{look}"}}\n' for look in looks))
+    every, phone = Points([Pool(folder)]), Points([Pool(folder, look="phone")], {"phone": 1.0})
+    assert (len(every), len(phone)) == (6, 3)
+    for name in ("sdr", "hdr", "whole", "crop"):
+        assert np.array_equal(getattr(phone, name), getattr(every, name)[[1, 3, 5]])
+    assert not np.array_equal(phone.sdr, every.sdr[:3])
+    assert np.allclose(phone.chances, 1 / 3)  # type: ignore[arg-type]
+
+
 def test_the_start_puts_the_vectors_of_pictures_on_one_scale(points: Points) -> None:
     torch.manual_seed(1)
     network = DSLNet(SMALL)

@@ -73,3 +73,11 @@ def test_wrong_shares_are_refused_in_one_line(schedule: Path, look: str, share: 
     assert done.returncode == 1
     assert said in done.stderr.strip().splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a CUDA device")
+def test_a_missing_device_is_refused_in_one_line(schedule: Path) -> None:
+    done = train(schedule, "--device", "cuda")
+    assert done.returncode == 1
+    assert "PyTorch sees no CUDA device here" in done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr

@@ -41,6 +41,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--validation", type=Path, help="validation pool")
     parser.add_argument("--run", "--out", type=Path, required=True, help="folder for checkpoint, log and weights")
     parser.add_argument("--schedule", default="two-cores", help=f"{', '.join(available_schedules())} or a .toml file")
+    parser.add_argument("--device", default="auto", choices=["auto", "cuda", "cpu"], help="default: cuda where it is")
     parser.add_argument("--steps", type=int, help="instead of the schedule's")
     parser.add_argument("--seed", type=int, help="instead of the schedule's")
     parser.add_argument(
@@ -86,6 +87,7 @@ def main(given: Sequence[str] | None = None) -> None:
             network=network,
             tone_pools=[Pool(path) for path in arguments.tone_pool],
             validation=Pool(arguments.validation) if arguments.validation else None,
+            device=arguments.device,
         )
         log = arguments.run / "log.jsonl"
         if log.is_file():  # a run of the tone stage alone has no steps

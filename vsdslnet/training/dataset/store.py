@@ -327,13 +327,18 @@ class Pool(torch.utils.data.Dataset[dict[str, Tensor]]):
         return found
 
     @property
+    def rows(self) -> list[int]:
+        """Where each window of this part stands in :meth:`array`."""
+        return self._rows
+
+    @property
     def crop_size(self) -> tuple[int, int]:
         """Height and width of the windows' frames."""
         height, width = self.array("hdr").shape[1:3]
         return height, width
 
     def array(self, name: str) -> NDArray[Any]:
-        """A memory-mapped array (``sdr``, ``cond``, ...) of all looks; read-only."""
+        """A memory-mapped array (``sdr``, ``cond``, ...) of all looks; :attr:`rows` are this part of it. Read-only."""
         if name not in self._arrays:
             self._arrays[name] = np.load(self.path / f"{name}.npy", mmap_mode="r")
         return self._arrays[name]

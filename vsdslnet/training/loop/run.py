@@ -50,6 +50,7 @@ def train(
     tone_pools: Sequence[Pool] = (),
     validation: Pool | None = None,
     stop_after: int | None = None,
+    device: str = "auto",
 ) -> WindowNetwork:
     """Train, or go on training, in the folder ``run``; returns the averaged (EMA) network.
 
@@ -58,12 +59,15 @@ def train(
     Of ``Lessons`` the teacher's pictures are the targets, and the stages before the steps have to be left out.
     ``network`` is where a new run starts from (default: a fresh one, seeded); ``tone_pools`` are more
     pools for the tone stage. ``stop_after`` ends at that step with a checkpoint, as a kill would without one.
+    ``device`` is "auto" (an accelerator where there is one), "cuda" or "cpu"; ArgumentError where it is not there.
 
     Under ``accelerate launch`` or ``torchrun`` every process takes its share of ``config.batch``, which
     must divide among them (else ArgumentError); log and files are the first process's.
     """
     # Unasked, accelerate takes torchrun's processes on a machine without a GPU for so many single ones.
-    accelerator = Accelerator(cpu=not torch.accelerator.is_available())
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ArgumentError("device", device, '"cpu" or "auto": PyTorch sees no CUDA device here')
+    accelerator = Accelerator(cpu=device == "cpu" or not torch.accelerator.is_available())
     if config.batch % accelerator.num_processes:
         cure = "unequal shares would weigh windows unequally"
         raise ArgumentError("batch", config.batch, f"a multiple of the {accelerator.num_processes} processes", cure)

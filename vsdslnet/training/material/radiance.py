@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vsdslnet.color.h273 import Primaries
+from vsdslnet.color.references import D65_XY, rgb_to_xyz_matrix
 from vsdslnet.errors import MediaError
 
 __all__ = ["Image", "area_pyramid", "clean_radiance", "from_root", "read_radiance", "to_root"]
@@ -17,30 +22,76 @@ Image = NDArray[np.float32]
 """Height x width x channels, float32."""
 
 _MAX_OVER_MEDIAN = 20_000.0
+_HEADER_BYTES = 1 << 16
+_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+"""XYZ to the responses in which white is adapted (Lam 1985; ICC.1:2022 annex E)."""
 
 
 def read_radiance(path: Path) -> Image:
-    """Linear RGB (height, width, 3), BT.709 primaries, of a ``.hdr`` or ``.exr`` file; MediaError if unreadable."""
+    """Linear RGB (height, width, 3), BT.709 primaries, of a ``.hdr`` or ``.exr`` file; MediaError if unreadable.
+
+    A file that says other chromaticities (OpenEXR's ``chromaticities``, Radiance's ``PRIMARIES``) is converted, its
+    white to D65 as well; what lies outside BT.709 then is cut at 0, as negative light is.
+    """
     image: Any
     if path.suffix.lower() == ".exr":
-        image = _read_exr(path)
+        image, xy = _read_exr(path)
     else:
         image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if image is None or image.ndim != 3:
             raise MediaError(f"{path.name} is not a picture with three channels that can be read")
-        image = image[..., 2::-1]
-    return clean_radiance(np.ascontiguousarray(image, dtype=np.float32))
+        image, xy = image[..., 2::-1], _radiance_chromaticities(path)
+    image = np.ascontiguousarray(image, dtype=np.float32)
+    if xy is not None:
+        image = image @ _to_bt709(path, xy).T.astype(np.float32)
+    return clean_radiance(image)
 
 
-def _read_exr(path: Path) -> Any:
+def _to_bt709(path: Path, xy: Sequence[float]) -> NDArray[np.float64]:
+    """3x3 matrix from linear RGB with chromaticities x, y of red, green, blue and white to BT.709's."""
+    if not (all(math.isfinite(value) for value in xy) and xy[1] * xy[3] * xy[5] * xy[7]):
+        raise MediaError(f"{path.name} says chromaticities that no light has: {', '.join(f'{v:g}' for v in xy)}")
+    columns = np.stack([_xyz(xy[i], xy[i + 1]) for i in (0, 2, 4)], axis=1)
+    try:
+        to_xyz = columns * np.linalg.solve(columns, _xyz(xy[6], xy[7]))
+    except np.linalg.LinAlgError:
+        raise MediaError(f"{path.name} says three primaries on one line, of which no colours are made") from None
+    there, here = _BRADFORD @ _xyz(*D65_XY), _BRADFORD @ _xyz(xy[6], xy[7])
+    adapted = np.linalg.solve(_BRADFORD, (there / here)[:, None] * (_BRADFORD @ to_xyz))
+    matrix: NDArray[np.float64] = np.linalg.solve(rgb_to_xyz_matrix(Primaries.BT709), adapted)
+    return matrix
+
+
+def _xyz(x: float, y: float) -> NDArray[np.float64]:
+    return np.array([x / y, 1.0, (1 - x - y) / y])
+
+
+def _radiance_chromaticities(path: Path) -> list[float] | None:
+    """What a header's last ``PRIMARIES`` says; OpenCV does not tell. A file without one counts as BT.709."""
+    with path.open("rb") as file:
+        header = file.read(_HEADER_BYTES).split(b"\n\n", 1)[0]
+    found = re.findall(rb"^PRIMARIES\s*=(.*)$", header, re.MULTILINE)
+    if not found:
+        return None
+    try:
+        xy = [float(value) for value in found[-1].split()]
+    except ValueError:
+        xy = []
+    if len(xy) != 8:
+        raise MediaError(f"{path.name} has PRIMARIES that are not eight numbers: {found[-1].decode(errors='replace')}")
+    return xy
+
+
+def _read_exr(path: Path) -> tuple[Any, Sequence[float] | None]:
+    """The pixels, and the chromaticities if the file says any."""
     import OpenEXR  # type: ignore[import-not-found]
 
     try:
         with OpenEXR.File(str(path)) as file:
-            channels = file.channels()
+            channels, xy = file.channels(), file.header().get("chromaticities")
             if "RGB" in channels or "RGBA" in channels:
-                return channels.get("RGB", channels.get("RGBA")).pixels[..., :3]
-            return np.stack([channels[name].pixels for name in "RGB"], axis=-1)
+                return channels.get("RGB", channels.get("RGBA")).pixels[..., :3], xy
+            return np.stack([channels[name].pixels for name in "RGB"], axis=-1), xy
     except (RuntimeError, KeyError, OSError, ValueError) as error:
         raise MediaError(f"{path.name} is not an OpenEXR picture with R, G and B ({error})") from error
 

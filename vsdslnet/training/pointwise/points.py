@@ -47,11 +47,11 @@ class Points:
         sdr, hdr, whole, crop = [], [], [], []
         looks: list[str] = []
         for pool in pools:
-            middle = pool.array("sdr").shape[1] // 2
-            sdr.append(np.ascontiguousarray(pool.array("sdr")[:, middle]))
-            hdr.append(np.array(pool.array("hdr")))
-            whole.append(np.ascontiguousarray(pool.array("cond")[:, middle]))
-            crop.append(np.array(pool.array("crop")))
+            middle, rows = pool.array("sdr").shape[1] // 2, pool.rows
+            sdr.append(pool.array("sdr")[rows, middle])
+            hdr.append(pool.array("hdr")[rows])
+            whole.append(pool.array("cond")[rows, middle])
+            crop.append(pool.array("crop")[rows])
             looks += [meta.get("look", "") for meta in pool.meta]
         self.sdr, self.hdr, self.whole, self.crop = map(np.concatenate, (sdr, hdr, whole, crop))
         self.chances = _chances(looks, look_shares) if look_shares else None

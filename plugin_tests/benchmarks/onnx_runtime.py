@@ -1,6 +1,6 @@
 """Export the network to ONNX and run it in ONNX Runtime: on a CUDA device where its build can, else on the processor.
 
-python scripts/check_onnx.py --device cuda --size 480x270
+python -m plugin_tests.benchmarks.onnx_runtime --device cuda --size 480x270
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-HERE = Path(__file__).resolve().parent
+EXPORT = Path(__file__).resolve().parents[2] / "scripts" / "export_onnx.py"
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     pictures = {}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "network.onnx")
-        export = [sys.executable, str(HERE / "export_onnx.py"), arguments.model, str(file)]
+        export = [sys.executable, str(EXPORT), arguments.model, str(file)]
         subprocess.run([*export, "--width", width, "--height", height], check=True)
         for provider in providers:
             session = onnxruntime.InferenceSession(str(file), providers=[provider])
