@@ -60,13 +60,14 @@ CLUSTER = r"^vsdslnet encode .* --engine ray "
 FIT_PICTURES = r"^vsdslnet fit --sdr graded/"
 FIT_FILM = r"^vsdslnet fit --sdr s01e01\.mkv "
 LOOKED = r"^vsdslnet encode s01e02\.mkv --look "
+PLAYER = r"^vspipe .*player\.vpy - \| mpv "
 EXTRA = r"^pip install '\.\[\w+\]'|pip install -e '\.\[\w+\]'$|^\.venv/bin/pre-commit install"
 HELP = r"^(\.venv/bin/)?python (scripts/\w+\.py|-m vsdslnet\.training \w+) --(help|list)\b"
 SCRIPT = r"\bscripts/\w+\.py |-m vsdslnet\.training \w+ "
 TESTS = r"^\.venv/bin/python -m pytest\b|^\.ci/run\b"
 PATTERNS = (
     TRY, TEST, FIT_PICTURES, FIT_FILM, LOOKED, ENCODE, ENCODE_OTHERWISE, PREVIEW, LUT, X265, FFMPEG, PRORES, TIFFS,
-    CLUSTER, EXTRA, HELP, SCRIPT, TESTS,
+    PLAYER, CLUSTER, EXTRA, HELP, SCRIPT, TESTS,
 )  # fmt: skip
 
 
@@ -251,6 +252,14 @@ def test_fit_from_a_film_and_its_look(shell: Shell, tmp_path: Path) -> None:
     shell(the_command(LOOKED))
     with av.open(str(tmp_path / "s01e02.hdr10.mkv")) as container:
         assert next(container.decode(video=0)).color_trc == 16
+
+
+def test_what_a_player_is_given(shell: Shell, tmp_path: Path) -> None:
+    """mpv, which no package brings, is left out: the frames that it would get are read back."""
+    make_film(tmp_path / "in.mkv", frames=2, rate=Fraction(24))
+    shell(the_command(PLAYER).split(" | ")[0] + " > piped.y4m")
+    _, frames = decoded(tmp_path / "piped.y4m")
+    assert len(frames) == 2
 
 
 def content_light(path: Path) -> ContentLight:
