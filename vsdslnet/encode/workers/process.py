@@ -67,7 +67,9 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
         """What to tell of an error; one that is not ours is named."""
         text = one_line(error)
         if isinstance(error, DslnetError):
-            return cls(type(error).__name__, text)
+            # A room's own kind of error is told as the public one that it is.
+            public = next(kind for kind in type(error).__mro__ if kind.__name__ in errors.__all__)
+            return cls(public.__name__, text)
         return cls("JobError", f"{type(error).__name__} in a worker: {text}")
 
     def error(self) -> DslnetError:
