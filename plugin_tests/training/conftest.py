@@ -12,6 +12,7 @@ import torch
 
 from vsdslnet.color.transfer import linear_to_srgb, nits_to_pq
 from vsdslnet.training.config.dataset import DataConfig, SourceConfig, ViewConfig, load_recipe
+from vsdslnet.training.simulation.sdr_looks import LOOKS
 
 
 def panorama(seed: int, *, width: int = 256) -> np.ndarray:
@@ -46,7 +47,7 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def small_recipe() -> DataConfig:
-    """The shipped recipe on small views, without the measured LUT."""
+    """The shipped recipe on small views, without the looks that are tables."""
     view = ViewConfig(
         crop_height=32,
         crop_width=48,
@@ -56,7 +57,7 @@ def small_recipe() -> DataConfig:
         detailed_widths=(96, 128),
     )
     recipe = load_recipe()
-    looks = {name: weight for name, weight in recipe.looks.items() if name != "youtube"}
+    looks = {name: weight for name, weight in recipe.looks.items() if not LOOKS[name].lut}
     sources = SourceConfig(hdri=0.7, hdri_4k=0, still=0, pair=0.3, original=0)
     return msgspec.structs.replace(
         recipe, view=view, looks=looks, sources=sources, validation_scenes=("held",), validation=()
