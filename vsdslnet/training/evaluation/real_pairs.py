@@ -19,10 +19,10 @@ from torch import Tensor
 
 from vsdslnet.color.measured import expand
 from vsdslnet.color.transfer import nits_to_pq
-from vsdslnet.errors import MediaError
 from vsdslnet.training.evaluation.formulas import FORMULAS
 from vsdslnet.training.evaluation.metrics import clip_pq, fidelity
 from vsdslnet.training.evaluation.self_checks import Method, still
+from vsdslnet.training.material.png import read_pq_signal, read_rgb
 from vsdslnet.training.pointwise.base_curve import Levels, fit_curve, levels_of
 
 __all__ = ["LEFT_OUT", "RealPair", "evaluate_real_pairs", "find_real_pairs", "real_pairs_as_markdown"]
@@ -30,7 +30,7 @@ __all__ = ["LEFT_OUT", "RealPair", "evaluate_real_pairs", "find_real_pairs", "re
 LEFT_OUT = "measured base, source left out"
 """The base refitted without the source that it is judged on."""
 
-_PHONE, _EDITOR = "phone", "photo_editor"
+_PHONE = "phone"
 
 
 class RealPair(NamedTuple):
@@ -57,8 +57,8 @@ def find_real_pairs(data: Path, *, max_side_px: int) -> Iterator[RealPair]:
     for folder in sorted(folders, key=lambda path: path.name):
         if (folder / "sdr.png").is_file():
             meta = json.loads((folder / "meta.json").read_text()) if (folder / "meta.json").is_file() else {}
-            sdr = _read_rgb(folder / "sdr.png") / 255
-            pq = (_read_rgb(folder / "hdr_pq2020.png") >> 6) / 1023  # 10-bit codes in the upper bits of 16
+            sdr = read_rgb(folder / "sdr.png") / 255
+            pq = read_pq_signal(folder / "hdr_pq2020.png")
             yield _pair(folder.name, meta.get("group", _PHONE), _planes(sdr), _planes(pq), max_side_px)
 
 
@@ -69,15 +69,6 @@ def _pair(name: str, kind: str, sdr: Tensor, pq: Tensor, max_side_px: int) -> Re
         sdr = (F.interpolate(sdr[None], size=size, mode="area")[0] * 255).round() / 255
         pq = F.interpolate(pq[None], size=size, mode="area")[0]
     return RealPair(name, name.split("_", 1)[0], kind, sdr, clip_pq(pq))
-
-
-def _read_rgb(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint16]]:
-    import cv2
-
-    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if picture is None or picture.ndim != 3:
-        raise MediaError(f"{path}: can't be read as an RGB picture")
-    return np.ascontiguousarray(picture[..., 2::-1].astype(np.uint16))
 
 
 def _planes(picture: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Tensor:
