@@ -39,7 +39,8 @@ class ChunkMaker:
         if len(converted) != plan.frames:
             raise JobError(f"the source has {len(converted)} frames here, the plan says {plan.frames}; use --restart")
         settings = plan.identity.settings
-        delivered = deliver(converted, peak_nits=settings.peak_nits, transfer=settings.transfer)
+        pixels = plan.form.pixels
+        delivered = deliver(converted, peak_nits=settings.peak_nits, transfer=settings.transfer, pixels=pixels)
         measured = with_shot_light if settings.hdr10plus else with_light
         self._clip = measured(delivered) if settings.transfer == "pq" else delivered
         self._picture = Picture(

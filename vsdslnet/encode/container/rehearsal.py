@@ -32,7 +32,7 @@ def rehearse(plan: JobPlan, stream: bytes, *, output: Path, drop: Collection[int
     light = PLACEHOLDER_LIGHT if plan.identity.settings.transfer == "pq" else None
     pictures = _StandIns(plan, with_light(stream, light, suffix=plan.suffix))
     with open_media(Path(plan.source.path)) as source:
-        passage = plan_passage(source, output, main=plan.source.track, drop=drop)
+        passage = plan_passage(source, output, main=plan.source.track, drop=drop, suffixes=plan.form.suffixes)
         try:
             return write_container(plan, passage, pictures, light, source=source, output=output, target=_Nowhere())
         except MuxError as error:
