@@ -24,8 +24,8 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     ``detail``       mean absolute difference of slopes in PQ: noise and blocking count, a tone that the
                      picture leaves open does not.
     ``restore``      mean absolute difference in PQ to what the ``teacher`` makes of the clean SDR frame: "start" is
-                     the network that the steps start from, point by point (``pointwise.restoration``), "local_base"
-                     the measured base with local contrast (``pointwise.local_base``).
+                     the network that the steps start from, point by point (``pointwise.restoration``), "base" the base alone,
+                     with the neighbourhood that its gain follows.
     ``flow``         mean distance in px of LDOE's mean offset from the known motion.
     ``steady``       mean shift of the picture from one frame to the next, beyond ``steady_slack`` (PQ),
                      while a bright or dark object enters elsewhere in the frame, or a
@@ -42,7 +42,7 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     itp: float = 0.35
     detail: float = 0.0
     restore: float = 0.0
-    teacher: Literal["start", "local_base"] = "start"
+    teacher: Literal["start", "base"] = "start"
     flow: float = 0.004
     steady: float = 1.0
     steady_slack: float = 0.003

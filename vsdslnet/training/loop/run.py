@@ -30,9 +30,8 @@ from vsdslnet.training.loop.fast_depthwise import use_fast_depthwise
 from vsdslnet.training.loop.objective import Objective
 from vsdslnet.training.loop.samples import write_samples
 from vsdslnet.training.loop.tone import train_tone
-from vsdslnet.training.pointwise.local_base import LocalBase
 from vsdslnet.training.pointwise.points import Points
-from vsdslnet.training.pointwise.restoration import PointwiseTeacher, Teacher
+from vsdslnet.training.pointwise.restoration import CleanBase, PointwiseTeacher, Teacher
 
 __all__ = ["rate_factor", "train"]
 
@@ -173,8 +172,8 @@ def _start(network: DSLNet, pools: Sequence[Pool], config: TrainConfig, run: Pat
 
 def _teacher(network: WindowNetwork, config: TrainConfig, run: Path, accelerator: Accelerator) -> Teacher:
     """What the schedule names; the network as it is before a run's first step is kept in its folder."""
-    if config.loss.teacher == "local_base":
-        return LocalBase()
+    if config.loss.teacher == "base" and isinstance(network, DSLNet):
+        return CleanBase(network)
     if not isinstance(network, DSLNet):
         cure = "the tables' other networks have no such points"
         got = (config.loss.restore, config.loss.shapes)
