@@ -114,7 +114,7 @@ def _gain_nits(around: Tensor, curve: ToneCurve) -> Tensor:
 @cache
 def _white_pq(curve: ToneCurve) -> float:
     """Where white would come out without a shoulder, as PQ: a number, found once, wherever the picture lies."""
-    return float(nits_to_pq(_unbounded_nits(torch.ones((), dtype=torch.float64), curve)))
+    return float(nits_to_pq(_unbounded_nits(torch.ones((), dtype=torch.float64), curve)).detach())
 
 
 def _shoulder(pq: Tensor, top: float, peak: float) -> Tensor:

@@ -11,9 +11,17 @@ import msgspec
 from vsdslnet.errors import ArgumentError
 from vsdslnet.network.config import DSLNetConfig
 
-__all__ = ["LossConfig", "OptimiserConfig", "ToneConfig", "TrainConfig", "available_schedules", "load_schedule"]
+__all__ = [
+    "LossConfig",
+    "OptimiserConfig",
+    "Precision",
+    "ToneConfig",
+    "TrainConfig",
+    "available_schedules",
+    "load_schedule",
+]
 
-Precision = Literal["no", "bf16"]
+Precision = Literal["auto", "no", "bf16"]
 
 
 class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -112,6 +120,8 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     ``noise_share``       share of the windows that get more noise, of ``noise_code`` 8-bit codes, new in every frame.
     ``shrink``            factor on the finished network's corrections: what a pool can't tell is safer with the base.
     ``repeat_centre``     share of the windows whose neighbours are replaced by the centre frame.
+    ``precision``         "bf16", or "no" for fp32; "auto" is bf16 where the device has it: emulated it is
+                          slower than fp32. Name one where runs on several kinds of machines are to agree.
     """
 
     network: DSLNetConfig = DSLNetConfig()
@@ -126,7 +136,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     noise_code: tuple[float, float] = (2.0, 8.0)
     shrink: float = 1.0
     repeat_centre: float = 0.2
-    precision: Precision = "bf16"
+    precision: Precision = "auto"
     ema_decay: float = 0.998
     seed: int = 1
     checkpoint_seconds: float = 180.0
