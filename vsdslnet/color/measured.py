@@ -102,7 +102,7 @@ def _toe(x: Tensor, curve: ToneCurve) -> Tensor:
 
 
 def _gain_nits(around: Tensor, curve: ToneCurve) -> Tensor:
-    """Light that SDR white gets in the neighbourhood of a level 0..1: the curve's gain, with its shoulder, without its toe.
+    """Light that SDR white gets in the neighbourhood of a level 0..1: the curve's gain without its toe.
 
     The toe follows the pixel itself. If it followed the neighbourhood, stars in a black sky would go out.
     """

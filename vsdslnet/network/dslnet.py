@@ -67,7 +67,7 @@ class DSLNet(WindowNetwork):
         return Conditions(self.stfm.condition(whole), None, self.neighbourhood(whole))
 
     def neighbourhood(self, whole: Tensor) -> Tensor | None:
-        """Lines of whole centre frames (N, 2, h, w), of windows (N, 2T+1, 3, H, W); None where each pixel has its gain."""
+        """Lines of whole centre frames (N, 2, h, w), of windows (N, 2T+1, 3, H, W); None with ``gain_radius`` 0."""
         if not self.config.gain_radius:
             return None
         with torch.autocast(whole.device.type, enabled=False):

@@ -19,6 +19,7 @@ from vsdslnet.training.config.run import (
     LossConfig,
     OptimiserConfig,
     Precision,
+    Precision,
     ToneConfig,
     TrainConfig,
     available_schedules,

@@ -24,7 +24,7 @@ class RowLines:
 
 
 def _neighbours(inputs: int, outputs: int, part: slice, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """For a part of ``outputs`` positions along one side the two of ``inputs`` they lie between, and the second's share."""
+    """The two of ``inputs`` that a part of ``outputs`` positions along a side lies between; the second's share."""
     place = torch.arange(part.start, part.stop, dtype=torch.float32, device=device).add_(0.5)
     place = place.mul_(inputs / outputs).sub_(0.5).clamp_(0, inputs - 1)
     first = place.floor().long()
