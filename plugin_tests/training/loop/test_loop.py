@@ -19,7 +19,6 @@ from vsdslnet.training.config.run import (
     LossConfig,
     OptimiserConfig,
     Precision,
-    Precision,
     ToneConfig,
     TrainConfig,
     available_schedules,

@@ -32,8 +32,8 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     ``detail``       mean absolute difference of slopes in PQ: noise and blocking count, a tone that the
                      picture leaves open does not.
     ``restore``      mean absolute difference in PQ to what the ``teacher`` makes of the clean SDR frame: "start" is
-                     the network that the steps start from, point by point (``pointwise.restoration``), "base" the base alone,
-                     with the neighbourhood that its gain follows.
+                     the network that the steps start from, point by point (``pointwise.restoration``), "base" the
+                     base alone, with the neighbourhood that its gain follows.
     ``flow``         mean distance in px of LDOE's mean offset from the known motion.
     ``steady``       mean shift of the picture from one frame to the next, beyond ``steady_slack`` (PQ),
                      while a bright or dark object enters elsewhere in the frame, or a

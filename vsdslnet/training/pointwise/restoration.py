@@ -50,7 +50,7 @@ class PointwiseTeacher:
 
 
 class CleanBase:
-    """A network's base of the clean frame, its gain following the same neighbourhood: nothing is left but to restore."""
+    """A network's base of the clean frame, its gain following the same neighbourhood."""
 
     def __init__(self, network: DSLNet) -> None:
         self._network = network
