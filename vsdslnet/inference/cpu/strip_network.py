@@ -30,7 +30,7 @@ from vsdslnet.network.pixel_blocks import whole_blocks
 from vsdslnet.network.side_by_side import Everywhere, each, on_this_thread
 from vsdslnet.network.stfm import ModulationVectors
 
-__all__ = ["Band", "StreamedDSLNet", "halo_blocks"]
+__all__ = ["Band", "StreamedDSLNet", "halo_blocks", "reach_blocks"]
 
 _LEAK = 0.1
 
@@ -45,12 +45,18 @@ class Band(NamedTuple):
 
 def halo_blocks(config: DSLNetConfig) -> int:
     """Columns of blocks beside a band that its columns depend on, an even number (for the paper's kernels 120)."""
+    trunk, offsets = reach_blocks(config)
+    return trunk + offsets + (trunk + offsets) % 2
+
+
+def reach_blocks(config: DSLNetConfig) -> tuple[int, int]:
+    """How many blocks far the layers behind the sampling see, and how far those that make its offsets."""
     block = config.kernel // 2 + 1
     # Residual branch: three 3x3 and a chain; LKQE: one and a chain; the head; and a colour map's bilinear neighbour.
     trunk = (3 + config.chain * block) + (1 + config.chain * block) + 1 + config.color_map
     # The stem, and at half the resolution two large kernels and the dynamic one; upwards again; the offset conv.
     offsets = 1 + 2 * (2 * (config.kernel // 2) + config.dynamic_kernel // 2) + 2 + config.offset_conv
-    return trunk + offsets + (trunk + offsets) % 2
+    return trunk, offsets
 
 
 class StreamedDSLNet:
