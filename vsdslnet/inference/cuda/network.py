@@ -29,7 +29,7 @@ from vsdslnet.network.pixel_blocks import whole_blocks
 __all__ = ["BAND_STEP", "DeviceNetwork", "halo_rows"]
 
 BAND_STEP = 16
-"""Rows that bands begin at a multiple of: two blocks of the largest scale, because LDOE works at half the resolution."""
+"""Rows that bands begin at a multiple of: two blocks of the largest scale, since LDOE halves the resolution."""
 
 _EXACT = ("stfm.condition.", "stfm.modulation.", "dmfa.ldoe.stem", "dmfa.ldoe.dynamic.", "dmfa.deform")
 _EXACT_IN_BF16 = ("stfm.residual.0", "head")
