@@ -1,7 +1,6 @@
 """Chunks of a PNG file: those that say HDR put in, whatever an encoder had to say taken out.
 
-FFmpeg writes mDCV with the chromaticities in an order that is not the specification's (libavcodec 63), so all of them
-are written here.
+FFmpeg's encoder scrambles the chromaticities in mDCV (libavcodec 63), so all chunks of this kind are written here; see findings/ffmpeg-encoders-misstate-hdr.sh.
 """
 
 from __future__ import annotations
