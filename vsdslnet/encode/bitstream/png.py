@@ -1,6 +1,6 @@
 """Chunks of a PNG file: those that say HDR put in, whatever an encoder had to say taken out.
 
-FFmpeg's encoder scrambles the chromaticities in mDCV (libavcodec 63), so all chunks of this kind are written here; see findings/ffmpeg-encoders-misstate-hdr.sh.
+FFmpeg scrambles the chromaticities in mDCV (findings/ffmpeg-encoders-misstate-hdr.sh), so all are written here.
 """
 
 from __future__ import annotations
