@@ -42,7 +42,7 @@ class ModulationVectors(NamedTuple):
 
 
 def averaged_down(window: Tensor, pixels: int) -> Tensor:
-    """Frames (N, F, C, H, W) area-averaged to about so many pixels each, near their aspect; 0 leaves them as they are."""
+    """Frames (N, F, C, H, W) area-averaged to about so many pixels each, near their aspect; as they are with 0."""
     n, f, c, h, w = window.shape
     if not pixels:
         return window

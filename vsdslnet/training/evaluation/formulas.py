@@ -112,7 +112,7 @@ def _hull(intensity: Tensor) -> Tensor:
 
 
 def neighbourhood_base_nits(sdr: Tensor, curve: ToneCurve = MEASURED) -> Tensor:
-    """The measured base of a whole picture (3, H, W), its gain following the neighbourhood, as under shipped networks."""
+    """The measured base of a whole picture (3, H, W), its gain following the neighbourhood, as networks have it."""
     config = DSLNetConfig()
     small = averaged_down(sdr[None, None], config.condition_pixels)[:, 0]
     lines = neighbourhood_lines(level_of(small), _GAIN_RADIUS)
