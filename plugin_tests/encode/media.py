@@ -1,4 +1,4 @@
-"""Clips that the encode tests make themselves, and an engine that makes chunks in this process."""
+"""Clips that the encode tests make themselves, and an executor that makes chunks in this process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vsdslnet.encode.workers.interface import check_here
 TICKS = 24_000
 
 
-class InProcessEngine:
+class InProcessExecutor:
     """Makes the chunks here, at most ``limit`` of them before it fails; counts those it made."""
 
     threads = 1

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from plugin_tests.encode.conftest import Command
-from plugin_tests.encode.media import InProcessEngine, decoded_video, make_clip
+from plugin_tests.encode.media import InProcessExecutor, decoded_video, make_clip
 from vsdslnet.encode.batch import Job, encode_jobs, jobs_of
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.errors import ArgumentError, EngineError, JobError, MediaError, OutputError
+from vsdslnet.errors import ArgumentError, BackendError, JobError, MediaError, OutputError
 from vsdslnet.options import JobOptions
 
 
@@ -63,7 +63,7 @@ def test_one_that_fails_does_not_stop_the_rest(
     films: list[Path], tmp_path: Path, settings: EncodeSettings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     jobs = jobs_of(films, output=None, output_dir=tmp_path / "out")
-    failure = encode_jobs(jobs, settings, JobOptions(json_lines=True), engine=InProcessEngine())
+    failure = encode_jobs(jobs, settings, JobOptions(json_lines=True), executor=InProcessExecutor())
     assert isinstance(failure, MediaError)
     assert [path.name for path in sorted((tmp_path / "out").iterdir())] == [f"{name}.hdr10.mkv" for name in "abd"]
     assert all(len(decoded_video(path)) == 8 for path in (tmp_path / "out").iterdir())
@@ -76,8 +76,8 @@ def test_one_that_fails_does_not_stop_the_rest(
     assert events[-1] == {"event": "summary", "done": 3, "kept": 0, "failed": 1}
     assert told.err.count("\n") == 1
 
-    again = InProcessEngine()
-    assert isinstance(encode_jobs(jobs, settings, JobOptions(json_lines=True), engine=again), MediaError)
+    again = InProcessExecutor()
+    assert isinstance(encode_jobs(jobs, settings, JobOptions(json_lines=True), executor=again), MediaError)
     assert again.made == [], "what is there already is kept"
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {
         "event": "summary", "done": 0, "kept": 3, "failed": 1,
@@ -89,20 +89,20 @@ def test_a_stop_goes_on_with_the_file_it_stopped_in(
 ) -> None:
     jobs = jobs_of([*films[:2], films[3]], output=None, output_dir=tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        encode_jobs(jobs, settings, JobOptions(quiet=True), engine=InProcessEngine(limit=1))
+        encode_jobs(jobs, settings, JobOptions(quiet=True), executor=InProcessExecutor(limit=1))
     assert jobs[0].output.exists() and not jobs[1].output.exists()
-    going_on = InProcessEngine()
-    assert encode_jobs(jobs, settings, JobOptions(quiet=True), engine=going_on) is None
+    going_on = InProcessExecutor()
+    assert encode_jobs(jobs, settings, JobOptions(quiet=True), executor=going_on) is None
     assert all(job.output.exists() for job in jobs)
     assert len(going_on.made) == 2
 
 
-class _CanNotRun(InProcessEngine):
+class _CanNotRun(InProcessExecutor):
     def check(self, settings: EncodeSettings) -> None:
-        raise EngineError("no device")
+        raise BackendError("no device")
 
 
-class _FullDisk(InProcessEngine):
+class _FullDisk(InProcessExecutor):
     def check(self, settings: EncodeSettings) -> None:
         raise JobError("no space is left")
 
@@ -111,9 +111,9 @@ def test_what_all_files_would_fail_of_stops_at_once(
     films: list[Path], tmp_path: Path, settings: EncodeSettings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     jobs = jobs_of(films[:2], output=None, output_dir=tmp_path)
-    with pytest.raises(EngineError):
-        encode_jobs(jobs, settings, JobOptions(), engine=_CanNotRun())
-    assert isinstance(encode_jobs(jobs, settings, JobOptions(), engine=_FullDisk()), JobError)
+    with pytest.raises(BackendError):
+        encode_jobs(jobs, settings, JobOptions(), executor=_CanNotRun())
+    assert isinstance(encode_jobs(jobs, settings, JobOptions(), executor=_FullDisk()), JobError)
     told = capsys.readouterr().err
     assert "2 files: 0 done, 0 there already, 2 failed" in told
     assert "failed: " in told

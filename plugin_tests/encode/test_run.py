@@ -17,7 +17,7 @@ import pytest
 
 from plugin_tests.encode.chunk.test_light import light_by_numpy
 from plugin_tests.encode.media import (
-    InProcessEngine,
+    InProcessExecutor,
     decoded_video,
     make_bare_clip,
     make_clip,
@@ -33,7 +33,7 @@ from vsdslnet.encode.run import Finished, encode_file
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import deliver, open_converted
 from vsdslnet.encode.source.probe import probe
-from vsdslnet.errors import ArgumentError, EngineError, JobError, MediaError, OutputError
+from vsdslnet.errors import ArgumentError, BackendError, JobError, MediaError, OutputError
 from vsdslnet.hdr10 import ContentLight
 
 
@@ -41,9 +41,9 @@ def encode(
     source: Path, output: Path, settings: EncodeSettings, *, limit: int | None = None, **options: Any
 ) -> tuple[Finished, list[int]]:
     """The result, and which chunks were made."""
-    engine = InProcessEngine(limit=limit)
-    done = encode_file(source, output, settings, engine=engine, reporter=QuietReporter(), **options)
-    return done, engine.made
+    executor = InProcessExecutor(limit=limit)
+    done = encode_file(source, output, settings, executor=executor, reporter=QuietReporter(), **options)
+    return done, executor.made
 
 
 @pytest.fixture(scope="module")
@@ -270,8 +270,8 @@ def test_a_bad_source_leaves_nothing_behind(settings: EncodeSettings, tmp_path: 
 @pytest.mark.parametrize(
     ("changes", "kind", "says"),
     [
-        ({"precision": "fp16", "device": "cpu"}, EngineError, "fp16"),
-        ({"device": "cuda", "device_index": 63}, EngineError, "CUDA"),
+        ({"precision": "fp16", "device": "cpu"}, BackendError, "fp16"),
+        ({"device": "cuda", "device_index": 63}, BackendError, "CUDA"),
         ({"matrix_in": 99}, ArgumentError, "matrix_in=99"),
         ({"matrix_in": 0}, ArgumentError, "matrix_in=0"),
         ({"transfer_in": 16}, ArgumentError, "transfer_in=16"),

@@ -15,8 +15,16 @@ from vsdslnet.encode.progress import JsonReporter, PersonReporter, QuietReporter
 from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.probe import open_media
-from vsdslnet.encode.workers.interface import ChunkEngine
-from vsdslnet.errors import ArgumentError, DslnetError, EngineError, MediaError, OutputError, WeightsError
+from vsdslnet.encode.workers.interface import Executor
+from vsdslnet.errors import (
+    ArgumentError,
+    BackendError,
+    DslnetError,
+    ExecutorError,
+    MediaError,
+    OutputError,
+    WeightsError,
+)
 from vsdslnet.options import JobOptions
 
 __all__ = ["Job", "encode_jobs", "jobs_of"]
@@ -53,15 +61,15 @@ def jobs_of(sources: Sequence[Path], *, output: Path | None, output_dir: Path | 
 
 
 def encode_jobs(
-    jobs: Sequence[Job], settings: EncodeSettings, options: JobOptions, *, engine: ChunkEngine
+    jobs: Sequence[Job], settings: EncodeSettings, options: JobOptions, *, executor: Executor
 ) -> DslnetError | None:
     """Convert one file after the other and tell of it; the first failure, None if there is none.
 
     A single job's failure is raised instead. Of several, one that fails does not stop the rest, unless it is the
-    network that can't run (EngineError, WeightsError): the others would fail alike.
+    network or what it runs on (BackendError, ExecutorError, WeightsError): the others would fail alike.
     """
     if len(jobs) == 1:
-        _encode(jobs[0], settings, options, engine)
+        _encode(jobs[0], settings, options, executor)
         return None
     failures: dict[Job, DslnetError] = {}
 
@@ -85,8 +93,8 @@ def encode_jobs(
             _tell_person(options, f"{job.output}: is there already, and is kept (--overwrite replaces it)")
             continue
         try:
-            _encode(job, settings, options, engine, within=f"{number} of {len(jobs)}: ")
-        except (EngineError, WeightsError):
+            _encode(job, settings, options, executor, within=f"{number} of {len(jobs)}: ")
+        except (BackendError, ExecutorError, WeightsError):
             raise
         except DslnetError as error:
             failed(job, error)
@@ -103,7 +111,7 @@ def _say(text: str) -> None:
     print(f"vsdslnet: {text}", file=sys.stderr)
 
 
-def _encode(job: Job, settings: EncodeSettings, options: JobOptions, engine: ChunkEngine, *, within: str = "") -> None:
+def _encode(job: Job, settings: EncodeSettings, options: JobOptions, executor: Executor, *, within: str = "") -> None:
     reporter: Reporter = PersonReporter(within=within)
     if options.quiet or options.json_lines:
         reporter = QuietReporter() if options.quiet else JsonReporter()
@@ -112,7 +120,7 @@ def _encode(job: Job, settings: EncodeSettings, options: JobOptions, engine: Chu
             job.source,
             job.output,
             settings,
-            engine=engine,
+            executor=executor,
             reporter=reporter,
             drop=_numbers(options.drop),
             restart=options.restart,

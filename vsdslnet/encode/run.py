@@ -23,8 +23,8 @@ from vsdslnet.encode.prepare import check_output, check_room, hdr10plus_json, pr
 from vsdslnet.encode.progress import QuietReporter, Reporter
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.probe import main_video, open_media
-from vsdslnet.encode.workers.interface import ChunkEngine
-from vsdslnet.encode.workers.local import LocalEngine
+from vsdslnet.encode.workers.interface import Executor
+from vsdslnet.encode.workers.local import LocalExecutor
 from vsdslnet.errors import ArgumentError, ClipError, JobError, MediaError
 from vsdslnet.hdr10 import ContentLight
 
@@ -50,7 +50,7 @@ def encode_file(
     output: Path | str,
     settings: EncodeSettings | None = None,
     *,
-    engine: ChunkEngine | None = None,
+    executor: Executor | None = None,
     reporter: Reporter | None = None,
     drop: Collection[int] = (),
     restart: bool = False,
@@ -62,8 +62,8 @@ def encode_file(
     ``drop`` are streams of the source, by number, that the output does without.
 
     Until it is complete, everything lies in ``<output>.vsdslnet/``; ``keep`` leaves that folder. MediaError,
-    ClipError, EngineError or ArgumentError: nothing was begun. OutputError: the place is wrong. JobError: stopped,
-    and the same call goes on with what is finished. Without ``engine`` one process of this machine makes the chunks;
+    ClipError, BackendError or ArgumentError: nothing was begun. OutputError: the place is wrong. JobError: stopped,
+    and the same call goes on with what is finished. Without ``executor`` one process of this machine makes the chunks;
     without ``reporter`` nobody hears of it.
 
     >>> from vsdslnet import EncodeSettings, encode_file
@@ -71,20 +71,21 @@ def encode_file(
     >>> done.frames, done.dropped, done.light.max_cll_nits <= 1000
     (8, [], True)
     """
-    settings, engine, reporter = settings or EncodeSettings(), engine or LocalEngine(), reporter or QuietReporter()
+    settings, executor = settings or EncodeSettings(), executor or LocalExecutor()
+    reporter = reporter or QuietReporter()
     source, output = Path(source).expanduser(), Path(output).expanduser().absolute()
     open_media(source).close()  # what is wrong with the source comes first
     check_output(source, output, settings, overwrite=overwrite)
     with open_media(source) as media:  # before the film is looked through
         plan_passage(media, output, main=main_video(media, source).index, drop=drop)
-    engine.check(settings)
+    executor.check(settings)
     folder = job_folder(output)
     try:
         with locked(folder):
             check_room(source, folder)
             sweep(folder, everything=restart)
             try:
-                finished = _work(source, output, settings, drop, engine, reporter)
+                finished = _work(source, output, settings, drop, executor, reporter)
             except (ArgumentError, ClipError, MediaError):
                 if not Journal.begun(folder):  # nothing to go on with
                     sweep(folder, everything=True)
@@ -103,11 +104,11 @@ def _work(
     output: Path,
     settings: EncodeSettings,
     drop: Collection[int],
-    engine: ChunkEngine,
+    executor: Executor,
     reporter: Reporter,
 ) -> Finished:
     folder = job_folder(output)
-    prepared = prepare(source, folder, settings, threads=engine.threads, scanned=reporter.scanned)
+    prepared = prepare(source, folder, settings, threads=executor.threads, scanned=reporter.scanned)
     plan = prepared.plan
     journal = Journal(folder, suffix=plan.suffix)
     if _already(journal, output):
@@ -117,7 +118,7 @@ def _work(
     pending = journal.pending(plan.chunks)
     reporter.planned(plan, journal)
     if pending:
-        with contextlib.closing(engine.run(plan, folder, pending, reporter.working)) as results:  # type: ignore[type-var]
+        with contextlib.closing(executor.run(plan, folder, pending, reporter.working)) as results:  # type: ignore[type-var]
             for result in results:
                 journal.record(result)
                 reporter.finished(result)

@@ -86,7 +86,7 @@ def test_a_node_that_cannot_run_the_network_as_asked_says_so(plan: JobPlan, tmp_
     settings = replace(plan.identity.settings, precision="fp16", device="cpu")
     event = _written(plan, tmp_path, settings=settings).make(0)
     assert isinstance(event, Failed)
-    assert event.kind == "EngineError"
+    assert event.kind == "BackendError"
     assert "fp16" in event.text
 
 

@@ -18,7 +18,7 @@ from vsdslnet.encode.job.journal import ChunkResult, chunk_path, file_sha256
 from vsdslnet.encode.prepare import prepare
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.workers.store import JobStore, store_name
-from vsdslnet.errors import EngineError, JobError
+from vsdslnet.errors import ExecutorError, JobError
 
 
 @pytest.fixture(params=["memory", "file", "s3"])
@@ -156,9 +156,9 @@ def test_a_store_that_fails_on_a_node_is_one_line(
 
 
 def test_an_unknown_or_unreachable_store_is_one_line(plan: JobPlan, tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="store='nowhere://x'"):
+    with pytest.raises(ExecutorError, match="store='nowhere://x'"):
         JobStore("nowhere://x", job="film")
     blocked = tmp_path / "blocked"
     blocked.write_text("a file, not a folder")
-    with pytest.raises(EngineError, match="can't be written to"):
+    with pytest.raises(ExecutorError, match="can't be written to"):
         JobStore(blocked.as_uri(), job="film").offer(plan)

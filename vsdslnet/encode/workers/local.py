@@ -1,4 +1,4 @@
-"""The engine on this machine: worker processes, each with the model loaded once."""
+"""The executor on this machine: worker processes, each with the model loaded once."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from vsdslnet.encode.workers.interface import check_here
 from vsdslnet.encode.workers.process import Done, Event, Failed, Fed, Ready, Working, worker_environment
 from vsdslnet.errors import JobError, shorten
 
-__all__ = ["LocalEngine"]
+__all__ = ["LocalExecutor"]
 
 # Times a chunk is tried when its worker dies under it.
 _ATTEMPTS = 3
 
 
-class LocalEngine:
+class LocalExecutor:
     """Runs ``workers`` processes side by side; one is right for a GPU and for most CPUs."""
 
     def __init__(self, *, workers: int = 1, threads: int | None = None) -> None:
@@ -39,11 +39,11 @@ class LocalEngine:
         self.threads = threads or max(1, (os.cpu_count() or 1) // workers)
 
     def check(self, settings: EncodeSettings) -> None:
-        """See :class:`~vsdslnet.encode.workers.interface.ChunkEngine`."""
+        """See :class:`~vsdslnet.encode.workers.interface.Executor`."""
         check_here(settings)
 
     def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
-        """See :class:`~vsdslnet.encode.workers.interface.ChunkEngine`."""
+        """See :class:`~vsdslnet.encode.workers.interface.Executor`."""
         waiting = deque(chunks)
         attempts: dict[int, int] = {}
         events: queue.SimpleQueue[tuple[_Worker, Event | None]] = queue.SimpleQueue()

@@ -1,4 +1,4 @@
-"""The engine on many machines: Ray actors, each with the model loaded once, fed one chunk at a time.
+"""The executor on many machines: Ray actors, each with the model loaded once, fed one chunk at a time.
 
 The job's folder and the source lie on a path that every node sees, or go through a store that all reach; only
 indices and results travel through Ray. A chunk whose node or actor is lost goes to another.
@@ -24,9 +24,9 @@ from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.workers.interface import check_here
 from vsdslnet.encode.workers.process import Done, Failed, worker_environment
 from vsdslnet.encode.workers.store import JobStore, store_name
-from vsdslnet.errors import EngineError, JobError, one_line
+from vsdslnet.errors import ExecutorError, JobError, MissingPackageError, one_line
 
-__all__ = ["RayEngine"]
+__all__ = ["RayExecutor"]
 
 # Times a chunk is tried when what works on it is lost.
 _ATTEMPTS = 4
@@ -36,7 +36,7 @@ _CONNECT_SECONDS = 10.0
 _ROOM_SECONDS = 300.0
 
 
-class RayEngine:
+class RayExecutor:
     """Runs up to ``workers`` actors (as many as there is room for, if None) with ``threads`` cores each.
 
     Where the cluster has GPUs and the job may use them, an actor takes one of those instead of cores. ``store``
@@ -54,7 +54,7 @@ class RayEngine:
         try:
             import ray
         except ImportError:
-            raise EngineError("engine=ray is not installed; pip install vsdslnet[ray]") from None
+            raise MissingPackageError("--executor ray", "ray", "pip install 'vsdslnet[ray]'") from None
         self._ray: Any = ray
         self._workers = workers
         self._store_url = store
@@ -64,13 +64,13 @@ class RayEngine:
             try:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
             except (ConnectionError, ValueError, RuntimeError) as error:
-                raise EngineError(f"address={address!r}: no Ray cluster answers there ({one_line(error)})") from None
+                raise ExecutorError(f"address={address!r}: no Ray cluster answers there ({one_line(error)})") from None
 
     def check(self, settings: EncodeSettings) -> None:
-        """See ``ChunkEngine``; nodes may have what this machine lacks, so they tell."""
+        """See ``Executor``; nodes may have what this machine lacks, so they tell."""
 
     def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
-        """See :class:`~vsdslnet.encode.workers.interface.ChunkEngine`."""
+        """See :class:`~vsdslnet.encode.workers.interface.Executor`."""
         ray = self._ray
         waiting = deque(chunks)
         lost: dict[int, int] = {}
@@ -162,7 +162,7 @@ class RayEngine:
 
 
 def _check_address(address: str | None) -> None:
-    """EngineError if nothing listens at host:port; Ray itself would try for minutes."""
+    """ExecutorError if nothing listens at host:port; Ray itself would try for minutes."""
     host, _, port = (address or "").removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         return  # none, "auto", "local": Ray answers at once
@@ -170,7 +170,7 @@ def _check_address(address: str | None) -> None:
         socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
     except OSError as error:
         text = error.strerror or str(error)
-        raise EngineError(f"address={address!r}: no Ray cluster answers there ({text})") from None
+        raise ExecutorError(f"address={address!r}: no Ray cluster answers there ({text})") from None
 
 
 class _ChunkActor:

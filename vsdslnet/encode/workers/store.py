@@ -16,7 +16,7 @@ import msgspec
 
 from vsdslnet.encode.job.description import JobPlan
 from vsdslnet.encode.job.journal import ChunkResult, chunk_path, file_sha256, finish_durably
-from vsdslnet.errors import EngineError, JobError, one_line
+from vsdslnet.errors import ExecutorError, JobError, one_line
 
 __all__ = ["JobStore", "store_name"]
 
@@ -30,7 +30,7 @@ def store_name(plan: JobPlan, folder: Path) -> str:
 
 
 class JobStore:
-    """One job's files under a URL. EngineError if nothing there answers or its driver is not installed."""
+    """One job's files under a URL. ExecutorError if nothing there answers or its driver is not installed."""
 
     def __init__(self, url: str, *, job: str) -> None:
         try:
@@ -39,7 +39,7 @@ class JobStore:
             self._files: Any
             self._files, root = fsspec.core.url_to_fs(url)
         except (ImportError, ValueError) as error:
-            raise EngineError(f"store={url!r}: {error}; for s3:// pip install vsdslnet[s3]") from None
+            raise ExecutorError(f"store={url!r}: {error}; for s3:// pip install 'vsdslnet[s3]'") from None
         self._url, self._root = url, f"{root.rstrip('/')}/{job}"
 
     def offer(self, plan: JobPlan) -> None:
@@ -52,7 +52,7 @@ class JobStore:
                 self._files.put_file(str(source), there)
             self._files.pipe_file(self._at(_PLAN), msgspec.json.encode(plan))
         except Exception as error:  # each fsspec driver has exceptions of its own
-            raise EngineError(f"store={self._url!r}: can't be written to ({_told(error)})") from None
+            raise ExecutorError(f"store={self._url!r}: can't be written to ({_told(error)})") from None
 
     def fetch_job(self, folder: Path) -> JobPlan:
         """On a node: the plan, its source being a copy in ``folder``."""

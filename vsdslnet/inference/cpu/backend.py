@@ -1,13 +1,13 @@
-"""The CPU engine: the network in strips, on all cores."""
+"""The CPU backend: the network in strips, on all cores."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from vsdslnet.errors import EngineError
+from vsdslnet.errors import BackendError
 from vsdslnet.inference.backend import is_out_of_memory
-from vsdslnet.inference.cpu.lanes import on_engine_thread
+from vsdslnet.inference.cpu.lanes import on_backend_thread
 from vsdslnet.inference.cpu.strip_layers import Target
 from vsdslnet.inference.cpu.strip_network import Band, StreamedDSLNet
 from vsdslnet.inference.cpu.tiling import FramePlan, cpu_rows, plan_frame
@@ -15,12 +15,12 @@ from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.motion import compensate_
 from vsdslnet.network.pixel_blocks import block_count
 
-__all__ = ["TorchEngine"]
+__all__ = ["CpuBackend"]
 
 _CPU_BUDGET_BYTES = 2 << 30
 
 
-class TorchEngine:
+class CpuBackend:
     """Runs DSLNet in row strips; holds weights only, so any number of threads may call it at once."""
 
     def __init__(
@@ -40,8 +40,8 @@ class TorchEngine:
         self.description = f"torch {self._target.device} {str(self._target.dtype).removeprefix('torch.')}"
 
     def __call__(self, window: Tensor) -> Tensor:
-        """See :class:`~vsdslnet.inference.backend.Engine`."""
-        return on_engine_thread(lambda: self._whole(window))
+        """See :class:`~vsdslnet.inference.backend.Backend`."""
+        return on_backend_thread(lambda: self._whole(window))
 
     def _whole(self, window: Tensor) -> Tensor:
         plan: FramePlan | None = self.plan(width=window.shape[-1], height=window.shape[-2])
@@ -52,10 +52,10 @@ class TorchEngine:
                 return self._render(window, plan)
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
-                    raise EngineError(f"{self.description}: {error}") from error
+                    raise BackendError(f"{self.description}: {error}") from error
             plan = plan.smaller()
         height, width = window.shape[-2:]
-        raise EngineError(
+        raise BackendError(
             f"{self.description}: out of memory for a {width}x{height} frame even in the smallest tiles;"
             " close other programs, lower num_streams or convert at a smaller size"
         )
@@ -80,7 +80,7 @@ class TorchEngine:
         try:
             compensate_(window, self._streamed.everywhere)
         except (MemoryError, RuntimeError) as error:
-            raise EngineError(f"{self.description}: {error}") from error
+            raise BackendError(f"{self.description}: {error}") from error
 
     @torch.inference_mode()
     def _render(self, window: Tensor, plan: FramePlan) -> Tensor:
