@@ -12,7 +12,7 @@ from plugin_tests.inference.networks import BLOCKS, SMALL, lively, window
 from vsdslnet.errors import BackendError
 from vsdslnet.inference.backend import is_out_of_memory
 from vsdslnet.inference.cpu.backend import CpuBackend
-from vsdslnet.inference.cpu.graph import Flow
+from vsdslnet.inference.cpu.graph import StripGraph
 from vsdslnet.inference.cpu.strip_layers import Target
 from vsdslnet.inference.cpu.strip_network import halo_blocks
 from vsdslnet.network.config import DSLNetConfig
@@ -52,7 +52,7 @@ def test_tiles_of_blocks_leave_no_seam(tile: tuple[int, int]) -> None:
     network, frames = lively(BLOCKS), window(131, 421, config=BLOCKS)
     expected = plain(network, frames)
     assert (CpuBackend(network, tile=tile)(frames) - expected).abs().max() <= EXACT
-    bands = CpuBackend(network, tile=tile).plan(width=421, height=131).bands
+    bands = CpuBackend(network, tile=tile).tiling(width=421, height=131).bands
     assert bands[-1][1] == 106  # blocks
 
 
@@ -127,7 +127,7 @@ def test_bf16_sees_no_motion_where_nothing_moves() -> None:
     kernels[:, SMALL.radius] -= kernels.sum(dim=1)
     stem.bias.zero_()  # type: ignore[union-attr]
     backend = CpuBackend(network, target=Target(torch.device("cpu"), torch.bfloat16))
-    spans = Flow(40, 16).spans
+    spans = StripGraph(40, 16).spans
     features = torch.cat([backend._streamed._stem.strip(still, span) for span in spans], dim=-2)
     assert features.shape == (1, SMALL.features, 20, 24)
     assert features.abs().max() < 1e-5
