@@ -92,12 +92,12 @@ def encode(
     output_dir
         Folder for the HDR10 files, each named SOURCE.hdr10.mkv; by default each lies beside its source.
     """
-    from vsdslnet.encode.batch import encode_jobs, jobs_of
+    from vsdslnet.encode.batch import conversions_of, encode_files
 
     if not sources:
         raise ArgumentError("source", "", "one file or more", "name a video file")
-    jobs = jobs_of(sources, output=output, output_dir=output_dir)
-    failure = encode_jobs(jobs, settings, job, executor=_executor(job))
+    files = conversions_of(sources, output=output, output_dir=output_dir)
+    failure = encode_files(files, settings, job, executor=_executor(job))
     if failure is not None:
         sys.exit(_exit_code(failure))
 

@@ -119,3 +119,14 @@ def test_a_stream_may_be_dropped_later(quick: EncodeSettings, tmp_path: Path) ->
     executor = InProcessExecutor()
     encode_file(source, tmp_path / "out.mkv", quick, executor=executor, reporter=QuietReporter(), drop=[1])
     assert executor.made == [1, 2]
+
+
+def test_a_job_of_the_version_before_is_refused_with_the_cure(quick: EncodeSettings, tmp_path: Path) -> None:
+    source, output = film(tmp_path / "in.mkv", frames=24), tmp_path / "out.mkv"
+    begin(source, output, quick)
+    folder = tmp_path / "out.mkv.vsdslnet"
+    (folder / "job.json").rename(folder / "plan.json")
+    with pytest.raises(JobError, match=r"begun by vsdslnet 0\.2; use --restart"):
+        go_on(source, output, quick)
+    encode_file(source, output, quick, executor=InProcessExecutor(), reporter=QuietReporter(), restart=True)
+    assert len(video_times(output)) == 24

@@ -26,7 +26,7 @@ from plugin_tests.encode.media import (
 )
 from plugin_tests.reliability.conformance.hdr10_files import light_of_header, media_info, wrong_fields
 from vsdslnet.encode.container.mux import mux
-from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import Journal
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import Finished, encode_file
@@ -305,8 +305,8 @@ def test_a_file_without_the_measured_light_is_not_given_out(
 ) -> None:
     other = ContentLight(max_cll_nits=1, max_fall_nits=1)
 
-    def mux_another_light(plan: JobPlan, folder: Path, light: ContentLight, **options: Any) -> list[str]:
-        return mux(plan, folder, other, **options)
+    def mux_another_light(job: Job, folder: Path, light: ContentLight, **options: Any) -> list[str]:
+        return mux(job, folder, other, **options)
 
     monkeypatch.setattr("vsdslnet.encode.run.mux", mux_another_light)
     with pytest.raises(JobError, match="lacks the measured light"):

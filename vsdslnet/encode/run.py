@@ -14,9 +14,9 @@ import av
 
 from vsdslnet.encode.chunk.file import reason
 from vsdslnet.encode.container.mux import mux
-from vsdslnet.encode.container.passage import plan_passage
+from vsdslnet.encode.container.passage import passage_of
 from vsdslnet.encode.container.rehearsal import rehearse
-from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.folder import clear, job_folder, locked, sweep
 from vsdslnet.encode.job.journal import Journal, finish_durably, write_durably
 from vsdslnet.encode.prepare import check_output, check_room, hdr10plus_json, prepare
@@ -77,7 +77,7 @@ def encode_file(
     open_media(source).close()  # what is wrong with the source comes first
     check_output(source, output, settings, overwrite=overwrite)
     with open_media(source) as media:  # before the film is looked through
-        plan_passage(media, output, main=main_video(media, source).index, drop=drop)
+        passage_of(media, output, main=main_video(media, source).index, drop=drop)
     executor.check(settings)
     folder = job_folder(output)
     try:
@@ -109,37 +109,37 @@ def _work(
 ) -> Finished:
     folder = job_folder(output)
     prepared = prepare(source, folder, settings, threads=executor.threads, scanned=reporter.scanned)
-    plan = prepared.plan
-    journal = Journal(folder, suffix=plan.suffix)
+    job = prepared.job
+    journal = Journal(folder, suffix=job.suffix)
     if _already(journal, output):
-        return _finished(output, plan, journal, [])
-    left_out = [*plan.source.left_out, *rehearse(plan, prepared.trial.stream, output=output, drop=drop)]
+        return _finished(output, job, journal, [])
+    left_out = [*job.source.left_out, *rehearse(job, prepared.trial.stream, output=output, drop=drop)]
     reporter.noted(left_out, prepared.trial.warnings)
-    pending = journal.pending(plan.chunks)
-    reporter.planned(plan, journal)
+    pending = journal.pending(job.chunks)
+    reporter.planned(job, journal)
     if pending:
-        with contextlib.closing(executor.run(plan, folder, pending, reporter.working)) as results:  # type: ignore[type-var]
+        with contextlib.closing(executor.run(job, folder, pending, reporter.working)) as results:  # type: ignore[type-var]
             for result in results:
                 journal.record(result)
                 reporter.finished(result)
     light = _light(journal) if settings.transfer == "pq" else None  # what the file says of it
     reporter.muxing()
     partial = folder / f".final.{os.getpid()}.partial"
-    dynamic = _dynamic(plan, journal)
-    mux(plan, folder, light, dynamic=dynamic, output=output, target=partial, drop=drop)
-    _check(partial, plan, light)
+    dynamic = _dynamic(job, journal)
+    mux(job, folder, light, dynamic=dynamic, output=output, target=partial, drop=drop)
+    _check(partial, job, light)
     journal.record_muxed(partial.stat().st_size)
     if dynamic is not None:
         write_durably(hdr10plus_json(output), dynamic.json_text().encode())
     finish_durably(partial, output)
-    return _finished(output, plan, journal, left_out)
+    return _finished(output, job, journal, left_out)
 
 
-def _finished(output: Path, plan: JobPlan, journal: Journal, dropped: list[str]) -> Finished:
+def _finished(output: Path, job: Job, journal: Journal, dropped: list[str]) -> Finished:
     return Finished(
         output=output,
         size_bytes=output.stat().st_size,
-        frames=plan.frames,
+        frames=job.frames,
         light=_light(journal),
         dropped=dropped,
     )
@@ -152,18 +152,18 @@ def _light(journal: Journal) -> ContentLight:
     )
 
 
-def _dynamic(plan: JobPlan, journal: Journal) -> Programme | None:
+def _dynamic(job: Job, journal: Journal) -> Programme | None:
     """HDR10+ metadata, if it is asked for."""
-    settings = plan.identity.settings
+    settings = job.identity.settings
     if not settings.hdr10plus:
         return None
     from vsdslnet.hdr10plus.programme import programme_of  # here, as it loads torch
 
     lights = [light for result in journal.finished.values() for light in result.shots]
-    return programme_of(lights, plan.cuts, frames=plan.frames, target_nits=settings.hdr10plus_target)
+    return programme_of(lights, job.cuts, frames=job.frames, target_nits=settings.hdr10plus_target)
 
 
-def _check(path: Path, plan: JobPlan, light: ContentLight | None) -> None:
+def _check(path: Path, job: Job, light: ContentLight | None) -> None:
     """Read the finished file once more: all frames, and the light in its header."""
     with av.open(str(path)) as container:
         video = container.streams.video[0]
@@ -173,8 +173,8 @@ def _check(path: Path, plan: JobPlan, light: ContentLight | None) -> None:
         if bytes(told[:8]) != wanted:
             raise JobError("the finished file's header lacks the measured light; run the command again")
         frames = sum(1 for packet in container.demux(video) if packet.size)
-        if frames != plan.frames:
-            raise JobError(f"the finished file holds {frames} of {plan.frames} frames; run the command again")
+        if frames != job.frames:
+            raise JobError(f"the finished file holds {frames} of {job.frames} frames; run the command again")
 
 
 def _already(journal: Journal, output: Path) -> bool:

@@ -16,7 +16,7 @@ import pytest
 from plugin_tests.encode.media import decoded_video, make_clip
 from vsdslnet.encode.chunk.maker import Progress
 from vsdslnet.encode.job.chunks import Chunk
-from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import ChunkResult
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import encode_file
@@ -79,9 +79,9 @@ def test_a_worker_that_talks_nonsense_stops_the_job_in_one_line(
     python.write_text("#!/bin/sh\necho nonsense\nexec sleep 600\n")
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
-    plan = cast(JobPlan, SimpleNamespace(threads=1))
+    job = cast(Job, SimpleNamespace(threads=1))
     with pytest.raises(JobError, match=r"died 3 times at its start, as it said what is no event: b'nonsense\\n'"):
-        list(LocalExecutor(threads=1).run(plan, tmp_path, [Chunk(0, 0, 8)], lambda index, frames, max_nits: None))
+        list(LocalExecutor(threads=1).run(job, tmp_path, [Chunk(0, 0, 8)], lambda index, frames, max_nits: None))
 
 
 class _WithoutSource:
@@ -92,9 +92,9 @@ class _WithoutSource:
     def check(self, settings: EncodeSettings) -> None:
         """Nothing is wrong with them."""
 
-    def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
-        Path(plan.source.path).unlink()
-        return LocalExecutor().run(plan, folder, chunks, progress)
+    def run(self, job: Job, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
+        Path(job.source.path).unlink()
+        return LocalExecutor().run(job, folder, chunks, progress)
 
 
 def test_an_error_in_a_worker_arrives_as_what_it_is(settings: EncodeSettings, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from vsdslnet.encode.chunk.maker import Progress
 from vsdslnet.encode.job.chunks import Chunk
-from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import ChunkResult
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.options import BackendOptions
@@ -28,7 +28,7 @@ class Executor(Protocol):
         """BackendError if it can be known before any work that the network can't run as asked for."""
         ...
 
-    def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
+    def run(self, job: Job, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
         """Results in the order they are finished. JobError, MediaError, ... if it can't go on.
 
         Closing the iterator stops everything that still runs.

@@ -18,7 +18,7 @@ import msgspec
 from vsdslnet.encode.child_process import how_ended
 from vsdslnet.encode.chunk.maker import Progress
 from vsdslnet.encode.job.chunks import Chunk
-from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import ChunkResult
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.workers.interface import check_here
@@ -42,7 +42,7 @@ class LocalExecutor:
         """See :class:`~vsdslnet.encode.workers.interface.Executor`."""
         check_here(settings)
 
-    def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
+    def run(self, job: Job, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
         """See :class:`~vsdslnet.encode.workers.interface.Executor`."""
         waiting = deque(chunks)
         attempts: dict[int, int] = {}
@@ -50,7 +50,7 @@ class LocalExecutor:
         live: set[_Worker] = set()
         try:
             for _ in range(min(self._workers, len(waiting))):
-                live.add(_Worker(folder, events, plan.threads))
+                live.add(_Worker(folder, events, job.threads))
             while live:
                 worker, event = events.get()
                 if isinstance(event, Working):
@@ -64,7 +64,7 @@ class LocalExecutor:
                         continue
                     _count_attempts(attempts, worker)
                     waiting.extendleft(reversed(worker.chunks))
-                    live.add(_Worker(folder, events, plan.threads))
+                    live.add(_Worker(folder, events, job.threads))
                 else:
                     if isinstance(event, Done):
                         worker.chunks = [chunk for chunk in worker.chunks if chunk.index != event.result.index]
