@@ -73,10 +73,10 @@ step bf16 50 "${benchmark[@]}" --only backends --models dslnet --precisions bf16
 step fast 50 "${benchmark[@]}" --only backends --models dslnet-fast --precisions fp16 --sizes "$sizes"
 step profile 30 "${benchmark[@]}" --only profile --models dslnet --precisions fp16 --sizes "$hd"
 step vspipe 70 "${benchmark[@]}" --only pipeline --models dslnet --precisions fp16 --sizes "$hd"
-step pool 20 "$python" -c 'import sys; from pathlib import Path
-from plugin_tests.training.dataset.pools import write_pool
-write_pool(Path(sys.argv[1]), windows=24)' "$work/pool"
-step train 50 "$python" scripts/train.py --device "$device" --pool "$work/pool" --run "$work/run" --start dslnet \
+step dataset 20 "$python" -c 'import sys; from pathlib import Path
+from plugin_tests.training.dataset.small_datasets import write_dataset
+write_dataset(Path(sys.argv[1]), windows=24)' "$work/dataset"
+step train 50 "$python" scripts/train.py --device "$device" --dataset "$work/dataset" --run "$work/run" --start dslnet \
   --steps "$train_steps"
 [ -f "$work/run/log.jsonl" ] && cp "$work/run/log.jsonl" "$out/train.jsonl"
 step onnx 45 "$python" -m plugin_tests.benchmarks.onnx_runtime --device "$device" --size "$([ "$device" = cuda ] && echo 480x270 || echo 32x32)"

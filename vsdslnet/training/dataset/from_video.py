@@ -1,8 +1,8 @@
 """The paper's data set from anyone's films: HDR10 video and its SDR version, given or simulated.
 
-Aligned, split into scenes, ten consecutive frames a scene. Films for training become a pool of crops
-(:class:`vsdslnet.training.dataset.store.Pool`); films for testing become full frames: ``test/<film>/<scene>/`` with
-``hdr_00.png`` (16-bit RGB, PQ BT.2020 full range) and ``sdr_00.png`` (8-bit RGB), and a manifest with hashes.
+Aligned, split into scenes, ten consecutive frames a scene. Films for training become a dataset of crops
+(:class:`vsdslnet.training.dataset.store.WindowDataset`); films for testing become full frames: ``test/<film>/<scene>/``
+with ``hdr_00.png`` (16-bit RGB, PQ BT.2020 full range) and ``sdr_00.png`` (8-bit RGB), and a manifest with hashes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from vsdslnet.color.transfer import nits_to_pq
 from vsdslnet.errors import ArgumentError, MediaError
 from vsdslnet.training.config.dataset import TARGET_PEAK_NITS, DataConfig
-from vsdslnet.training.dataset.store import fill_pool, write_json, write_shard
+from vsdslnet.training.dataset.store import fill_dataset, write_json, write_shard
 from vsdslnet.training.material.video_read import VideoFile
 from vsdslnet.training.material.video_sync import SceneSpan, frame_offset, split_scenes
 from vsdslnet.training.simulation.degrade import degrade, sample_degradation
@@ -79,7 +79,7 @@ def build_video_dataset(
     crops_per_scene: int = 4,
     on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> dict[str, Any]:
-    """Build ``out/train`` (a pool) and ``out/test`` (full frames); a second call goes on where the first stopped.
+    """Build ``out/train`` (a dataset) and ``out/test`` (full frames); a second call goes on where the first stopped.
 
     Returns the manifest, also written to ``out/manifest.json``. Raises ArgumentError for films of one name,
     MediaError for files that can't be read, don't belong together, or hold no scene of ten frames.
@@ -111,7 +111,7 @@ def build_video_dataset(
                 yield shard, write_shard(out / "train", shard, windows, start=shard * crops_per_scene)
 
         identity = {"seed": seed, "films": manifest["films"], "config": msgspec.to_builtins(config)}
-        pool = fill_pool(
+        dataset = fill_dataset(
             out / "train",
             config=config,
             identity=identity,
@@ -119,7 +119,7 @@ def build_video_dataset(
             make=make,
             on_progress=lambda done, total: on_progress("training crops", done, total),
         )
-        manifest["train_sha256"] = pool["sha256"]
+        manifest["train_sha256"] = dataset["sha256"]
     manifest["test"] = _write_test(cutter, [s for s in scenes if films[s.film].test], films, out / "test", on_progress)
     write_json(out / "manifest.json", manifest)
     return manifest

@@ -1,4 +1,4 @@
-"""The loss: L1 in PQ as the paper, colour, motion, and two guards against what a pool can't show."""
+"""The loss: L1 in PQ as the paper, colour, motion, and two guards against what a dataset can't show."""
 
 from __future__ import annotations
 

@@ -22,9 +22,9 @@ from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.config.run import OptimiserConfig, TrainConfig
 from vsdslnet.training.dataset.batches import Windows, draw_batch
 from vsdslnet.training.dataset.lessons import Lessons
-from vsdslnet.training.dataset.store import Pool
+from vsdslnet.training.dataset.store import WindowDataset
 from vsdslnet.training.evaluation.validation import validate
-from vsdslnet.training.initialisation.offsets import start_alignment
+from vsdslnet.training.initialisation.offsets import initialise_offsets
 from vsdslnet.training.loop.checkpoint import load_checkpoint, save_checkpoint
 from vsdslnet.training.loop.fast_depthwise import use_fast_depthwise
 from vsdslnet.training.loop.objective import Objective
@@ -38,17 +38,17 @@ __all__ = ["rate_factor", "train"]
 
 
 _STILL_SHARE = 0.05
-"""Of the windows that motion is learnt from; a pool has still ones of its own."""
+"""Of the windows that motion is learnt from; a dataset has still ones of its own."""
 
 
 def train(
     config: TrainConfig,
-    pool: Pool | Lessons,
+    dataset: WindowDataset | Lessons,
     run: Path,
     *,
     network: WindowNetwork | None = None,
-    tone_pools: Sequence[Pool] = (),
-    validation: Pool | None = None,
+    tone_datasets: Sequence[WindowDataset] = (),
+    validation: WindowDataset | None = None,
     stop_after: int | None = None,
     device: str = "auto",
 ) -> WindowNetwork:
@@ -57,8 +57,8 @@ def train(
     Writes ``checkpoint.pt``, ``log.jsonl`` (one line a step or validation), ``ema.safetensors``, and with every
     validation ``samples/step-NNNNNN.png``: a window of each group beside its SDR version, base and target.
     Of ``Lessons`` the teacher's pictures are the targets, and the stages before the steps have to be left out.
-    ``network`` is where a new run starts from (default: a fresh one, seeded); ``tone_pools`` are more
-    pools for the tone stage. ``stop_after`` ends at that step with a checkpoint, as a kill would without one.
+    ``network`` is where a new run starts from (default: a fresh one, seeded); ``tone_datasets`` are more
+    datasets for the tone stage. ``stop_after`` ends at that step with a checkpoint, as a kill would without one.
     ``device`` is "auto" (an accelerator where there is one), "cuda" or "cpu"; ArgumentError where it is not there.
 
     Under ``accelerate launch`` or ``torchrun`` every process takes its share of ``config.batch``, which
@@ -71,20 +71,20 @@ def train(
     if config.batch % accelerator.num_processes:
         cure = "unequal shares would weigh windows unequally"
         raise ArgumentError("batch", config.batch, f"a multiple of the {accelerator.num_processes} processes", cure)
-    side = min(pool.crop_size)
+    side = min(dataset.crop_size)
     if config.patch_px > side:
-        cure = "build a pool of larger windows: [view] crop_height, crop_width in the recipe"
-        raise ArgumentError("patch_px", config.patch_px, f"at most the side of the pool's windows, {side}", cure)
+        cure = "build a dataset of larger windows: [view] crop_height, crop_width in the recipe"
+        raise ArgumentError("patch_px", config.patch_px, f"at most the side of the dataset's windows, {side}", cure)
     torch.manual_seed(config.seed)
     network = network if network is not None else DSLNet(config.network)
     config = msgspec.structs.replace(config, network=network.config)
     run.mkdir(parents=True, exist_ok=True)
     if isinstance(network, DSLNet) and not (run / "checkpoint.pt").is_file():
-        if isinstance(pool, Pool):
-            _start(network, [pool, *tone_pools], config, run, accelerator)
-        elif config.tone.steps or config.alignment_batches:
-            got = (config.tone.steps, config.alignment_batches)
-            raise ArgumentError("tone.steps, alignment_batches", got, "0 with lessons", "they learn from masters")
+        if isinstance(dataset, WindowDataset):
+            _start(network, [dataset, *tone_datasets], config, run, accelerator)
+        elif config.tone.steps or config.offset_batches:
+            got = (config.tone.steps, config.offset_batches)
+            raise ArgumentError("tone.steps, offset_batches", got, "0 with lessons", "they learn from masters")
     taught = config.loss.restore or config.loss.shapes
     teacher = _teacher(network, config, run, accelerator) if taught else None
     network = network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -120,7 +120,7 @@ def train(
     saved = time.monotonic()
     while step < last:
         started = time.monotonic()
-        terms = _step(objective, optimiser, accelerator, network, config, pool, step)
+        terms = _step(objective, optimiser, accelerator, network, config, dataset, step)
         step += 1
         _average(average, network, min(config.ema_decay, (1 + step) / (10 + step)))
         log.write({"step": step, "seconds": round(time.monotonic() - started, 3), **terms})
@@ -147,28 +147,30 @@ def _shrink(network: DSLNet, factor: float) -> None:
         network.head.bias.mul_(factor)
 
 
-def _start(network: DSLNet, pools: Sequence[Pool], config: TrainConfig, run: Path, accelerator: Accelerator) -> None:
+def _start(
+    network: DSLNet, datasets: Sequence[WindowDataset], config: TrainConfig, run: Path, accelerator: Accelerator
+) -> None:
     """What a new run does before its steps, on the CPU: tone, then alignment.
 
     Both are made for the paper's positions and taps: ArgumentError on blocks of pixels.
 
     The tone stage's end is kept beside the checkpoint; a kill before that starts it anew.
     """
-    if network.config.scale != 1 and (config.alignment_batches or (config.tone.steps and config.tone.calibrate)):
-        cure = "a network on blocks starts from its teacher: --teacher, or tone.calibrate = false"
-        raise ArgumentError("scale", network.config.scale, "1 where alignment_batches or tone.calibrate are set", cure)
+    if network.config.scale != 1 and (config.offset_batches or (config.tone.steps and config.tone.initialise)):
+        cure = "a network on blocks starts from its teacher: --teacher, or tone.initialise = false"
+        raise ArgumentError("scale", network.config.scale, "1 where offset_batches or tone.initialise are set", cure)
     if config.tone.steps:
         path = run / "tone.safetensors"
         if accelerator.is_main_process and not path.is_file():
             log = _Log(run / "tone.jsonl", 0, True)
-            points = Points(pools, config.tone.look_shares)
+            points = Points(datasets, config.tone.look_shares)
             train_tone(network, points, config, lambda step, terms: log.write({"step": step, **terms}))
             weights.save(network, path, notes={"training": f"tone stage, {config.tone.steps} steps"})
         accelerator.wait_for_everyone()
         network.load_state_dict(weights.load_network(weights.read(path)).state_dict())
-    if config.alignment_batches:
+    if config.offset_batches:
         moving = msgspec.structs.replace(config, repeat_centre=_STILL_SHARE)
-        start_alignment(network, lambda n: draw_batch(pools[0], moving, n, stream=1), config.alignment_batches)
+        initialise_offsets(network, lambda n: draw_batch(datasets[0], moving, n, stream=1), config.offset_batches)
 
 
 def _teacher(network: WindowNetwork, config: TrainConfig, run: Path, accelerator: Accelerator) -> Teacher:
@@ -192,11 +194,11 @@ def _step(
     accelerator: Accelerator,
     network: WindowNetwork,
     config: TrainConfig,
-    pool: Windows,
+    dataset: Windows,
     step: int,
 ) -> dict[str, float]:
     """One optimiser step; returns the loss terms, means over all processes."""
-    batch = draw_batch(pool, config, step, accelerator.process_index, accelerator.num_processes)
+    batch = draw_batch(dataset, config, step, accelerator.process_index, accelerator.num_processes)
     batch = batch.to(accelerator.device)
     # For the baselines' dropout: as much a function of the step as the batch is.
     torch.manual_seed((config.seed * 1_000_003 + step) * accelerator.num_processes + accelerator.process_index)
