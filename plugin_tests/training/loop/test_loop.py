@@ -27,7 +27,8 @@ from vsdslnet.training.dataset.batches import draw_batch
 from vsdslnet.training.dataset.store import WindowDataset
 from vsdslnet.training.loop.log_plots import plot_log, read_log
 from vsdslnet.training.loop.objective import entering, grey_fields, ramp_shortfall, with_intruder
-from vsdslnet.training.loop.run import rate_factor, train
+from vsdslnet.training.loop.run import train
+from vsdslnet.training.loop.state import rate_factor
 
 SMALL = DSLNetConfig(features=8, kernel=5, dynamic_kernel=3)
 CONFIG = TrainConfig(

@@ -152,7 +152,7 @@ class Lessons:
         return min(heights), min(widths)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """A dataset's window (:class:`~vsdslnet.training.dataset.store.WindowDataset`), with ``aligned``, ``picture``."""
+        """A window of :class:`~vsdslnet.training.dataset.store.WindowDataset`, with ``aligned`` and ``picture``."""
         for dataset, count, arrays in self._parts:
             if index < count:
                 own = {name: torch.from_numpy(np.array(array[index])) for name, array in arrays.items()}

@@ -41,7 +41,7 @@ _FEATURE_SAMPLES = 20_000
 
 @torch.no_grad()
 def initialise_activations(network: DSLNet, batch: PointBatch) -> None:
-    """Initialise ConditionNet, modulation, residual branch and LKQE from some hundred pictures; torch's seed decides."""
+    """Initialise ConditionNet, modulation, residual branch and LKQE from some hundred pictures and torch's seed."""
     _start_pointwise(network)
     maps = _start_condition(network.stfm.condition, batch.frames)
     vectors = vectors_of_frames(network, maps)
