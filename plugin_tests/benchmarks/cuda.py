@@ -42,7 +42,7 @@ from vsdslnet.inference.cpu.backend import CpuBackend
 from vsdslnet.inference.cuda.backend import CudaBackend
 from vsdslnet.inference.cuda.device import CudaDevice
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.network.motion import compensated_on_device
+from vsdslnet.network.motion.compensation import compensated_on_device
 
 SIZES = "480x270,960x540,1920x1080,3840x2160"
 PARTS = ("backends", "pipeline", "profile", "compile")

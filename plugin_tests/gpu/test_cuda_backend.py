@@ -24,7 +24,7 @@ from vsdslnet.inference.cuda.choice import choose_forms
 from vsdslnet.inference.cuda.device import CudaDevice
 from vsdslnet.inference.cuda.network import DeviceNetwork
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.network.motion import compensate_, compensated_on_device
+from vsdslnet.network.motion.compensation import compensate_, compensated_on_device
 
 CODES = 876.0
 """Codes of 10 bits from black to white."""

@@ -21,7 +21,7 @@ from vsdslnet.inference.converter import Converter
 from vsdslnet.inference.lut import distil
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.network.motion import compensated
+from vsdslnet.network.motion.compensation import compensated
 from vsdslnet.options import ConvertOptions
 
 

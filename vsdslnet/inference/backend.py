@@ -24,7 +24,7 @@ class Backend(Protocol):
         """SDR R'G'B' 0..1 (2T+1, 3, H, W), fp32, CPU -> PQ BT.2020 (3, H, W), fp32, CPU, not clamped.
 
         The result depends on nothing but the window, whose neighbours the backend may move onto its centre in place
-        (:mod:`vsdslnet.network.motion`). BackendError if it can't run.
+        (:mod:`vsdslnet.network.motion.compensation`). BackendError if it can't run.
         """
         ...
 

@@ -16,7 +16,7 @@ from vsdslnet.inference.cpu.graph import StripGraph
 from vsdslnet.inference.cpu.strip_layers import Target
 from vsdslnet.inference.cpu.strip_network import halo_blocks
 from vsdslnet.network.config import DSLNetConfig
-from vsdslnet.network.motion import compensated
+from vsdslnet.network.motion.compensation import compensated
 
 EXACT = 2.5e-5
 SIZES = [(1, 1), (1, 90), (90, 1), (2, 2), (7, 5), (33, 47), (64, 64), (131, 30), (30, 301), (97, 96)]

@@ -15,7 +15,7 @@ from vsdslnet import weights
 from vsdslnet.errors import ArgumentError, MediaError
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.network.motion import compensated
+from vsdslnet.network.motion.compensation import compensated
 from vsdslnet.training.config.run import LossConfig, OptimiserConfig, TrainConfig, load_schedule
 from vsdslnet.training.dataset.batches import draw_batch
 from vsdslnet.training.dataset.lessons import Lessons, Painter, prepare_lessons

@@ -12,7 +12,7 @@ from vsdslnet.inference.cpu.strip_layers import Target
 from vsdslnet.inference.cpu.strip_network import Band, StreamedDSLNet
 from vsdslnet.inference.cpu.tiling import Tiling, cpu_rows, tiling_for
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.network.motion import compensate_
+from vsdslnet.network.motion.compensation import compensate_
 from vsdslnet.network.pixel_blocks import block_count
 
 __all__ = ["CpuBackend"]

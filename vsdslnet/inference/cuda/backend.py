@@ -26,7 +26,7 @@ from vsdslnet.inference.cuda.choice import choose_forms
 from vsdslnet.inference.cuda.device import Device, Stream
 from vsdslnet.inference.cuda.network import DeviceNetwork
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.network.motion import compensated_on_device
+from vsdslnet.network.motion.compensation import compensated_on_device
 
 __all__ = ["CudaBackend"]
 

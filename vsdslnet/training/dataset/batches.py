@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vsdslnet.network.motion import compensate_, full_size
+from vsdslnet.network.motion.compensation import compensate_
+from vsdslnet.network.motion.fields import full_size
 from vsdslnet.training.config.run import TrainConfig
 from vsdslnet.training.dataset.store import planes
 

@@ -25,7 +25,7 @@ from vsdslnet.inference.cpu.strip_layers import Target
 from vsdslnet.inference.cpu.strip_network import Band, StreamedDSLNet
 from vsdslnet.inference.precision import bf16_is_native
 from vsdslnet.network.dslnet import Conditions, DSLNet, upsample_crop
-from vsdslnet.network.motion import compensate_
+from vsdslnet.network.motion.compensation import compensate_
 from vsdslnet.training.dataset.store import WindowDataset, planes, write_json
 
 __all__ = ["Lessons", "Painter", "prepare_lessons"]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vsdslnet.color.transfer import pq_to_nits
-from vsdslnet.network.motion import compensated
+from vsdslnet.network.motion.compensation import compensated
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.dataset.store import WindowDataset, planes
 from vsdslnet.training.evaluation.metrics import clip_pq, delta_e_mean, exposure_shift_stops, mean_by_name, psnr_db

@@ -13,7 +13,7 @@ from vsdslnet.color.ictcp import nits_to_ictcp
 from vsdslnet.color.measured import measured_pq
 from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.network.motion import compensate_
+from vsdslnet.network.motion.compensation import compensate_
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.config.run import LossConfig
 from vsdslnet.training.dataset.batches import Batch
