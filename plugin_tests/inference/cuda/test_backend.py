@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from plugin_tests.inference.cuda.late_device import LateDevice
-from plugin_tests.inference.networks import SMALL, lively, window
+from plugin_tests.inference.networks import BLOCKS, SMALL, lively, window
 from vsdslnet.errors import BackendError
 from vsdslnet.inference.backend import is_out_of_memory
 from vsdslnet.inference.cpu.backend import CpuBackend
@@ -41,14 +41,17 @@ def test_gives_the_picture_of_the_cpu_backend(size: tuple[int, int]) -> None:
         {"lkrb": "text"},
         {"offset_conv": False},
         {"dynamic_kernel": 0},
-        {"base": "none"},
+        {"base": "none", "gain_radius": 0},
         {"radius": 2},
         {"radius": 0},
-        {"condition_pixels": 0},
+        {"condition_pixels": 0, "gain_radius": 0},
         {"black_anchor": 0.0},
+        {"gain_radius": 0},
         {"norm": "batch"},
         {"norm": "instance"},
         {"motion_compensated": True},
+        {"scale": 2},
+        {"scale": 4, "color_map": True, "deform_kernel": 1},
     ],
     ids=str,
 )
@@ -137,6 +140,14 @@ def test_bands_leave_no_seam(tile: tuple[int, int]) -> None:
     network, frames = lively(TINY), window(300, 24, config=TINY)
     whole = cuda(network)(frames)
     assert (cuda(network, tile=tile)(frames) - whole).abs().max() <= EXACT
+
+
+@pytest.mark.parametrize("tile", [(64, 64), (300, 96)], ids=str)
+def test_bands_of_blocks_leave_no_seam(tile: tuple[int, int]) -> None:
+    """The last block is half outside the frame, in the whole as in the bands."""
+    network, frames = lively(BLOCKS), window(302, 27, config=BLOCKS)
+    expected = CpuBackend(network)(frames.clone())
+    assert (cuda(network, tile=tile)(frames) - expected).abs().max() <= EXACT
 
 
 def test_little_free_memory_means_bands(caplog: pytest.LogCaptureFixture) -> None:

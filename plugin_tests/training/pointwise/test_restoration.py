@@ -22,7 +22,7 @@ from vsdslnet.training.loop.log_plots import read_log
 from vsdslnet.training.loop.objective import Objective
 from vsdslnet.training.loop.run import train
 from vsdslnet.training.paper.variants import build_variant
-from vsdslnet.training.pointwise.restoration import PointwiseTeacher
+from vsdslnet.training.pointwise.restoration import CleanBase, PointwiseTeacher
 from vsdslnet.training.simulation.synthetic import saturated_shapes
 
 SMALL = DSLNetConfig(features=8, kernel=5, dynamic_kernel=3)
@@ -44,9 +44,9 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> WindowDataset:
     return WindowDataset(write_dataset(tmp_path_factory.mktemp("restoration") / "dataset"))
 
 
-def spatial_network(seed: int = 3) -> DSLNet:
+def spatial_network(seed: int = 3, config: DSLNetConfig = SMALL) -> DSLNet:
     torch.manual_seed(seed)
-    network = DSLNet(SMALL)
+    network = DSLNet(config)
     nn.init.normal_(network.head.weight, std=0.02)
     return network
 
@@ -60,6 +60,27 @@ def test_the_teacher_says_of_a_flat_frame_what_the_network_says() -> None:
         whole = network(flat)
     middle = (..., size // 2, size // 2)
     assert torch.allclose(PointwiseTeacher(network)(flat[:, 2], flat, boxes)[middle], whole[middle], atol=2e-5)
+
+
+def test_both_teachers_follow_the_neighbourhood_where_the_network_does(dataset: WindowDataset) -> None:
+    """A network that corrects nothing says of a clean frame what either teacher asks for."""
+    network = DSLNet(msgspec.structs.replace(SMALL, gain_radius=2))
+    batch = draw_batch(dataset, msgspec.structs.replace(CONFIG, noise_share=0.0), 0)
+    still = batch.clean[:, None].expand(-1, 5, -1, -1, -1)
+    with torch.no_grad():
+        says = network.render(still, network.shared_conditions(batch.whole), batch.boxes)
+        alone = DSLNet(SMALL).render(still, DSLNet(SMALL).shared_conditions(batch.whole), batch.boxes)
+    for teacher in (PointwiseTeacher(network), CleanBase(network)):
+        assert torch.allclose(teacher(batch.clean, batch.whole, batch.boxes), says, atol=1e-5)
+    assert (says - alone).abs().mean() > 1e-4
+
+
+def test_autocast_does_not_round_the_clean_base(dataset: WindowDataset) -> None:
+    teacher = CleanBase(DSLNet(msgspec.structs.replace(SMALL, gain_radius=2)))
+    batch = draw_batch(dataset, CONFIG, 0)
+    exact = teacher(batch.clean, batch.whole, batch.boxes)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(teacher(batch.clean, batch.whole, batch.boxes), exact)
 
 
 def test_noise_in_the_window_does_not_reach_the_target(dataset: WindowDataset) -> None:

@@ -18,9 +18,8 @@ from vsdslnet.training.dataset.store import WindowDataset
 from vsdslnet.training.initialisation.offsets import initialise_offsets
 from vsdslnet.training.loop.log import Log
 from vsdslnet.training.loop.tone import train_tone
-from vsdslnet.training.pointwise.local_base import LocalBase
 from vsdslnet.training.pointwise.points import Points
-from vsdslnet.training.pointwise.restoration import PointwiseTeacher, Teacher
+from vsdslnet.training.pointwise.restoration import CleanBase, PointwiseTeacher, Teacher
 
 __all__ = ["initialise", "teacher_of"]
 
@@ -56,8 +55,8 @@ def initialise(
 
 def teacher_of(network: WindowNetwork, config: TrainConfig, run: Path, accelerator: Accelerator) -> Teacher:
     """What the schedule names; the network as it is before a run's first step is kept in its folder."""
-    if config.loss.teacher == "local_base":
-        return LocalBase()
+    if config.loss.teacher == "base" and isinstance(network, DSLNet):
+        return CleanBase(network)
     if not isinstance(network, DSLNet):
         cure = "the tables' other networks have no such points"
         got = (config.loss.restore, config.loss.shapes)

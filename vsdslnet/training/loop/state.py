@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from vsdslnet import weights
+from vsdslnet.inference.precision import bf16_is_native
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.config.run import OptimiserConfig, TrainConfig
@@ -77,7 +78,9 @@ class TrainingState:
             group["lr"] = group["base_rate"] * factor
         guards = config.loss.guard_every > 0 and step % config.loss.guard_every == 0
         # Not accelerate's own mixed precision, which is fixed once a process.
-        with torch.autocast(accelerator.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
+        with torch.autocast(
+            accelerator.device.type, dtype=torch.bfloat16, enabled=_in_bf16(config, accelerator.device)
+        ):
             terms: dict[str, Tensor] = self._objective(batch, config.seed * 1_000_003 + step if guards else None)
         self._optimiser.zero_grad(set_to_none=True)
         accelerator.backward(terms["loss"])
@@ -88,6 +91,10 @@ class TrainingState:
         self.step += 1
         _average(self.average, self.network, min(config.ema_decay, (1 + self.step) / (10 + self.step)))
         return {name: round(float(value), 6) for name, value in means.items()}
+
+
+def _in_bf16(config: TrainConfig, device: torch.device) -> bool:
+    return bf16_is_native(device) if config.precision == "auto" else config.precision == "bf16"
 
 
 def rate_factor(config: OptimiserConfig, step: int, steps: int) -> float:
