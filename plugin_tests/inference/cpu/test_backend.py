@@ -107,7 +107,7 @@ def test_large_kernels_give_the_plain_picture_in_either_form(blocks: bool) -> No
     network, frames = lively(), window(71, 83)
     target = Target(torch.device("cpu"), torch.float32)
     target.blocks_pay = blocks
-    assert (TorchEngine(network, target=target)(frames) - plain(network, frames)).abs().max() <= EXACT
+    assert (CpuBackend(network, target=target)(frames) - plain(network, frames)).abs().max() <= EXACT
 
 
 def test_the_test_networks_correct_and_move_enough_to_notice() -> None:
