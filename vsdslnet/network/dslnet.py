@@ -97,9 +97,7 @@ class DSLNet(WindowNetwork):
         """What the head says before it is gated and added to the base: (N, 3, h, w), PQ units."""
         return self._pixels(window, conditions, boxes)[1]
 
-    def _pixels(
-        self, window: Tensor, conditions: Conditions, boxes: list[Box] | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _pixels(self, window: Tensor, conditions: Conditions, boxes: list[Box] | None) -> tuple[Tensor, Tensor, Tensor]:
         """The SDR frame that the base is taken of, the correction, and LDOE's offsets."""
         height, width = window.shape[-2:]
         window = whole_blocks(window, self.config.scale)

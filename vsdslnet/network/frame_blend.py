@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vsdslnet.network.window import black_gate
 
-__all__ = ["block_means", "blended"]
+__all__ = ["blended", "block_means"]
 
 
 def block_means(frame: Tensor, scale: int) -> Tensor:

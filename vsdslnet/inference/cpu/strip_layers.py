@@ -269,7 +269,7 @@ class RowPixels:
         return full[..., scale:-scale, scale:-scale]
 
     def _means(self, span: Span, left: int, right: int) -> Tensor:
-        """Of the centre frame's blocks in a strip and the rows beside it; what lies beyond the frame is the border's."""
+        """Of the centre frame's blocks in a strip and the rows beside it; beyond the frame they are the border's."""
         above, below = min(1, span.top), min(1, self.height - span.bottom)
         scale = self.config.scale
         rows = slice(scale * (span.top - above), scale * (span.bottom + below))

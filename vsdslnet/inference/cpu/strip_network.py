@@ -52,7 +52,7 @@ def halo_blocks(config: DSLNetConfig) -> int:
 def reach_blocks(config: DSLNetConfig) -> tuple[int, int]:
     """How many blocks far the layers behind the sampling see, and how far those that make its offsets."""
     block = config.kernel // 2 + 1
-    # Residual branch: three 3x3 and a chain; LKQE: one and a chain; the head; and a coarse channel's bilinear neighbour.
+    # Residual branch: three 3x3 and a chain; LKQE: one and a chain; the head; a coarse channel's neighbour.
     trunk = (3 + config.chain * block) + (1 + config.chain * block) + 1 + (coarse_channels(config) > 0)
     # The stem, and at half the resolution two large kernels and the dynamic one; upwards again; the offset conv.
     offsets = 1 + 2 * (2 * (config.kernel // 2) + config.dynamic_kernel // 2) + 2 + config.offset_conv
