@@ -16,8 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from vsdslnet.errors import ArgumentError, DslnetError
 from vsdslnet.training.config.dataset import DataConfig, for_local, for_restoration, for_tone, load_recipe
+from vsdslnet.training.dataset.from_scenes import build_dataset
 from vsdslnet.training.dataset.from_video import Film, build_video_dataset
-from vsdslnet.training.dataset.store import build_dataset
 
 app = App(name="python -m vsdslnet.training build", help=__doc__)
 
