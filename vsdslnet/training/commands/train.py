@@ -56,9 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--validation", type=Path, help="validation dataset")
     parser.add_argument("--run", "--out", type=Path, required=True, help="folder for checkpoint, log and weights")
     parser.add_argument("--schedule", default="two-cores", help=f"{', '.join(available_schedules())} or a .toml file")
-    parser.add_argument("--device", default="auto", choices=["auto", "cuda", "cpu"], help="default: cuda where it is")
-    parser.add_argument("--steps", type=int, help="instead of the schedule's")
-    parser.add_argument("--seed", type=int, help="instead of the schedule's")
+    parser.add_argument(
+        "--device", default="auto", choices=["auto", "cuda", "cpu"], help="auto is cuda where there is one"
+    )
+    parser.add_argument("--steps", type=int, help="number of steps, instead of the schedule's")
+    parser.add_argument("--seed", type=int, help="seed of the run, instead of the schedule's")
     parser.add_argument(
         "--look-share",
         nargs=2,
