@@ -102,6 +102,14 @@ def test_follows_every_reading_a_config_can_ask_for(changes: dict[str, object]) 
     assert (CpuBackend(network)(frames) - plain(network, frames)).abs().max() <= EXACT
 
 
+@pytest.mark.parametrize("blocks", [True, False])
+def test_large_kernels_give_the_plain_picture_in_either_form(blocks: bool) -> None:
+    network, frames = lively(), window(71, 83)
+    target = Target(torch.device("cpu"), torch.float32)
+    target.blocks_pay = blocks
+    assert (CpuBackend(network, target=target)(frames) - plain(network, frames)).abs().max() <= EXACT
+
+
 def test_the_test_networks_correct_and_move_enough_to_notice() -> None:
     network, frames = lively(), window(64, 64)
     stacked = frames[None].flatten(1, 2)
