@@ -17,7 +17,7 @@ import pytest
 from PIL import Image, ImageCms
 from pymediainfo import MediaInfo
 
-from plugin_tests.encode.media import InProcessEngine, make_clip, packets, picture, video_times
+from plugin_tests.encode.media import InProcessExecutor, make_clip, packets, picture, video_times
 from vsdslnet.encode.bitstream.icc import bt2020_pq_profile
 from vsdslnet.encode.bitstream.intra import prores_colours
 from vsdslnet.encode.bitstream.png import chunks
@@ -60,7 +60,7 @@ def folder(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made(source: Path, folder: Path) -> dict[str, Finished]:
     """Everything, by its name."""
     return {
-        name: encode_file(source, folder / name, EncodeSettings(**(PLAIN | options)), engine=InProcessEngine())
+        name: encode_file(source, folder / name, EncodeSettings(**(PLAIN | options)), executor=InProcessExecutor())
         for name, options in (MOVIES | PICTURES).items()
     }
 
@@ -248,7 +248,7 @@ def test_the_work_is_cut_without_a_trace(source: Path, folder: Path, made: dict[
     """Other chunks, the same pictures."""
     for name in ("png/%06d.png", "hq.mov"):
         settings = EncodeSettings(**(PLAIN | (MOVIES | PICTURES)[name] | {"chunk_frames": 120}))
-        encode_file(source, tmp_path / name.replace("/", "-"), settings, engine=InProcessEngine())
+        encode_file(source, tmp_path / name.replace("/", "-"), settings, executor=InProcessExecutor())
     assert [data for _, data in packets(tmp_path / "hq.mov", "video")] == [
         data for _, data in packets(folder / "hq.mov", "video")
     ]
@@ -271,7 +271,7 @@ def test_odd_sizes_stay_where_chroma_lets_them(name: str, size: tuple[int, int],
         container.mux(video.encode(None))
     output = tmp_path / "out" / name
     output.parent.mkdir(parents=True)
-    encode_file(source, output, EncodeSettings(**(PLAIN | (MOVIES | PICTURES)[name])), engine=InProcessEngine())
+    encode_file(source, output, EncodeSettings(**(PLAIN | (MOVIES | PICTURES)[name])), executor=InProcessExecutor())
     with av.open(str(output).replace("%06d", "000001")) as container:
         frame = next(container.decode(video=0))
         assert (frame.width, frame.height) == size

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from plugin_tests.encode.conftest import Command
-from plugin_tests.encode.media import InProcessEngine, make_clip
+from plugin_tests.encode.media import InProcessExecutor, make_clip
 from vsdslnet.encode.delivery import Pictures
 from vsdslnet.encode.picture_names import PictureNames
 from vsdslnet.encode.run import Finished, encode_file
@@ -31,8 +31,8 @@ def encode(
     source: Path, output: Path, settings: EncodeSettings = PNG, *, limit: int | None = None, **options: Any
 ) -> tuple[Finished, list[int]]:
     """The result, and which chunks were made."""
-    engine = InProcessEngine(limit=limit)
-    return encode_file(source, output, settings, engine=engine, **options), engine.made
+    executor = InProcessExecutor(limit=limit)
+    return encode_file(source, output, settings, executor=executor, **options), executor.made
 
 
 def bytes_of(folder: Path) -> dict[str, str]:
@@ -185,3 +185,8 @@ def test_the_command_makes_many_and_keeps_what_is_there(command: Command, tmp_pa
     assert again.returncode == 0, again.stderr
     assert "2 there already" in again.stderr
     assert bytes_of(made) == before
+
+
+def test_streams_can_not_be_dropped_from_what_holds_none(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match=r"drop=\[1\] is not allowed: only where the output is one file"):
+        encode(source, tmp_path / "%06d.png", drop=[1])

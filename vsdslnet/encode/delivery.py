@@ -17,7 +17,7 @@ from vsdslnet.encode.container.mux import mux
 from vsdslnet.encode.container.passage import lost_to_pictures
 from vsdslnet.encode.container.rehearsal import rehearse
 from vsdslnet.encode.job.chunks import Chunk
-from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import (
     ChunkResult,
     Journal,
@@ -60,9 +60,9 @@ class Delivery(Protocol):
         """Of the complete output."""
 
 
-def delivery_of(plan: JobPlan, journal: Journal, output: Path, drop: Collection[int]) -> Delivery:
+def delivery_of(job: Job, journal: Journal, output: Path, drop: Collection[int]) -> Delivery:
     """The one that the job's codec asks for."""
-    return Pictures(plan, journal, output) if plan.form.is_sequence else OneFile(plan, journal, output, drop)
+    return Pictures(job, journal, output) if job.form.is_sequence else OneFile(job, journal, output, drop)
 
 
 def light_of(journal: Journal) -> ContentLight:
@@ -76,12 +76,12 @@ def light_of(journal: Journal) -> ContentLight:
 class OneFile:
     """A file with the picture, and everything else that the source holds; see :class:`Delivery`."""
 
-    def __init__(self, plan: JobPlan, journal: Journal, output: Path, drop: Collection[int]) -> None:
-        self._plan, self._journal, self._output, self._drop = plan, journal, output, drop
+    def __init__(self, job: Job, journal: Journal, output: Path, drop: Collection[int]) -> None:
+        self._job, self._journal, self._output, self._drop = job, journal, output, drop
 
     def check(self, trial: bytes) -> list[str]:
         """See :class:`Delivery`."""
-        return rehearse(self._plan, trial, output=self._output, drop=self._drop)
+        return rehearse(self._job, trial, output=self._output, drop=self._drop)
 
     def is_complete(self) -> bool:
         """See :class:`Delivery`."""
@@ -96,12 +96,12 @@ class OneFile:
 
     def finish(self) -> None:
         """See :class:`Delivery`."""
-        plan, folder = self._plan, self._journal.folder
+        job, folder = self._job, self._journal.folder
         # what the file says of it
-        light = light_of(self._journal) if plan.identity.settings.transfer == "pq" else None
+        light = light_of(self._journal) if job.identity.settings.transfer == "pq" else None
         partial = folder / f".final.{os.getpid()}.partial"
         dynamic = self._dynamic()
-        mux(plan, folder, light, dynamic=dynamic, output=self._output, target=partial, drop=self._drop)
+        mux(job, folder, light, dynamic=dynamic, output=self._output, target=partial, drop=self._drop)
         self._check_written(partial, light)
         self._journal.record_muxed(partial.stat().st_size)
         if dynamic is not None:
@@ -114,13 +114,13 @@ class OneFile:
 
     def _dynamic(self) -> Programme | None:
         """HDR10+ metadata, if it is asked for."""
-        settings = self._plan.identity.settings
+        settings = self._job.identity.settings
         if not settings.hdr10plus:
             return None
         from vsdslnet.hdr10plus.programme import programme_of  # here, as it loads torch
 
         lights = [light for result in self._journal.finished.values() for light in result.shots]
-        return programme_of(lights, self._plan.cuts, frames=self._plan.frames, target_nits=settings.hdr10plus_target)
+        return programme_of(lights, self._job.cuts, frames=self._job.frames, target_nits=settings.hdr10plus_target)
 
     def _check_written(self, path: Path, light: ContentLight | None) -> None:
         """Read the finished file once more: all frames, and the light in its header."""
@@ -132,8 +132,8 @@ class OneFile:
             if bytes(told[:8]) != wanted:
                 raise JobError("the finished file's header lacks the measured light; run the command again")
             frames = sum(1 for packet in container.demux(video) if packet.size)
-            if frames != self._plan.frames:
-                raise JobError(f"the finished file holds {frames} of {self._plan.frames} frames; run the command again")
+            if frames != self._job.frames:
+                raise JobError(f"the finished file holds {frames} of {self._job.frames} frames; run the command again")
 
 
 class Pictures:
@@ -142,22 +142,22 @@ class Pictures:
     See :class:`Delivery`.
     """
 
-    def __init__(self, plan: JobPlan, journal: Journal, output: Path) -> None:
-        self._plan, self._journal, self._output = plan, journal, output
+    def __init__(self, job: Job, journal: Journal, output: Path) -> None:
+        self._job, self._journal, self._output = job, journal, output
         self._names = PictureNames(output)
-        self._first = plan.identity.settings.start_number
+        self._first = job.identity.settings.start_number
 
     def check(self, trial: bytes) -> list[str]:
         """See :class:`Delivery`. ArgumentError if the pattern has too few digits."""
-        plan = self._plan
-        self._names.check_numbers(self._first, self._first + plan.frames)
-        with open_media(Path(plan.source.path)) as media:
-            lost = lost_to_pictures(media, main=plan.source.track)
-        if plan.source.sample_aspect != (1, 1) and plan.identity.settings.codec != "exr":
-            lost.append("sample aspect ratio {}:{}".format(*plan.source.sample_aspect))
-        if plan.source.display_matrix:
+        job = self._job
+        self._names.check_numbers(self._first, self._first + job.frames)
+        with open_media(Path(job.source.path)) as media:
+            lost = lost_to_pictures(media, main=job.source.track)
+        if job.source.sample_aspect != (1, 1) and job.identity.settings.codec != "exr":
+            lost.append("sample aspect ratio {}:{}".format(*job.source.sample_aspect))
+        if job.source.display_matrix:
             lost.append("the picture's rotation")
-        if not plan.times_constant:
+        if not job.times_constant:
             lost.append(f"times of the frames, which are not constant ({self._names.sidecar.name} has them)")
         return lost
 
@@ -199,23 +199,23 @@ class Pictures:
 
     def size_bytes(self) -> int:
         """See :class:`Delivery`."""
-        return sum(path.stat().st_size for chunk in self._plan.chunks for path in self._paths(chunk))
+        return sum(path.stat().st_size for chunk in self._job.chunks for path in self._paths(chunk))
 
     def _paths(self, chunk: Chunk) -> list[Path]:
         return [self._names.path(self._first + frame) for frame in range(chunk.first, chunk.end)]
 
     def _sidecar(self) -> dict[str, object]:
-        plan = self._plan
-        settings, light, unit = plan.identity.settings, light_of(self._journal), plan.time_base
+        job = self._job
+        settings, light, unit = job.identity.settings, light_of(self._journal), job.time_base
         said: dict[str, object] = {
-            "source": Path(plan.source.path).name,
+            "source": Path(job.source.path).name,
             "pictures": self._output.name,
             "first_number": self._first,
-            "frames": plan.frames,
-            "frame_rate": list(plan.rate),
+            "frames": job.frames,
+            "frame_rate": list(job.rate),
         }
-        if not plan.times_constant:
-            said["seconds"] = [round((at - plan.timestamps[0]) * unit[0] / unit[1], 6) for at in plan.timestamps]
+        if not job.times_constant:
+            said["seconds"] = [round((at - job.timestamps[0]) * unit[0] / unit[1], 6) for at in job.timestamps]
         if settings.codec == "exr":
             said |= {
                 "transfer": "linear",

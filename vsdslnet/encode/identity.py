@@ -10,10 +10,10 @@ import vsdslnet
 from vsdslnet import weights
 from vsdslnet.encode.chunk.encoder_parameters import one_spelling, preset_and_crf, svt_parameters, x265_parameters
 from vsdslnet.encode.chunk.encoders import choose_encoder
-from vsdslnet.encode.job.description import JobIdentity, JobPlan
+from vsdslnet.encode.job.description import Job, JobIdentity
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.probe import identify
-from vsdslnet.errors import ArgumentError, JobError, WeightsError
+from vsdslnet.errors import ArgumentError, JobError, MissingPackageError, WeightsError
 from vsdslnet.looks import find_look, read_look
 from vsdslnet.options import BackendOptions
 
@@ -43,12 +43,12 @@ def difference(begun: JobIdentity, source: Path, settings: EncodeSettings) -> st
     return _made_otherwise(begun, settings) or _settings_difference(begun.settings, anywhere(settings))
 
 
-def check_node(plan: JobPlan) -> None:
+def check_node(job: Job) -> None:
     """JobError if this machine's weights or programs are not those the job was begun with."""
-    begun = plan.identity
+    begun = job.identity
     try:
         otherwise = _made_otherwise(begun, begun.settings)
-    except (ArgumentError, WeightsError) as error:
+    except (ArgumentError, MissingPackageError, WeightsError) as error:
         raise JobError(f"node {platform.node()}: {error}; every node needs what the head has") from None
     if otherwise:
         raise JobError(f"node {platform.node()}: {otherwise}; every node needs what the head has")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vsdslnet.encode.chunk.file import reason
-from vsdslnet.encode.container.passage import plan_passage
+from vsdslnet.encode.container.passage import passage_of
 from vsdslnet.encode.delivery import Delivery, delivery_of, light_of
 from vsdslnet.encode.form import form_of
-from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.folder import clear, job_folder, locked, sweep
 from vsdslnet.encode.job.journal import Journal
 from vsdslnet.encode.picture_names import PictureNames
@@ -19,8 +19,8 @@ from vsdslnet.encode.prepare import check_output, check_room, prepare
 from vsdslnet.encode.progress import QuietReporter, Reporter
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.probe import main_video, open_media
-from vsdslnet.encode.workers.interface import ChunkEngine
-from vsdslnet.encode.workers.local import LocalEngine
+from vsdslnet.encode.workers.interface import Executor
+from vsdslnet.encode.workers.local import LocalExecutor
 from vsdslnet.errors import ArgumentError, ClipError, JobError, MediaError
 from vsdslnet.hdr10 import ContentLight
 
@@ -43,7 +43,7 @@ def encode_file(
     output: Path | str,
     settings: EncodeSettings | None = None,
     *,
-    engine: ChunkEngine | None = None,
+    executor: Executor | None = None,
     reporter: Reporter | None = None,
     drop: Collection[int] = (),
     restart: bool = False,
@@ -57,8 +57,8 @@ def encode_file(
     ``drop`` are streams of the source, by number, that the output does without.
 
     Until it is complete, everything lies in ``<output>.vsdslnet/``; ``keep`` leaves that folder. MediaError,
-    ClipError, EngineError or ArgumentError: nothing was begun. OutputError: the place is wrong. JobError: stopped,
-    and the same call goes on with what is finished. Without ``engine`` one process of this machine makes the chunks;
+    ClipError, BackendError or ArgumentError: nothing was begun. OutputError: the place is wrong. JobError: stopped,
+    and the same call goes on with what is finished. Without ``executor`` one process of this machine makes the chunks;
     without ``reporter`` nobody hears of it.
 
     >>> from vsdslnet import EncodeSettings, encode_file
@@ -66,16 +66,20 @@ def encode_file(
     >>> done.frames, done.dropped, done.light.max_cll_nits <= 1000
     (8, [], True)
     """
-    settings, engine, reporter = settings or EncodeSettings(), engine or LocalEngine(), reporter or QuietReporter()
+    settings, executor = settings or EncodeSettings(), executor or LocalExecutor()
+    reporter = reporter or QuietReporter()
     source, output = Path(source).expanduser(), Path(output).expanduser().absolute()
     open_media(source).close()  # what is wrong with the source comes first
     check_output(source, output, settings, overwrite=overwrite)
     form = form_of(settings)
-    if not form.is_sequence:
+    if form.is_sequence:
+        if drop:
+            raise ArgumentError("drop", list(drop), "only where the output is one file", "leave it out")
+    else:
         with open_media(source) as media:  # before the film is looked through
             main = main_video(media, source).index
-            plan_passage(media, output, main=main, drop=drop, suffixes=form.suffixes)
-    engine.check(settings)
+            passage_of(media, output, main=main, drop=drop, suffixes=form.suffixes)
+    executor.check(settings)
     folder = job_folder(output)
     made_folder = form.is_sequence and PictureNames(output).make_folder()
     try:
@@ -83,7 +87,7 @@ def encode_file(
             check_room(source, folder)
             sweep(folder, everything=restart)
             try:
-                finished = _work(source, output, settings, drop, engine, reporter)
+                finished = _work(source, output, settings, drop, executor, reporter)
             except (ArgumentError, ClipError, MediaError):
                 if not Journal.begun(folder):  # nothing to go on with
                     sweep(folder, everything=True)
@@ -106,40 +110,40 @@ def _work(
     output: Path,
     settings: EncodeSettings,
     drop: Collection[int],
-    engine: ChunkEngine,
+    executor: Executor,
     reporter: Reporter,
 ) -> Finished:
     folder = job_folder(output)
-    prepared = prepare(source, folder, settings, threads=engine.threads, scanned=reporter.scanned)
-    plan = prepared.plan
-    journal = Journal(folder, suffix=plan.suffix)
-    delivery = delivery_of(plan, journal, output, drop)
+    prepared = prepare(source, folder, settings, threads=executor.threads, scanned=reporter.scanned)
+    job = prepared.job
+    journal = Journal(folder, suffix=job.suffix)
+    delivery = delivery_of(job, journal, output, drop)
     left_out: list[str] = []
     if not delivery.is_complete():
-        left_out = [*plan.source.left_out, *delivery.check(prepared.trial.stream)]
+        left_out = [*job.source.left_out, *delivery.check(prepared.trial.stream)]
         reporter.noted(left_out, prepared.trial.warnings)
-        _make(plan, journal, delivery, engine, reporter)
+        _make(job, journal, delivery, executor, reporter)
         reporter.muxing()
         delivery.finish()
     return Finished(
         output=output,
         size_bytes=delivery.size_bytes(),
-        frames=plan.frames,
+        frames=job.frames,
         light=light_of(journal),
         dropped=left_out,
     )
 
 
-def _make(plan: JobPlan, journal: Journal, delivery: Delivery, engine: ChunkEngine, reporter: Reporter) -> None:
+def _make(job: Job, journal: Journal, delivery: Delivery, executor: Executor, reporter: Reporter) -> None:
     """All chunks that are not finished yet."""
-    pending = journal.pending(plan.chunks, delivered=delivery.has)
+    pending = journal.pending(job.chunks, delivered=delivery.has)
     for result in journal.finished.values():  # an earlier call may have been stopped before one was taken
-        delivery.take(plan.chunks[result.index], result)
-    reporter.planned(plan, journal)
+        delivery.take(job.chunks[result.index], result)
+    reporter.planned(job, journal)
     if not pending:
         return
-    with contextlib.closing(engine.run(plan, journal.folder, pending, reporter.working)) as results:  # type: ignore[type-var]
+    with contextlib.closing(executor.run(job, journal.folder, pending, reporter.working)) as results:  # type: ignore[type-var]
         for result in results:
             journal.record(result)
-            delivery.take(plan.chunks[result.index], result)
+            delivery.take(job.chunks[result.index], result)
             reporter.finished(result)

@@ -57,7 +57,7 @@ _BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "
 def choose_encoder(settings: EncodeSettings) -> str:
     """Which encoder a job uses, with its version: equal texts give equal bits.
 
-    ArgumentError if what was asked for is not there.
+    ArgumentError or MissingPackageError if what was asked for is not there.
     """
     if form_of(settings).is_sequence:
         return picture_tool(settings)

@@ -22,7 +22,7 @@ from vsdslnet.encode.bitstream.png import hdr_chunks, with_chunks
 from vsdslnet.encode.chunk.encoder_interface import Picture
 from vsdslnet.encode.chunk.light import frame_light_nits
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.errors import ArgumentError, JobError
+from vsdslnet.errors import JobError, MissingPackageError
 from vsdslnet.hdr10 import mastering_display
 
 __all__ = ["PictureEncoder", "picture_tool"]
@@ -33,7 +33,7 @@ _INSTALL = "pip install 'vsdslnet[pictures]'"
 
 
 def picture_tool(settings: EncodeSettings) -> str:
-    """What writes the pictures, with its version. ArgumentError if it is not installed."""
+    """What writes the pictures, with its version. MissingPackageError if it is not installed."""
     if settings.codec == "png":
         return f"png of PyAV {av.__version__}"
     try:
@@ -43,8 +43,7 @@ def picture_tool(settings: EncodeSettings) -> str:
             return f"OpenEXR {OpenEXR.__version__}"
         import tifffile
     except ImportError as error:
-        allowed = f"a codec whose package is installed: {error.name} is not"
-        raise ArgumentError("codec", settings.codec, allowed, _INSTALL) from None
+        raise MissingPackageError(f"codec {settings.codec}", error.name or "a package", _INSTALL) from None
     return f"tifffile {tifffile.__version__}"
 
 
