@@ -7,8 +7,10 @@ network behind the restoration costs a part of it, of the conditions alone (sett
 conditions on all the pictures, one nearer to films and one to phones; the result is the average of both and of
 ``settle``. What all of them learnt of the tone was simulated, and is unlearnt then: ``new-base`` brings the network
 onto the measured base, whose gain follows the neighbourhood, and ``local`` goes on with the restoration there, with
-a head that blends frames. The fast model learns the same restoration from scratch. Every command can be called alone;
-``--list`` prints them and does nothing. Killed at any moment, the same command goes on. Four hours on two cores, the fast model not counted.
+a head that blends frames. The fast model learns the same restoration from scratch.
+
+Every command can be called alone; ``--list`` prints them and does nothing. Killed at any moment, the same command goes
+on. Four hours on two cores, the fast model not counted.
 """
 
 from __future__ import annotations
