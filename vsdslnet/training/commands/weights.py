@@ -101,7 +101,6 @@ def commands(data: Path, out: Path, workers: int) -> list[list[str]]:
     share_of_leaning = (1 - SHARE_OF_SETTLED) / len(LEANINGS)
     leanings = {end_of(f"conditions-{name}"): share_of_leaning for name in LEANINGS}
 
-
     return [
         *(
             of_training("build", "--data", str(data), "--out", datasets[name], "--workers", str(workers), *how)
