@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -30,8 +30,8 @@ class IntraEncoder:
         self._is_prores = settings.codec == "prores"
         transfer = Transfer.PQ if settings.transfer == "pq" else Transfer.HLG
         self._colours = (Primaries.BT2020, transfer, Matrix.BT2020_NCL)
-        self._context: Any = av.VideoCodecContext.create(told.name, "w")
-        context = self._context
+        context: Any = cast(Any, av.VideoCodecContext.create(told.name, "w"))
+        self._context = context
         context.width, context.height, context.pix_fmt = picture.width, picture.height, told.pixel_formats[pixels]
         context.framerate, context.time_base = picture.frame_rate, 1 / picture.frame_rate
         context.sample_aspect_ratio = picture.sample_aspect
