@@ -18,7 +18,16 @@ from vsdslnet.encode.container.tags import lost_tags
 from vsdslnet.encode.ffmpeg_log import ffmpeg_messages
 from vsdslnet.errors import ArgumentError, OutputError
 
-__all__ = ["CONTAINER_FORMATS", "Attached", "Passage", "container_options", "outlook", "plan_passage", "stream_name"]
+__all__ = [
+    "CONTAINER_FORMATS",
+    "Attached",
+    "Passage",
+    "container_options",
+    "is_cover",
+    "outlook",
+    "plan_passage",
+    "stream_name",
+]
 
 # FFmpeg's names of the containers, by the suffix of a file.
 CONTAINER_FORMATS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
@@ -97,7 +106,7 @@ def plan_passage(source: Any, output: Path, *, main: int, drop: Collection[int] 
             continue
         if stream.index in drop:
             left_out.append(f"{stream_name(stream)}, as asked")
-        elif _is_cover(stream):
+        elif is_cover(stream):
             _place_cover(stream, Path(source.name), wanted, copied, attached, left_out)
         elif stream.type == "attachment":
             if wanted == "matroska":
@@ -142,7 +151,7 @@ def stream_name(stream: Any) -> str:
         return f"attachment {stream.name or stream.index!r}"
     context = stream.codec_context
     details = [context.name if context is not None else "unknown codec", stream.metadata.get("language", "")]
-    kind = "cover" if _is_cover(stream) else _KINDS.get(stream.type, stream.type)
+    kind = "cover" if is_cover(stream) else _KINDS.get(stream.type, stream.type)
     return f"{kind} stream {stream.index} ({', '.join(filter(None, details))})"
 
 
@@ -185,7 +194,8 @@ def _holds(stream: Any, container_format: str) -> bool:
     return True
 
 
-def _is_cover(stream: Any) -> bool:
+def is_cover(stream: Any) -> bool:
+    """Whether a stream is a picture that stands for the file."""
     return stream.type == "video" and bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
