@@ -25,7 +25,7 @@ __all__ = [
     "container_options",
     "is_cover",
     "outlook",
-    "plan_passage",
+    "passage_of",
     "stream_name",
 ]
 
@@ -88,7 +88,7 @@ def container_options(container_format: str) -> dict[str, str]:
     return {} if container_format == "matroska" else {"movflags": "+faststart"}
 
 
-def plan_passage(source: Any, output: Path, *, main: int, drop: Collection[int] = ()) -> Passage:
+def passage_of(source: Any, output: Path, *, main: int, drop: Collection[int] = ()) -> Passage:
     """What becomes of the streams of an open ``source`` in ``output``, whose picture is stream ``main``.
 
     ``drop`` are streams that the user does without. OutputError if a stream would be lost that need not be, with the
@@ -138,7 +138,7 @@ def outlook(source: Any, path: Path, *, main: int) -> list[str]:
     lines = []
     for suffix in _SUFFIXES:
         try:
-            lacks = "; ".join(plan_passage(source, path.with_suffix(suffix), main=main).left_out)
+            lacks = "; ".join(passage_of(source, path.with_suffix(suffix), main=main).left_out)
             lines.append(f"as {suffix}: " + (f"without {lacks}" if lacks else "everything is kept"))
         except OutputError as error:
             lines.append(f"as {suffix}: not possible: {str(error).removeprefix(f'{path.with_suffix(suffix)}: ')}")
