@@ -22,6 +22,7 @@ from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.training.config.run import TrainConfig, available_schedules, load_schedule
 from vsdslnet.training.dataset.lessons import Lessons, prepare_lessons
 from vsdslnet.training.dataset.store import WindowDataset
+from vsdslnet.training.initialisation.blend_head import with_frame_blend
 from vsdslnet.training.initialisation.from_teacher import inherit_conditions
 from vsdslnet.training.loop.log_plots import plot_log
 from vsdslnet.training.loop.run import train
@@ -77,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
         help="with --start: how far the gain of the measured base sees, in network.gain_radius",
     )
     parser.add_argument(
+        "--frame-blend", action="store_true", help="with --start: the head gets channels that blend frames"
+    )
+    parser.add_argument(
         "--teacher", help="model name or .safetensors file whose pictures are the targets, in place of the masters"
     )
     parser.add_argument("--lessons", type=Path, help="folder for the teacher's pictures; default: that of the run")
@@ -95,6 +99,8 @@ def _run(arguments: argparse.Namespace) -> None:
         base = arguments.base or network.config.base
         radius = network.config.gain_radius if arguments.gain_radius is None else arguments.gain_radius
         network.config = msgspec.structs.replace(network.config, base=base, gain_radius=radius)
+        if arguments.frame_blend:
+            network = with_frame_blend(network)
         config = msgspec.structs.replace(config, network=network.config)
     datasets = [WindowDataset(path) for path in arguments.dataset]
     if arguments.teacher:
