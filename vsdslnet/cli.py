@@ -88,15 +88,16 @@ def encode(
     sources
         The SDR video files.
     output
-        The HDR10 file to make: .mkv, .mp4, .m4v or .mov; by default SOURCE.hdr10.mkv beside the source.
+        The HDR10 file to make: .mkv, .mp4, .m4v or .mov; by default SOURCE.hdr10.mkv beside the source. ProRes and
+        DNxHR: .mov. Of exr, png and tiff a pattern, as folder/%06d.exr; by default SOURCE.hdr10/%06d.exr.
     output_dir
-        Folder for the HDR10 files, each named SOURCE.hdr10.mkv; by default each lies beside its source.
+        Folder for the HDR10 files, each named as by default; by default each lies beside its source.
     """
     from vsdslnet.encode.batch import conversions_of, encode_files
 
     if not sources:
         raise ArgumentError("source", "", "one file or more", "name a video file")
-    files = conversions_of(sources, output=output, output_dir=output_dir)
+    files = conversions_of(sources, output=output, output_dir=output_dir, settings=settings)
     failure = encode_files(files, settings, job, executor=_executor(job))
     if failure is not None:
         sys.exit(_exit_code(failure))

@@ -13,7 +13,7 @@ from vsdslnet.encode.chunk.encoders import choose_encoder
 from vsdslnet.encode.job.description import Job, JobIdentity
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.probe import identify
-from vsdslnet.errors import ArgumentError, JobError, WeightsError
+from vsdslnet.errors import ArgumentError, JobError, MissingPackageError, WeightsError
 from vsdslnet.looks import find_look, read_look
 from vsdslnet.options import BackendOptions
 
@@ -48,7 +48,7 @@ def check_node(job: Job) -> None:
     begun = job.identity
     try:
         otherwise = _made_otherwise(begun, begun.settings)
-    except (ArgumentError, WeightsError) as error:
+    except (ArgumentError, MissingPackageError, WeightsError) as error:
         raise JobError(f"node {platform.node()}: {error}; every node needs what the head has") from None
     if otherwise:
         raise JobError(f"node {platform.node()}: {otherwise}; every node needs what the head has")
@@ -80,6 +80,8 @@ def _settings_difference(begun: EncodeSettings, now: EncodeSettings) -> str | No
 
 def _encoder_is_told(settings: EncodeSettings) -> tuple[str, float, dict[str, str]]:
     """Speed, quality and parameters, each in one spelling."""
+    if settings.codec not in ("hevc", "av1"):
+        return "", 0.0, {}  # there is nothing to tell
     hevc = settings.codec == "hevc"
     told = x265_parameters(settings, frames=settings.chunk_frames) if hevc else svt_parameters(settings)
     return *preset_and_crf(settings), dict(one_spelling(name, value) for name, value in told.items())

@@ -13,24 +13,25 @@ import vapoursynth as vs
 
 from vsdslnet.encode.chunk.encoders import Picture, choose_encoder
 from vsdslnet.encode.chunk.trial import Trial, try_encoder
+from vsdslnet.encode.form import Form, form_of, forms
 from vsdslnet.encode.identity import anywhere, difference, job_identity
 from vsdslnet.encode.job.chunks import cut_into_chunks
 from vsdslnet.encode.job.description import JOB_NAME, Job, JobIdentity, read_job
 from vsdslnet.encode.job.folder import holds_job, job_folder
 from vsdslnet.encode.job.journal import write_durably
+from vsdslnet.encode.picture_names import PictureNames
 from vsdslnet.encode.place import check_name
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import DecodeError, open_source, scene_cuts
 from vsdslnet.encode.source.colour import check_frame
 from vsdslnet.encode.source.frame_rate import frame_times
 from vsdslnet.encode.source.probe import SourceInfo, probe
-from vsdslnet.errors import JobError, OutputError, one_line
+from vsdslnet.errors import ArgumentError, JobError, OutputError, one_line
 from vsdslnet.plugin.color_tags import ColorOverrides
 from vsdslnet.plugin.hdr_signs import first_integer
 
 __all__ = ["Prepared", "check_output", "check_room", "hdr10plus_json", "prepare"]
 
-CONTAINERS = (".mkv", ".mp4", ".m4v", ".mov")
 # Less than this, or than the source's size if that is smaller, is not worth starting with.
 _LEAST_FREE_BYTES = 64 << 20
 
@@ -45,13 +46,37 @@ def hdr10plus_json(output: Path) -> Path:
 
 def check_output(source: Path, output: Path, settings: EncodeSettings, *, overwrite: bool) -> None:
     """Refuse, in one line, a name that the file can't or shouldn't have (ArgumentError, OutputError)."""
-    check_name(output, suffixes=CONTAINERS)
+    form = form_of(settings)
+    if form.is_sequence:
+        _check_pictures(PictureNames(output), output, form, overwrite=overwrite)
+        return
+    _check_codec(output, form, settings)
+    check_name(output, suffixes=form.suffixes)
     if output.exists() and source.exists() and output.samefile(source):
         raise OutputError(f"{output}: is the source itself; name another file")
     written = [output, hdr10plus_json(output)] if settings.hdr10plus else [output]
     for path in written:
         if path.exists() and not overwrite and not holds_job(job_folder(output)):
             raise OutputError(f"{path}: is there already; name another file or use --overwrite")
+
+
+def _check_pictures(names: PictureNames, output: Path, form: Form, *, overwrite: bool) -> None:
+    names.check_place(form.suffixes)
+    if overwrite or holds_job(job_folder(output)):
+        return
+    existing = [names.path(number) for number in names.existing()]
+    for path in (*existing, names.sidecar):
+        if path.exists():
+            raise OutputError(f"{path}: is there already; name another folder or use --overwrite")
+
+
+def _check_codec(output: Path, form: Form, settings: EncodeSettings) -> None:
+    """A name that another codec would have says which one was forgotten (ArgumentError)."""
+    suffix = output.suffix.lower()
+    others = [codec for codec, other in forms() if suffix in other.suffixes]
+    if suffix not in form.suffixes and others:
+        allowed = f"with codec {settings.codec} a name ending in {', '.join(form.suffixes)}"
+        raise ArgumentError("output", str(output), allowed, f"or take --codec {' or '.join(others)}")
 
 
 def check_room(source: Path, folder: Path) -> None:
@@ -108,7 +133,7 @@ def _moved(begun: Job, info: SourceInfo, settings: EncodeSettings) -> Job:
 
 
 def _try_encoder(info: SourceInfo, settings: EncodeSettings, source: Path, folder: Path) -> Trial:
-    width, height = info.delivered_size
+    width, height = form_of(settings).delivered_size(*info.shown_size)
     picture = Picture(
         width=width, height=height, frame_rate=info.frame_rate, sample_aspect=Fraction(*info.sample_aspect)
     )

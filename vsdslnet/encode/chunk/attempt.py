@@ -21,6 +21,8 @@ import vapoursynth as vs
 
 from vsdslnet.encode.child_process import apart_from_ctrl_c, how_ended
 from vsdslnet.encode.chunk.encoders import Picture, open_encoder
+from vsdslnet.encode.chunk.light import with_light
+from vsdslnet.encode.form import form_of
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.stderr import Caught, stderr_caught
 from vsdslnet.errors import JobError
@@ -116,9 +118,16 @@ def attempt_apart(encoder: str, settings: EncodeSettings, *, picture: Picture, p
 
 
 def _encode(encoder: str, settings: EncodeSettings, picture: Picture, path: Path) -> None:
+    form = form_of(settings)
     black = vs.core.std.BlankClip(
-        format=vs.YUV420P10, width=picture.width, height=picture.height, length=_FRAMES, color=[64, 512, 512]
+        format=getattr(vs, form.pixels),
+        width=picture.width,
+        height=picture.height,
+        length=_FRAMES,
+        color=[0, 0, 0] if form.is_rgb else [64, 512, 512],
     )
+    if form.is_sequence:  # some say their own light
+        black = with_light(black)
     file = open_encoder(encoder, settings, picture=picture, frames=_FRAMES, path=path, says_warnings=True)
     watchdog = threading.Timer(_HANGS_SECONDS, file.abort)
     watchdog.start()

@@ -77,11 +77,10 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
         return Fraction(*self.claimed_rates[0])
 
     @property
-    def delivered_size(self) -> tuple[int, int]:
-        """(width, height) of the HDR picture: cropped, and made even, as 4:2:0 has to be."""
+    def shown_size(self) -> tuple[int, int]:
+        """(width, height) of the picture without what the container hides."""
         left, right, top, bottom = self.crop
-        width, height = self.width - left - right, self.height - top - bottom
-        return width + width % 2, height + height % 2
+        return self.width - left - right, self.height - top - bottom
 
 
 def open_media(path: Path) -> av.container.InputContainer:
