@@ -8,7 +8,6 @@ difference may be and still count as noise they say as well: what is beyond that
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
