@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from vsdslnet.encode.job.folder import holds_job, job_folder
 from vsdslnet.encode.progress import JsonReporter, PersonReporter, QuietReporter, Reporter
 from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source.probe import open_media
+from vsdslnet.encode.source.given import Given, given
 from vsdslnet.encode.workers.interface import ChunkEngine
 from vsdslnet.errors import ArgumentError, DslnetError, EngineError, MediaError, OutputError, WeightsError
 from vsdslnet.options import JobOptions
@@ -23,13 +23,26 @@ __all__ = ["Job", "encode_jobs", "jobs_of"]
 
 
 class Job(NamedTuple):
-    """A file and what it becomes."""
+    """A file and what it becomes; beside a script, where its tracks come from and its arguments."""
 
     source: Path
     output: Path
+    tracks: Path | None = None
+    script_args: tuple[tuple[str, str], ...] = ()
+
+    def given(self) -> Given:
+        """See :func:`~vsdslnet.encode.source.given.given`."""
+        return given(self.source, tracks=self.tracks, arguments=dict(self.script_args))
 
 
-def jobs_of(sources: Sequence[Path], *, output: Path | None, output_dir: Path | None) -> list[Job]:
+def jobs_of(
+    sources: Sequence[Path],
+    *,
+    output: Path | None,
+    output_dir: Path | None,
+    tracks: Path | None = None,
+    script_args: Mapping[str, str] | None = None,
+) -> list[Job]:
     """What to make of which file; ``output_dir`` is made where there is none.
 
     Names with ``*``, ``?`` or ``[`` that are no file's are patterns: Windows' shells leave them to the program.
@@ -40,14 +53,18 @@ def jobs_of(sources: Sequence[Path], *, output: Path | None, output_dir: Path | 
         raise ArgumentError("output", str(output), "only without --output-dir", "leave one of them out")
     if output is not None and len(found) > 1:
         raise ArgumentError("output", str(output), f"only with one source, not {len(found)}", "use --output-dir")
+    if tracks is not None and len(found) > 1:
+        raise ArgumentError("tracks", str(tracks), f"only with one source, not {len(found)}", "one script at a time")
     if output_dir is None:
-        jobs = [Job(source, output or _named(source)) for source in found]
+        outputs = [output or _named(source) for source in found]
     else:
-        jobs = [Job(source, output_dir / _named(source).name) for source in found]
+        outputs = [output_dir / _named(source).name for source in found]
         try:
             output_dir.expanduser().mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{output_dir}: can't be made ({error.strerror}); name another folder") from None
+    arguments = tuple((script_args or {}).items())
+    jobs = [Job(source, target, tracks, arguments) for source, target in zip(found, outputs, strict=True)]
     _check_differ(jobs)
     return jobs
 
@@ -72,7 +89,7 @@ def encode_jobs(
 
     for job in jobs:  # a wrong name is told now, not when its turn comes, days from now
         try:
-            open_media(job.source.expanduser()).close()
+            job.given().check()
         except DslnetError as error:
             failed(job, error)
     kept = 0
@@ -104,6 +121,10 @@ def _say(text: str) -> None:
 
 
 def _encode(job: Job, settings: EncodeSettings, options: JobOptions, engine: ChunkEngine, *, within: str = "") -> None:
+    if options.store is not None and job.given().is_script:
+        raise ArgumentError(
+            "store", options.store, "only with video files", "use a path that all nodes see for a script"
+        )
     reporter: Reporter = PersonReporter(within=within)
     if options.quiet or options.json_lines:
         reporter = QuietReporter() if options.quiet else JsonReporter()
@@ -114,6 +135,8 @@ def _encode(job: Job, settings: EncodeSettings, options: JobOptions, engine: Chu
             settings,
             engine=engine,
             reporter=reporter,
+            tracks=job.tracks,
+            script_args=dict(job.script_args),
             drop=_numbers(options.drop),
             restart=options.restart,
             overwrite=options.overwrite,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,9 @@ from vsdslnet.encode.job.journal import Journal, finish_durably, write_durably
 from vsdslnet.encode.prepare import check_output, check_room, hdr10plus_json, prepare
 from vsdslnet.encode.progress import QuietReporter, Reporter
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source.probe import main_video, open_media
+from vsdslnet.encode.source.given import Given, given
+from vsdslnet.encode.source.probe import main_video
+from vsdslnet.encode.source.tracks import open_tracks, picture_of
 from vsdslnet.encode.workers.interface import ChunkEngine
 from vsdslnet.encode.workers.local import LocalEngine
 from vsdslnet.errors import ArgumentError, ClipError, JobError, MediaError
@@ -52,6 +54,8 @@ def encode_file(
     *,
     engine: ChunkEngine | None = None,
     reporter: Reporter | None = None,
+    tracks: Path | str | None = None,
+    script_args: Mapping[str, str] | None = None,
     drop: Collection[int] = (),
     restart: bool = False,
     overwrite: bool = False,
@@ -59,7 +63,9 @@ def encode_file(
 ) -> Finished:
     """Convert ``source`` into ``output``, going on where an earlier call of the same kind was stopped.
 
-    ``drop`` are streams of the source, by number, that the output does without.
+    A source that ends in .vpy or .py is a VapourSynth script, whose output 0 is converted: ``tracks`` is the file that
+    its sound, subtitles, chapters, attachments, tags and times come from, ``script_args`` the variables that it finds
+    set. ``drop`` are streams of the source (beside a script, of ``tracks``), by number, that the output does without.
 
     Until it is complete, everything lies in ``<output>.vsdslnet/``; ``keep`` leaves that folder. MediaError,
     ClipError, EngineError or ArgumentError: nothing was begun. OutputError: the place is wrong. JobError: stopped,
@@ -72,19 +78,18 @@ def encode_file(
     (8, [], True)
     """
     settings, engine, reporter = settings or EncodeSettings(), engine or LocalEngine(), reporter or QuietReporter()
-    source, output = Path(source).expanduser(), Path(output).expanduser().absolute()
-    open_media(source).close()  # what is wrong with the source comes first
-    check_output(source, output, settings, overwrite=overwrite)
-    with open_media(source) as media:  # before the film is looked through
-        plan_passage(media, output, main=main_video(media, source).index, drop=drop)
+    named, output = given(source, tracks=tracks, arguments=script_args), Path(output).expanduser().absolute()
+    named.check()  # what is wrong with the source comes first
+    check_output(named, output, settings, overwrite=overwrite)
+    _check_passage(named, output, drop)  # before the film is looked through
     engine.check(settings)
     folder = job_folder(output)
     try:
         with locked(folder):
-            check_room(source, folder)
+            check_room(named.path, folder)
             sweep(folder, everything=restart)
             try:
-                finished = _work(source, output, settings, drop, engine, reporter)
+                finished = _work(named, output, settings, drop, engine, reporter)
             except (ArgumentError, ClipError, MediaError):
                 if not Journal.begun(folder):  # nothing to go on with
                     sweep(folder, everything=True)
@@ -98,8 +103,15 @@ def encode_file(
         ) from None
 
 
+def _check_passage(source: Given, output: Path, drop: Collection[int]) -> None:
+    with open_tracks(source.beside) as media:
+        # Beside a script there may be sound alone.
+        picture = picture_of(media) if source.is_script else main_video(media, source.path)
+        plan_passage(media, output, main=None if picture is None else picture.index, drop=drop)
+
+
 def _work(
-    source: Path,
+    source: Given,
     output: Path,
     settings: EncodeSettings,
     drop: Collection[int],

@@ -14,6 +14,7 @@ from vsdslnet.options import (
     LookOptions,
     ModelOptions,
     SceneOptions,
+    SourceOptions,
     TransferOptions,
     another_default,
 )
@@ -47,7 +48,14 @@ _PROTECTED_SVT = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeSettings(
-    EncoderOptions, BackendOptions, SceneOptions, ColorOptions, TransferOptions, LookOptions, ModelOptions
+    EncoderOptions,
+    BackendOptions,
+    SceneOptions,
+    SourceOptions,
+    ColorOptions,
+    TransferOptions,
+    LookOptions,
+    ModelOptions,
 ):
     """Everything that decides what the encoded chunks hold; its journal remembers it.
 

@@ -26,8 +26,8 @@ from vsdslnet.encode.container.trimmed import trimmed_template
 from vsdslnet.encode.container.video_packets import VideoPacket, VideoPackets
 from vsdslnet.encode.ffmpeg_log import ffmpeg_messages, ffmpeg_reason
 from vsdslnet.encode.job.description import JobPlan
-from vsdslnet.encode.source.probe import open_media
 from vsdslnet.encode.source.timeline import Placer, Timeline
+from vsdslnet.encode.source.tracks import open_tracks
 from vsdslnet.errors import JobError
 from vsdslnet.hdr10 import ContentLight, mastering_display
 
@@ -69,7 +69,7 @@ def mux(
     Returns, in words, what the source holds and the file lacks. JobError or OSError if it fails.
     """
     packets = VideoPackets(plan, folder, light, dynamic)
-    with open_media(Path(plan.source.path)) as source:
+    with open_tracks(plan.source.beside) as source:
         passage = plan_passage(source, output, main=plan.source.track, drop=drop)
         try:
             lost = write_container(plan, passage, packets, light, source=source, output=output, target=str(target))
@@ -107,7 +107,8 @@ def write_container(
         av.open(target, "w", format=container_format, options=options) as container,
     ):
         file = _File(container)
-        picture = file.add_picture(template.streams.video[0], source.streams[plan.source.track], plan)
+        original = None if plan.source.track is None else source.streams[plan.source.track]
+        picture = file.add_picture(template.streams.video[0], original, plan)
         others = file.add_others(source, passage)
         file.begin(source, plan)
         for packet, stream in _in_time(source, others, pictures, picture, plan):
@@ -132,13 +133,14 @@ class _File:
         self._apart = 0 if container.format.flags & _EQUAL_TIMES_ALLOWED else 1
 
     def add_picture(self, template: Any, original: Any, plan: JobPlan) -> Any:
-        """The stream of the HDR picture, described by ``template``, named and marked as the original was."""
+        """The stream of the HDR picture, described by ``template``, named and marked as the original was, if any."""
         video = self._container.add_stream_from_template(template, opaque=True)
         video.time_base = Fraction(*plan.time_base)
         video.codec_context.framerate = plan.frame_rate
         video.codec_context.sample_aspect_ratio = Fraction(*plan.source.sample_aspect)
-        video.metadata.update(fresh_tags(original.metadata))
-        video.disposition = original.disposition
+        if original is not None:
+            video.metadata.update(fresh_tags(original.metadata))
+            video.disposition = original.disposition
         if not self._matroska:
             video.codec_context.codec_tag = _CODEC_TAGS[plan.identity.settings.codec]
         self._names[video.index] = "the picture"

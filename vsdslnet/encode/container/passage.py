@@ -79,8 +79,8 @@ def container_options(container_format: str) -> dict[str, str]:
     return {} if container_format == "matroska" else {"movflags": "+faststart"}
 
 
-def plan_passage(source: Any, output: Path, *, main: int, drop: Collection[int] = ()) -> Passage:
-    """What becomes of the streams of an open ``source`` in ``output``, whose picture is stream ``main``.
+def plan_passage(source: Any, output: Path, *, main: int | None, drop: Collection[int] = ()) -> Passage:
+    """What becomes of the streams of an open ``source`` in ``output``, whose picture is stream ``main``, if any.
 
     ``drop`` are streams that the user does without. OutputError if a stream would be lost that need not be, with the
     cure; ArgumentError if there is no such stream to drop.
@@ -124,7 +124,7 @@ def plan_passage(source: Any, output: Path, *, main: int, drop: Collection[int] 
     return Passage(copied=tuple(copied), as_text=as_text, attached=tuple(attached), left_out=tuple(left_out))
 
 
-def outlook(source: Any, path: Path, *, main: int) -> list[str]:
+def outlook(source: Any, path: Path, *, main: int | None) -> list[str]:
     """A line for each kind of container: what of an open ``source`` a file of it would lack."""
     lines = []
     for suffix in _SUFFIXES:
@@ -146,7 +146,7 @@ def stream_name(stream: Any) -> str:
     return f"{kind} stream {stream.index} ({', '.join(filter(None, details))})"
 
 
-def _check_drop(source: Any, main: int, drop: Collection[int]) -> None:
+def _check_drop(source: Any, main: int | None, drop: Collection[int]) -> None:
     others = [stream.index for stream in source.streams if stream.index != main]
     for index in drop:
         if index not in others:

@@ -15,7 +15,7 @@ from vsdslnet.encode.container.mux import MuxError, write_container
 from vsdslnet.encode.container.passage import plan_passage
 from vsdslnet.encode.container.video_packets import PictureTimes, VideoPacket, elementary_to_packet, with_light
 from vsdslnet.encode.job.description import JobPlan
-from vsdslnet.encode.source.probe import open_media
+from vsdslnet.encode.source.tracks import open_tracks
 from vsdslnet.errors import OutputError
 
 __all__ = ["rehearse"]
@@ -31,7 +31,7 @@ def rehearse(plan: JobPlan, stream: bytes, *, output: Path, drop: Collection[int
     """
     light = PLACEHOLDER_LIGHT if plan.identity.settings.transfer == "pq" else None
     pictures = _StandIns(plan, with_light(stream, light, suffix=plan.suffix))
-    with open_media(Path(plan.source.path)) as source:
+    with open_tracks(plan.source.beside) as source:
         passage = plan_passage(source, output, main=plan.source.track, drop=drop)
         try:
             return write_container(plan, passage, pictures, light, source=source, output=output, target=_Nowhere())
