@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vsdslnet.color.measured import level_of
+from vsdslnet.color.neighbourhood import neighbourhood_lines
 from vsdslnet.network.blocks import he_init
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dmfa import DMFA
@@ -28,6 +30,8 @@ class Conditions(NamedTuple):
 
     vectors: ModulationVectors
     kernels: Tensor | None
+    lines: Tensor | None = None
+    """Of the neighbourhood that the base's gain follows (N, 2, h, w), at the size of the frames averaged down."""
 
 
 class DSLNet(WindowNetwork):
@@ -56,11 +60,19 @@ class DSLNet(WindowNetwork):
     def conditions(self, window: Tensor) -> Conditions:
         """Whole frames (N, 2T+1, 3, H, W) -> the global conditions under which to render them."""
         encoded = self.dmfa.ldoe.encode(whole_blocks(window, self.config.scale).flatten(1, 2))
-        return Conditions(self.stfm.condition(window), self.dmfa.ldoe.kernels(encoded))
+        return Conditions(self.stfm.condition(window), self.dmfa.ldoe.kernels(encoded), self.neighbourhood(window))
 
     def shared_conditions(self, whole: Tensor) -> Conditions:
         """What whole frames, averaged down, say about any crop of theirs; the crop's kernels are its own."""
-        return Conditions(self.stfm.condition(whole), None)
+        return Conditions(self.stfm.condition(whole), None, self.neighbourhood(whole))
+
+    def neighbourhood(self, whole: Tensor) -> Tensor | None:
+        """Lines of whole centre frames (N, 2, h, w), of windows (N, 2T+1, 3, H, W); None with ``gain_radius`` 0."""
+        if not self.config.gain_radius:
+            return None
+        with torch.autocast(whole.device.type, enabled=False):
+            small = self.stfm.condition.shrink(self.centre(whole)[:, None].float())[:, 0]
+            return neighbourhood_lines(level_of(small), self.config.gain_radius)
 
     def render(self, window: Tensor, conditions: Conditions, boxes: list[Box] | None = None) -> Tensor:
         """See :meth:`WindowNetwork.render`.
@@ -68,14 +80,17 @@ class DSLNet(WindowNetwork):
         Crops that begin and end between blocks are others than those of the frame. With ``conditions.kernels`` None
         the dynamic kernels come from the crops themselves.
         """
-        return super().render(window, conditions, boxes)
+        return self.render_with_offsets(window, conditions, boxes)[0]
 
     def render_with_offsets(
         self, window: Tensor, conditions: Conditions, boxes: list[Box] | None = None
     ) -> tuple[Tensor, Tensor]:
         """:meth:`render`, and LDOE's offsets on the way, (N, F*k*k*2, h, w) in pixels."""
         correction, offsets = self._correction(window, conditions, boxes)
-        return self.compose(window[:, self.config.radius].float(), correction.float()), offsets
+        lines = conditions.lines
+        if lines is not None:
+            lines = upsample_crop(lines, (window.shape[-2], window.shape[-1]), boxes)
+        return self.compose(window[:, self.config.radius].float(), correction.float(), lines), offsets
 
     def correction(self, window: Tensor, conditions: Conditions, boxes: list[Box] | None = None) -> Tensor:
         """What the head says before it is gated and added to the base: (N, 3, h, w), PQ units."""

@@ -32,9 +32,10 @@ class WindowNetwork(nn.Module, ABC):
 
     def __init__(self, config: DSLNetConfig) -> None:
         super().__init__()
-        if not self.works_on_blocks and (config.scale != 1 or config.color_map):
-            got, cure = (config.scale, config.color_map), "only DSLNet works on blocks or has a colour map"
-            raise ArgumentError("scale, color_map", got, "1, false", cure)
+        if not self.works_on_blocks and (config.scale != 1 or config.color_map or config.gain_radius):
+            got = (config.scale, config.color_map, config.gain_radius)
+            cure = "only DSLNet works on blocks, has a colour map or knows the neighbourhood"
+            raise ArgumentError("scale, color_map, gain_radius", got, "1, false, 0", cure)
         self.config = config
 
     def forward(self, window: Tensor) -> Tensor:
@@ -57,12 +58,15 @@ class WindowNetwork(nn.Module, ABC):
         sdr = window[:, self.config.radius].float()
         return self.compose(sdr, self.correction(window, conditions, boxes).float())
 
-    def compose(self, sdr: Tensor, correction: Tensor) -> Tensor:
-        """Base plus gated correction, in fp32: SDR (N, 3, h, w), correction (N, 3, h, w) -> PQ."""
+    def compose(self, sdr: Tensor, correction: Tensor, lines: Tensor | None = None) -> Tensor:
+        """Base plus gated correction, in fp32: SDR (N, 3, h, w), correction (N, 3, h, w) -> PQ.
+
+        ``lines`` (N, 2, h, w) tell the neighbourhood that the base's gain follows.
+        """
         with torch.autocast(sdr.device.type, enabled=False):
             if self.config.base == "none":
                 return correction
-            return base_pq(sdr, self.config.base) + black_gate(sdr, self.config.black_anchor) * correction
+            return base_pq(sdr, self.config.base, lines) + black_gate(sdr, self.config.black_anchor) * correction
 
     @abstractmethod
     def correction(self, window: Tensor, conditions: Any, boxes: list[Box] | None) -> Tensor:

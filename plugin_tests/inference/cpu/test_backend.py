@@ -88,10 +88,11 @@ def test_the_halo_is_as_wide_as_layers_reach(config: DSLNetConfig) -> None:
         {"lkrb": "text"},
         {"offset_conv": False},
         {"dynamic_kernel": 0},
-        {"base": "none"},
+        {"base": "none", "gain_radius": 0},
         {"radius": 2},
-        {"condition_pixels": 0},
+        {"condition_pixels": 0, "gain_radius": 0},
         {"black_anchor": 0.0},
+        {"gain_radius": 0},
     ],
     ids=str,
 )

@@ -18,6 +18,7 @@ from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.training.config.run import (
     LossConfig,
     OptimiserConfig,
+    Precision,
     ToneConfig,
     TrainConfig,
     available_schedules,
@@ -106,6 +107,20 @@ def test_training_lowers_the_loss_and_writes_loadable_weights(pool: Pool, tmp_pa
     assert network.config == SMALL
     plot_log(tmp_path / "log.jsonl", tmp_path / "log.png")
     assert (tmp_path / "log.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(("native", "same"), [(True, "bf16"), (False, "no")])
+def test_auto_takes_the_precision_that_the_device_has(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, native: bool, same: Precision
+) -> None:
+    monkeypatch.setattr("vsdslnet.training.loop.run.bf16_is_native", lambda device: native)
+    config = TrainConfig(network=SMALL, loss=LossConfig(steady=0, ramp=0), steps=2, batch=2, patch_px=16)
+    runs: tuple[Precision, ...] = ("auto", same, "no" if native else "bf16")
+    auto, named, other = (
+        train(msgspec.structs.replace(config, precision=name), pool, tmp_path / str(k)) for k, name in enumerate(runs)
+    )
+    assert torch.equal(auto.state_dict()["head.weight"], named.state_dict()["head.weight"])
+    assert not torch.equal(auto.state_dict()["head.weight"], other.state_dict()["head.weight"])
 
 
 def test_another_configuration_is_refused_in_the_same_folder(pool: Pool, tmp_path: Path) -> None:

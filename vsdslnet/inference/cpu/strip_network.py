@@ -21,6 +21,7 @@ from torch import Tensor
 from vsdslnet.inference.cpu.graph import Flow, Layer, Span
 from vsdslnet.inference.cpu.lanes import in_lanes
 from vsdslnet.inference.cpu.modulation import Modulator
+from vsdslnet.inference.cpu.neighbourhood import RowLines
 from vsdslnet.inference.cpu.sampling import FrameSampler
 from vsdslnet.inference.cpu.strip_layers import RowConv, RowDepthwise, RowLKRB, RowPixels, RowStem, RowUp, Target
 from vsdslnet.network.config import DSLNetConfig
@@ -86,10 +87,10 @@ class StreamedDSLNet:
 
     def conditions(self, window: Tensor, rows: int) -> Conditions:
         """Whole frames (2T+1, 3, H, W) on the device -> their global conditions, in strips of ``rows`` blocks."""
-        vectors = self._vectors(window)
+        vectors, lines = self._vectors(window), self._network.neighbourhood(window[None])
         dynamic = self._network.dmfa.ldoe.dynamic
         if dynamic is None:
-            return Conditions(vectors, None)
+            return Conditions(vectors, None, lines)
         window = whole_blocks(window, self.scale)
         height, width = self._blocks(window)
         flow = Flow(height, rows)
@@ -102,7 +103,7 @@ class StreamedDSLNet:
         flow.run(self.everywhere)
         mean = sums.sum(dim=0, dtype=torch.float64) / (((height + 1) // 2) * ((width + 1) // 2))
         # The kernels are a function of the mean alone; a single pixel of that value has it.
-        return Conditions(vectors, dynamic(mean.float()[None, :, None, None]))
+        return Conditions(vectors, dynamic(mean.float()[None, :, None, None]), lines)
 
     def _vectors(self, window: Tensor) -> ModulationVectors:
         condition = self._network.stfm.condition
@@ -117,6 +118,7 @@ class StreamedDSLNet:
 
         The columns beside the band are worked on as far as it depends on them, and left alone in ``out``.
         """
+        size = window.shape[-2:]
         window = whole_blocks(window, self.scale)
         height, width = self._blocks(window)
         wide = Band(max(0, band.left - self._halo), min(width, band.right + self._halo), band.rows)
@@ -124,11 +126,15 @@ class StreamedDSLNet:
         flow = Flow(height, band.rows)
         inside = slice(band.left - wide.left, band.right - wide.left)
         pixels = RowPixels(self.config, height=height)
+        columns = slice(self.scale * band.left, self.scale * band.right)
+        lines = conditions.lines
+        around = None if lines is None else RowLines(lines, height=size[0], width=size[1], columns=columns)
 
         def composed(span: Span, said: Tensor) -> Tensor:
-            rows, columns = (slice(self.scale * first, self.scale * last) for first, last in (span, band[:2]))
+            rows = slice(self.scale * span.top, self.scale * span.bottom)
             sdr = centre[..., rows, columns]
-            pq = self._network.compose(sdr, pixels.correction(said, sdr, span, inside))[0]
+            correction = pixels.correction(said, sdr, span, inside)
+            pq = self._network.compose(sdr, correction, None if around is None else around(rows))[0]
             place = out[:, rows, columns]
             return place.copy_(pq[..., : place.shape[-2], : place.shape[-1]])
 

@@ -20,7 +20,7 @@ from vsdslnet.inference.cuda.depthwise import DeviceDepthwise
 from vsdslnet.inference.cuda.modulation import WHOLE, DeviceModulation
 from vsdslnet.network.blocks import LKRB, DepthwiseConv
 from vsdslnet.network.dmfa import DynamicKernel
-from vsdslnet.network.dslnet import Conditions, DSLNet
+from vsdslnet.network.dslnet import Conditions, DSLNet, upsample_crop
 from vsdslnet.network.window import Box
 
 __all__ = ["HALO_ROWS", "DeviceNetwork"]
@@ -65,7 +65,10 @@ class DeviceNetwork:
 
     def _rendered(self, window: Tensor, conditions: Conditions, box: Box) -> Tensor:
         correction = self._correction(window[None], conditions, box)
-        return self._network.compose(window[None, self.config.radius], correction.float())[0]
+        lines = conditions.lines
+        if lines is not None:
+            lines = upsample_crop(lines, (window.shape[-2], window.shape[-1]), [box])
+        return self._network.compose(window[None, self.config.radius], correction.float(), lines)[0]
 
     def _correction(self, window: Tensor, conditions: Conditions, box: Box) -> Tensor:
         """:meth:`DSLNet.correction`, written so that every feature map is free as soon as it has been read."""

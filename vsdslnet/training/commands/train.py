@@ -55,6 +55,11 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--start", "--from", help="model name or .safetensors file a new run starts from")
     parser.add_argument("--base", choices=sorted(BASES), help="with --start: the formula to correct from now on")
     parser.add_argument(
+        "--gain-radius",
+        type=int,
+        help="with --start: how far the gain of the measured base sees, in network.gain_radius",
+    )
+    parser.add_argument(
         "--teacher", help="model name or .safetensors file whose pictures are the targets, in place of the masters"
     )
     parser.add_argument("--lessons", type=Path, help="folder for the teacher's pictures; default: that of the run")
@@ -68,7 +73,9 @@ def main(given: Sequence[str] | None = None) -> None:
         network = None
         if arguments.start:
             network = weights.load_network(weights.read(weights.find(arguments.start))).requires_grad_(True)
-            network.config = msgspec.structs.replace(network.config, base=arguments.base or network.config.base)
+            base = arguments.base or network.config.base
+            radius = network.config.gain_radius if arguments.gain_radius is None else arguments.gain_radius
+            network.config = msgspec.structs.replace(network.config, base=base, gain_radius=radius)
             config = msgspec.structs.replace(config, network=network.config)
         pools = [Pool(path) for path in arguments.pool]
         if arguments.teacher:
@@ -98,7 +105,10 @@ def main(given: Sequence[str] | None = None) -> None:
 
 def _pupil(config: TrainConfig, network: DSLNet | None, teacher: weights.WeightsFile) -> tuple[TrainConfig, DSLNet]:
     """The schedule on the teacher's base and gate, and the network of it that is to learn."""
-    same = {name: getattr(teacher.config, name) for name in ("radius", "base", "black_anchor", "condition_pixels")}
+    same = {
+        name: getattr(teacher.config, name)
+        for name in ("radius", "base", "gain_radius", "black_anchor", "condition_pixels")
+    }
     config = msgspec.structs.replace(config, network=msgspec.structs.replace(config.network, **same))
     if network is None:
         torch.manual_seed(config.seed)

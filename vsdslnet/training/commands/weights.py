@@ -6,9 +6,9 @@ Builds the pools, then trains in four runs, because what one learns another woul
 behind the restoration costs a part of it, of the conditions alone (settle) nothing. Last come two runs of the
 conditions on all the pictures, one nearer to films and one to phones; the result is the average of both and of
 ``settle``. What all of them learnt of the tone was simulated, and is unlearnt then: ``new-base`` brings the network
-onto the measured base, ``local`` teaches it the local contrast of real masters. Then the fast model
-learns that one's pictures. Every command can be called alone; ``--list`` prints them and does nothing. Killed at any
-moment, the same command goes on. Four hours on two cores, the fast model not counted.
+onto the measured base, whose gain follows the neighbourhood, and ``local`` goes on with the restoration there. Then
+the fast model learns that one's pictures. Every command can be called alone; ``--list`` prints them and does nothing.
+Killed at any moment, the same command goes on. Four hours on two cores, the fast model not counted.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def commands(data: Path, out: Path, workers: int) -> list[list[str]]:
         train("settle", tone, calm),
         *(leaning(name, seed, looks) for name, (seed, looks) in LEANINGS.items()),
         blend({end_of("settle"): SHARE_OF_SETTLED, **leanings}, simulated),
-        [*train("new-base", local, simulated), "--base", "measured"],
+        [*train("new-base", local, simulated), "--base", "measured", "--gain-radius", "3"],
         train("local", local, end_of("new-base")),
         blend({end_of("local"): 1.0}, result),
         fast,

@@ -17,6 +17,7 @@ from torch.optim import Adam
 
 from vsdslnet import weights
 from vsdslnet.errors import ArgumentError
+from vsdslnet.inference.precision import bf16_is_native
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.config.run import OptimiserConfig, TrainConfig
@@ -30,9 +31,8 @@ from vsdslnet.training.loop.fast_depthwise import use_fast_depthwise
 from vsdslnet.training.loop.objective import Objective
 from vsdslnet.training.loop.samples import write_samples
 from vsdslnet.training.loop.tone import train_tone
-from vsdslnet.training.pointwise.local_base import LocalBase
 from vsdslnet.training.pointwise.points import Points
-from vsdslnet.training.pointwise.restoration import PointwiseTeacher, Teacher
+from vsdslnet.training.pointwise.restoration import CleanBase, PointwiseTeacher, Teacher
 
 __all__ = ["rate_factor", "train"]
 
@@ -173,8 +173,8 @@ def _start(network: DSLNet, pools: Sequence[Pool], config: TrainConfig, run: Pat
 
 def _teacher(network: WindowNetwork, config: TrainConfig, run: Path, accelerator: Accelerator) -> Teacher:
     """What the schedule names; the network as it is before a run's first step is kept in its folder."""
-    if config.loss.teacher == "local_base":
-        return LocalBase()
+    if config.loss.teacher == "base" and isinstance(network, DSLNet):
+        return CleanBase(network)
     if not isinstance(network, DSLNet):
         cure = "the tables' other networks have no such points"
         got = (config.loss.restore, config.loss.shapes)
@@ -205,7 +205,7 @@ def _step(
         group["lr"] = group["base_rate"] * factor
     guards = config.loss.guard_every > 0 and step % config.loss.guard_every == 0
     # Not accelerate's own mixed precision, which is fixed once a process.
-    with torch.autocast(accelerator.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
+    with torch.autocast(accelerator.device.type, dtype=torch.bfloat16, enabled=_in_bf16(config, accelerator.device)):
         terms: dict[str, Tensor] = objective(batch, config.seed * 1_000_003 + step if guards else None)
     optimiser.zero_grad(set_to_none=True)
     accelerator.backward(terms["loss"])
@@ -214,6 +214,10 @@ def _step(
         optimiser.step()
     means: Any = accelerator.reduce({name: value.detach() for name, value in terms.items()}, reduction="mean")
     return {name: round(float(value), 6) for name, value in means.items()}
+
+
+def _in_bf16(config: TrainConfig, device: torch.device) -> bool:
+    return bf16_is_native(device) if config.precision == "auto" else config.precision == "bf16"
 
 
 def rate_factor(config: OptimiserConfig, step: int, steps: int) -> float:
