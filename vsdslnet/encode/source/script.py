@@ -114,15 +114,17 @@ def _as_called(path: Path, call: ScriptCall) -> Iterator[None]:
         with redirect_stdout(sys.stderr):
             yield
     finally:
+        for name in set(sys.modules) - modules:
+            origin = getattr(sys.modules[name], "__file__", None)
+            if origin and Path(origin).absolute().is_relative_to(folder):
+                del sys.modules[name]
+        for place in [place for place in sys.path_importer_cache if not Path(place).is_absolute()]:
+            del sys.path_importer_cache[place]  # which remembers the folder that it was relative to
         os.chdir(before)
         os.environ.pop("PWD", None)
         if pwd is not None:
             os.environ["PWD"] = pwd
         sys.argv, sys.path[:] = arguments, search
-        for name in set(sys.modules) - modules:
-            origin = getattr(sys.modules[name], "__file__", None)
-            if origin and Path(origin).absolute().is_relative_to(folder):
-                del sys.modules[name]
 
 
 def _output(path: Path, outputs: Mapping[int, Any]) -> Output:

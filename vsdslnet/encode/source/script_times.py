@@ -13,6 +13,8 @@ __all__ = ["PictureTimes", "ScriptTimes", "script_times"]
 
 # A rate that is rounded (23.976 for 24000/1001) is the same rate.
 _SAME_RATE = Fraction(1, 1000)
+# Ticks a second, at least: the first frame's time is rounded to one.
+_LEAST_TICKS = 12_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,10 +97,11 @@ def script_times(
 def _own(frames: int, rate: Fraction | None, durations: Sequence[Fraction], start: Fraction) -> ScriptTimes:
     """By the script's clip alone, from ``start`` on."""
     if rate:
-        unit = Fraction(1, rate.numerator)
-        first = round(start / unit)
-        return ScriptTimes(timestamps=[first + number * rate.denominator for number in range(frames)], time_base=unit)
-    unit = Fraction(1, 90_000)
+        finer = -(-_LEAST_TICKS // rate.numerator)
+        unit = Fraction(1, rate.numerator * finer)
+        first, step = round(start / unit), rate.denominator * finer
+        return ScriptTimes(timestamps=[first + number * step for number in range(frames)], time_base=unit)
+    unit = Fraction(1, 90_000)  # what MPEG counts in
     begins = accumulate(durations[:-1], initial=start)
     return ScriptTimes(timestamps=[round(at / unit) for at in begins], time_base=unit)
 
