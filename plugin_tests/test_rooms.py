@@ -26,6 +26,7 @@ ROOMS = {
     "encode": "color hdr10 hdr10plus inference looks plugin weights",
     "tools": "encode inference plugin views weights",
     "command_options": "",
+    "__main__": "cli",
     "cli": "command_options encode looks tools training weights",  # training: fit alone
     "training": "color inference looks network views weights",
 }

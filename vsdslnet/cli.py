@@ -17,11 +17,13 @@ from vsdslnet.command_options import with_options
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.errors import (
     ArgumentError,
+    BackendError,
     ClipError,
     DslnetError,
-    EngineError,
+    ExecutorError,
     JobError,
     MediaError,
+    MissingPackageError,
     OutputError,
     WeightsError,
     one_line,
@@ -30,13 +32,13 @@ from vsdslnet.options import BackendOptions, JobOptions, ModelOptions, PictureOp
 
 if TYPE_CHECKING:
     from vsdslnet.encode.source.given import Given
-    from vsdslnet.encode.workers.interface import ChunkEngine
+    from vsdslnet.encode.workers.interface import Executor
 
 __all__ = ["app", "main"]
 
 EXIT_CODES = """Exit codes: 0 done; 1 a fault of this program; 2 wrong arguments; 3 the source can't be
-converted; 4 the output can't be written; 5 stopped, run the same command again to go on; 6 the model or its
-engine can't run; 130 stopped with Ctrl-C, run the same command again to go on."""
+converted; 4 the output can't be written; 5 stopped, run the same command again to go on; 6 the model can't run
+here, or a package or a cluster is missing; 130 stopped with Ctrl-C, run the same command again to go on."""
 
 _CODES: tuple[tuple[type[DslnetError], int], ...] = (
     (ArgumentError, 2),
@@ -45,8 +47,13 @@ _CODES: tuple[tuple[type[DslnetError], int], ...] = (
     (ClipError, 3),
     (JobError, 5),
     (WeightsError, 6),
-    (EngineError, 6),
+    (BackendError, 6),
+    (ExecutorError, 6),
+    (MissingPackageError, 6),
 )
+
+_RENAMED = {"--engine": "--executor"}
+"""Options that had another name in the version before."""
 
 ScriptArguments = Annotated[list[str] | None, Parameter(alias="-a", negative="")]
 
@@ -100,12 +107,14 @@ def encode(
     script_arg
         A variable that the script finds set, as name=value, a text; may be given again for another. As vspipe's -a.
     """
-    from vsdslnet.encode.batch import encode_jobs, jobs_of
+    from vsdslnet.encode.batch import conversions_of, encode_files
 
     if not sources:
         raise ArgumentError("source", "", "one file or more", "name a video file")
-    jobs = jobs_of(sources, output=output, output_dir=output_dir, tracks=tracks, script_args=_arguments(script_arg))
-    failure = encode_jobs(jobs, settings, job, engine=_engine(job))
+    files = conversions_of(
+        sources, output=output, output_dir=output_dir, tracks=tracks, script_args=_arguments(script_arg)
+    )
+    failure = encode_files(files, settings, job, executor=_executor(job))
     if failure is not None:
         sys.exit(_exit_code(failure))
 
@@ -264,7 +273,7 @@ def fit(
         from vsdslnet.training.fit.examples import examples_of
         from vsdslnet.training.fit.grade import fit_look, report
     except ModuleNotFoundError as error:
-        raise ArgumentError("fit", error.name, "the packages for training", "pip install 'vsdslnet[train]'") from None
+        raise MissingPackageError("vsdslnet fit", error.name or "a package", "pip install 'vsdslnet[train]'") from None
     from vsdslnet.looks import save_look
 
     examples = examples_of(sdr or [], hdr or [])
@@ -399,14 +408,14 @@ def _counted() -> Iterator[Callable[[str, int, int], None]]:
             progress.stop()
 
 
-def _engine(job: JobOptions) -> ChunkEngine:
-    if job.engine == "ray":
-        from vsdslnet.encode.workers.ray_cluster import RayEngine
+def _executor(job: JobOptions) -> Executor:
+    if job.executor == "ray":
+        from vsdslnet.encode.workers.ray_cluster import RayExecutor
 
-        return RayEngine(address=job.address, workers=job.workers, threads=job.threads, store=job.store)
-    from vsdslnet.encode.workers.local import LocalEngine
+        return RayExecutor(address=job.address, workers=job.workers, threads=job.threads, store=job.store)
+    from vsdslnet.encode.workers.local import LocalExecutor
 
-    return LocalEngine(workers=job.workers or 1, threads=job.threads)
+    return LocalExecutor(workers=job.workers or 1, threads=job.threads)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -416,7 +425,8 @@ def main(arguments: list[str] | None = None) -> None:
         app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         command = " ".join(["vsdslnet", *(error.command_chain or ())])
-        _say(f"{one_line(error)} See {command} --help.")
+        renamed = [f"{old} is called {new} now." for old, new in _RENAMED.items() if old in str(error)]
+        _say(" ".join([one_line(error), *renamed, f"See {command} --help."]))
         sys.exit(2)
     except DslnetError as error:
         _say(str(error))

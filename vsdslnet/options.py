@@ -378,7 +378,9 @@ class JobOptions(Options):
         high=1024,
         otherwise="the cores divided by the workers",
     )
-    engine: Literal["local", "ray"] = option("local", "Who makes the chunks: local is this machine, ray a Ray cluster.")
+    executor: Literal["local", "ray"] = option(
+        "local", "Where chunks are made: local is on this machine, ray on the nodes of a Ray cluster."
+    )
     address: str | None = option(None, "Address of the Ray cluster.", otherwise="one is started here")
     store: str | None = option(
         None,
@@ -400,8 +402,8 @@ class JobOptions(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("address", "store"):
-            if getattr(self, name) is not None and self.engine != "ray":
-                raise ArgumentError(name, getattr(self, name), "only with --engine ray", "add it, or leave this out")
+            if getattr(self, name) is not None and self.executor != "ray":
+                raise ArgumentError(name, getattr(self, name), "only with --executor ray", "add it, or leave this out")
 
 
 _BEGINS_AS_NUMBER = re.compile(r"\s*[-+]?\.?\d")

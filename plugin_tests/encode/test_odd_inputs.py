@@ -14,12 +14,13 @@ import pytest
 import vapoursynth as vs
 
 from plugin_tests.encode.container.odd_media import film
-from plugin_tests.encode.media import InProcessEngine, picture, video_times
+from plugin_tests.encode.media import InProcessExecutor, picture, video_times
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import Finished, encode_file
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source import clip as source_clip
 from vsdslnet.encode.source.clip import open_source
+from vsdslnet.encode.source.given import given
 from vsdslnet.encode.source.probe import probe
 from vsdslnet.errors import MediaError
 from vsdslnet.tools.lut import write_lut
@@ -32,7 +33,7 @@ def quick(small_model: str) -> EncodeSettings:
 
 
 def encode(source: Path, output: Path, settings: EncodeSettings) -> Finished:
-    return encode_file(source, output, settings, engine=InProcessEngine(), reporter=QuietReporter())
+    return encode_file(source, output, settings, executor=InProcessExecutor(), reporter=QuietReporter())
 
 
 def still(path: Path) -> Path:
@@ -56,7 +57,7 @@ def test_one_frame_is_a_film_too(name: str, quick: EncodeSettings, tmp_path: Pat
         done = encode(source, tmp_path / f"out{suffix}", quick)
         assert done.frames == 1
         assert len(video_times(tmp_path / f"out{suffix}")) == 1
-    assert write_lut(source, tmp_path / "out.cube", quick, at_seconds=0.0) == 0
+    assert write_lut(given(source), tmp_path / "out.cube", quick, at_seconds=0.0) == 0
 
 
 @pytest.mark.parametrize("codec", ["hevc", "av1"])

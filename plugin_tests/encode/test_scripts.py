@@ -11,11 +11,16 @@ import numpy as np
 import pytest
 
 from plugin_tests.encode.conftest import Command
-from plugin_tests.encode.media import InProcessEngine, make_clip, packets, video_times
+from plugin_tests.encode.media import InProcessExecutor, make_clip, packets, video_times
+from vsdslnet.cli import main
 from vsdslnet.encode.run import Finished, encode_file
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.workers.local import LocalEngine
+from vsdslnet.encode.source.given import given
+from vsdslnet.encode.workers.local import LocalExecutor
 from vsdslnet.errors import JobError, MediaError, OutputError
+from vsdslnet.tools.film_cost import film_of
+from vsdslnet.tools.lut import write_lut
+from vsdslnet.tools.preview import write_report
 
 PRELUDE = "from vapoursynth import core\nclip = core.bs.VideoSource('film.mkv', cachemode=0)\n"
 
@@ -46,8 +51,8 @@ def script(film: Path, text: str, name: str = "film.vpy") -> Path:
 
 
 def encode(source: Path, output: Path, settings: EncodeSettings, **options: Any) -> tuple[Finished, list[int]]:
-    engine = InProcessEngine(limit=options.pop("limit", None))
-    return encode_file(source, output, settings, engine=engine, **options), engine.made
+    executor = InProcessExecutor(limit=options.pop("limit", None))
+    return encode_file(source, output, settings, executor=executor, **options), executor.made
 
 
 def greys(path: Path) -> np.ndarray[Any, Any]:
@@ -116,9 +121,8 @@ def test_tracks_of_sound_alone(film: Path, quick: EncodeSettings, tmp_path: Path
 
 @pytest.mark.parametrize("format", ["YUV444P16", "RGB24", "GRAY8"])
 def test_other_formats(format: str, film: Path, quick: EncodeSettings, tmp_path: Path) -> None:
-    text = f"import vapoursynth as vs\nclip.resize.Bicubic(format=vs.{format}, matrix_in_s='709').set_output()"
-    if format != "RGB24":
-        text = text.replace("matrix_in_s", "matrix_s")
+    of_yuv = ", matrix_in_s='709'" if format == "RGB24" else ""
+    text = f"import vapoursynth as vs\nclip.resize.Bicubic(format=vs.{format}{of_yuv}).set_output()"
     done, _ = encode(script(film, text), tmp_path / "out.mkv", quick)
     assert done.frames == 24
 
@@ -151,7 +155,7 @@ def test_a_killed_worker_s_script_goes_on_to_the_same_bits(film: Path, quick: En
     output, whole = tmp_path / "out.mkv", tmp_path / "whole.mkv"
     with pytest.raises(KeyboardInterrupt):
         encode(path, output, quick, tracks=film, limit=1)
-    encode_file(path, output, quick, tracks=film, engine=LocalEngine(threads=1))
+    encode_file(path, output, quick, tracks=film, executor=LocalExecutor(threads=1))
     encode(path, whole, quick, tracks=film)
     assert output.read_bytes() == whole.read_bytes()
 
@@ -209,14 +213,19 @@ def test_the_tracks_are_no_output(film: Path, quick: EncodeSettings) -> None:
 
 
 def test_info_bench_preview_and_lut_take_scripts(
-    film: Path, quick: EncodeSettings, tmp_path: Path, command: Command
+    film: Path, quick: EncodeSettings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = script(film, "clip.std.AssumeFPS(fpsnum=25)[:int(last)].set_output()")
-    told = command("info", path, "-a", "last=20", "--tracks", film)
-    assert told.stdout.splitlines()[0] == f"{path}: 96x64, 25.000 fps, 0.800 s; SDR, can be converted"
-    assert "as .mp4: without attachment 'note.txt'" in told.stdout
-    cube = command("lut", path, "-a", "last=20", "-o", tmp_path / "scene.cube", "--model", quick.model)
-    assert (cube.returncode, cube.stdout) == (0, f"{tmp_path / 'scene.cube'}: frame 0\n")
-    page = tmp_path / "page.html"
-    shown = command("preview", path, "-a", "last=20", "-o", page, "--at", "0.4", "--model", quick.model)
-    assert (shown.returncode, shown.stdout) == (0, f"{page}: frames 10\n")
+    with pytest.raises(SystemExit):
+        main(["info", str(path), "-a", "last=20", "--tracks", str(film)])
+    told = capsys.readouterr().out
+    assert told.splitlines()[0] == f"{path}: 96x64, 25.000 fps, 0.800 s; SDR, can be converted"
+    assert "as .mp4: without attachment 'note.txt'" in told
+    named = given(path, arguments={"last": "20"})
+    assert write_lut(named, tmp_path / "scene.cube", quick, at_seconds=0.4) == 10
+    assert write_report(named, tmp_path / "page.html", quick, at_seconds=[0.4]) == [10]
+    found = film_of(named)
+    assert (found.width, found.height, found.frames) == (96, 64, 20)
+    with av.open(str(film)) as container:
+        decoded = [frame.to_ndarray() for frame in container.decode(video=0)]
+    assert np.array_equal(found.shown[0].to_ndarray(), decoded[6])

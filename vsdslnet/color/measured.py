@@ -102,10 +102,7 @@ def _toe(x: Tensor, curve: ToneCurve) -> Tensor:
 
 
 def _gain_nits(around: Tensor, curve: ToneCurve) -> Tensor:
-    """Light that SDR white gets in the neighbourhood of a level 0..1: the curve's gain without its toe.
-
-    The toe follows the pixel itself. If it followed the neighbourhood, stars in a black sky would go out.
-    """
+    """Light that SDR white gets in the neighbourhood of a level 0..1: the curve's gain without its toe."""
     lit = around.clamp(min=_LIT_LEVEL)
     bend = curve_nits(lit, curve) / _unbounded_nits(lit, curve)
     return GRAPHICS_WHITE_NITS * _raised(around, curve) * bend
@@ -143,7 +140,10 @@ def expand(sdr: Tensor, curve: ToneCurve = MEASURED, lines: Tensor | None = None
     luminance = luminance_of(linear)
     if lines is not None:
         level = linear_to_srgb(luminance)
-        return capped(linear * (_toe(level, curve) * _gain_nits(surrounding(level, lines), curve)))
+        around = surrounding(level, lines)
+        # A star in a black sky stays lit by its own level, and what is dark among lighter things keeps its detail.
+        toe = _toe(torch.maximum(level, around), curve)
+        return capped(linear * (toe * _gain_nits(around, curve)))
     return capped(linear * (curve_nits(linear_to_srgb(luminance), curve) / luminance.clamp(min=_DARKEST)))
 
 

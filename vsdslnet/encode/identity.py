@@ -10,7 +10,7 @@ import vsdslnet
 from vsdslnet import weights
 from vsdslnet.encode.chunk.encoder_parameters import one_spelling, preset_and_crf, svt_parameters, x265_parameters
 from vsdslnet.encode.chunk.encoders import choose_encoder
-from vsdslnet.encode.job.description import JobIdentity, JobPlan
+from vsdslnet.encode.job.description import Job, JobIdentity
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.deinterlace import deinterlacer
 from vsdslnet.encode.source.given import Given
@@ -50,14 +50,14 @@ def difference(begun: JobIdentity, source: Given, settings: EncodeSettings) -> s
     )
 
 
-def otherwise_here(plan: JobPlan) -> str | None:
+def otherwise_here(job: Job) -> str | None:
     """What of the source is another on this machine, in words."""
-    info = plan.source
-    if not plan.identity.source.is_of(Path(info.path)):
+    info = job.source
+    if not job.identity.source.is_of(Path(info.path)):
         return f"{info.path}: is another file"
-    if info.call is None or plan.identity.script is None:
+    if info.call is None or job.identity.script is None:
         return None
-    otherwise = script_otherwise(plan.identity.script, Path(info.path), info.call)
+    otherwise = script_otherwise(job.identity.script, Path(info.path), info.call)
     return f"{info.path}: {otherwise}" if otherwise else None
 
 
@@ -75,9 +75,9 @@ def _source_difference(begun: JobIdentity, source: Given) -> str | None:
     return None
 
 
-def check_node(plan: JobPlan) -> None:
+def check_node(job: Job) -> None:
     """JobError if this machine's weights or programs are not those the job was begun with."""
-    begun = plan.identity
+    begun = job.identity
     try:
         otherwise = _made_otherwise(begun, begun.settings)
     except (ArgumentError, WeightsError) as error:

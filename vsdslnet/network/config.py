@@ -41,7 +41,7 @@ class DSLNetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ``color_map``         the head also gives each block an affine map of colours, read bilinearly at every pixel
                           (Gharbi et al. 2017, without their guide): colour at full detail, whatever the ``scale``.
     ``motion_compensated`` neighbours are brought onto the centre frame before they go in
-                          (:mod:`vsdslnet.network.motion`); without it DMFA is all there is (the letter).
+                          (:mod:`vsdslnet.network.motion.compensation`); without it DMFA is all there is (the letter).
 
     ArgumentError on a value that no network can be built with, or one so large that a weights file
     which asks for it means harm.

@@ -19,7 +19,7 @@ from vsdslnet.encode.source.given import Given
 from vsdslnet.encode.source.look import look_at
 from vsdslnet.encode.source.probe import SourceInfo, open_media
 from vsdslnet.encode.source.script import frame_error
-from vsdslnet.errors import EngineError, MediaError, one_line
+from vsdslnet.errors import BackendError, MediaError, one_line
 from vsdslnet.options import BackendOptions
 from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES
 from vsdslnet.weights import LUT_SUFFIX, available_models, is_lut
@@ -90,10 +90,9 @@ def _scripts_film(info: SourceInfo) -> Film:
     clip = open_source(info).clip
     first = int(len(clip) * _PLACE)
     width, height = info.width - info.width % 2, info.height - info.height % 2
-    is_rgb = {"matrix_s": "709"} if info.is_rgb else {}
-    eight_bits = clip.std.RemoveFrameProps(["_Matrix", "_Transfer", "_Primaries", "_ChromaLocation"]).resize.Bicubic(
-        width=width, height=height, format=vs.YUV420P8, **is_rgb
-    )
+    of_rgb = {"matrix_s": "709"} if info.is_rgb else {}
+    untagged = clip.std.RemoveFrameProps(["_Matrix", "_Transfer", "_Primaries", "_ChromaLocation"])
+    eight_bits = untagged.resize.Bicubic(width=width, height=height, format=vs.YUV420P8, **of_rgb)
     started, taken = time.perf_counter(), []
     try:
         for frame in eight_bits[first : first + 4 * _SHOWN_FRAMES].frames(close=True):
@@ -117,7 +116,7 @@ def model_costs(
     """The cost of every installed model, of the precisions that pay here, then of its LUTs; the dearest first.
 
     ``backend``: on which device; a precision that is not "auto" is the only one. ``told`` hears what is timed.
-    EngineError if a model can't run on the device.
+    BackendError if a model can't run on the device.
     """
     precisions = [backend.precision] if backend.precision != "auto" else _precisions(backend)
     runs = [(model, precision) for model in available_models() for precision in precisions]
@@ -171,7 +170,7 @@ def _seconds(clip: vs.VideoNode, first: int, frames: int) -> float:
         for frame in clip[first : first + frames].frames(close=True):
             frame.close()
     except vs.Error as error:
-        raise EngineError(one_line(error)) from None
+        raise BackendError(one_line(error)) from None
     return (time.perf_counter() - started) / frames
 
 

@@ -13,13 +13,14 @@ from av.bitstream import BitStreamFilterContext
 
 from plugin_tests.encode.conftest import Command
 from plugin_tests.encode.dolby_vision import make_stream_with_rpus, with_record
-from plugin_tests.encode.media import InProcessEngine, picture
+from plugin_tests.encode.media import InProcessExecutor, picture
 from vsdslnet.encode.chunk.scheduling import ordinary_scheduling
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import open_converted, open_source
 from vsdslnet.encode.source.colour import check_frame, colours_in_words
+from vsdslnet.encode.source.given import given
 from vsdslnet.encode.source.probe import probe
 from vsdslnet.errors import MediaError
 from vsdslnet.plugin.color_tags import ColorOverrides
@@ -235,11 +236,11 @@ def test_every_command_takes_a_matrix_that_resize_refuses(silent: Path, small_mo
     path = with_matrix(silent, tmp_path / silent.name, 15)
     settings = EncodeSettings(model=small_model, strength=0.0, preset="draft", encoder="av")
     output = tmp_path / "out.mkv"
-    assert encode_file(path, output, settings, engine=InProcessEngine(), reporter=QuietReporter()).frames == 3
+    assert encode_file(path, output, settings, executor=InProcessExecutor(), reporter=QuietReporter()).frames == 3
     results = []
     for number, source in enumerate((silent, path)):
         page, cube = tmp_path / f"{number}.html", tmp_path / f"{number}.cube"
-        write_report(source, page, settings, at_seconds=[0.0])
-        write_lut(source, cube, settings, at_seconds=0.0)
+        write_report(given(source), page, settings, at_seconds=[0.0])
+        write_lut(given(source), cube, settings, at_seconds=0.0)
         results.append((page.read_text(), cube.read_text()))
     assert results[0] == results[1]

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from plugin_tests.encode.media import InProcessEngine, video_times
+from plugin_tests.encode.media import InProcessExecutor, video_times
 from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import open_source
@@ -37,14 +37,29 @@ def write(path: Path, *, top_first: bool, marked: bool = True) -> Path:
     with av.open(str(path), "w") as output:
         video = output.add_stream("libx264", rate=25)
         video.width, video.height, video.pix_fmt = 160, 64, "yuv420p"
-        order = {"x264-params": "tff=1" if top_first else "bff=1"} if marked else {}
-        video.options = {"crf": "1", **order}
+        video.options = {"crf": "1", **({"x264-params": "tff=1"} if marked else {})}
         for number in range(FRAMES):
             planes = np.full((96, 160), 128, np.uint8)
             planes[:64] = frame_of_fields(number, top_first=top_first)
-            output.mux(video.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
+            frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+            output.mux(video.encode(with_order(frame, top_first=top_first) if marked else frame))
         output.mux(video.encode(None))
     return path
+
+
+def with_order(frame: av.VideoFrame, *, top_first: bool) -> av.VideoFrame:
+    """The frame, marked as interlaced."""
+    graph = av.filter.Graph()
+    graph.link_nodes(
+        graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 25)),
+        graph.add("setfield", "tff" if top_first else "bff"),
+        graph.add("buffersink"),
+    ).configure()
+    graph.push(frame)
+    marked = graph.pull()
+    assert isinstance(marked, av.VideoFrame)
+    marked.pts = None
+    return marked
 
 
 def bars(clip: Any) -> list[int | None]:
@@ -105,9 +120,9 @@ def test_a_file_of_fields_as_a_whole(small_model: str, tmp_path: Path) -> None:
     path = write(tmp_path / "a.mkv", top_first=True)
     settings = EncodeSettings(model=small_model, strength=0.0, preset="draft", encoder="av")
     with pytest.raises(MediaError, match=r"is interlaced; deinterlace it: --deinterlace frame, --deinterlace field"):
-        encode_file(path, tmp_path / "out.mkv", settings, engine=InProcessEngine())
+        encode_file(path, tmp_path / "out.mkv", settings, executor=InProcessExecutor())
     smooth = EncodeSettings(**vars(settings) | {"deinterlace": "field", "crop": "144:32:8:16"})
-    done = encode_file(path, tmp_path / "out.mkv", smooth, engine=InProcessEngine())
+    done = encode_file(path, tmp_path / "out.mkv", smooth, executor=InProcessExecutor())
     assert (done.frames, done.dropped) == (2 * FRAMES, [])
     assert video_times(done.output) == pytest.approx(np.arange(2 * FRAMES) / 50, abs=0.0011)
     with av.open(str(done.output)) as container:

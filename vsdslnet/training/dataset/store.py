@@ -1,4 +1,4 @@
-"""A pool of windows on disk: memory-mapped arrays, a manifest with hashes, resumable by shard.
+"""A dataset of windows on disk: memory-mapped arrays, a manifest with hashes, resumable by shard.
 
 One window is
 
@@ -41,7 +41,7 @@ from vsdslnet.training.material.scenes import Scene, find_scenes
 from vsdslnet.training.simulation.shot import ShotMaker
 from vsdslnet.training.simulation.windows import Window
 
-__all__ = ["Pool", "build_pool", "fill_pool", "planes", "write_json", "write_shard"]
+__all__ = ["WindowDataset", "build_dataset", "fill_dataset", "planes", "write_json", "write_shard"]
 
 _SHOTS_PER_SHARD = 16
 _FORMAT = 2
@@ -150,7 +150,7 @@ def write_json(path: Path, value: object) -> None:
     temporary.replace(path)
 
 
-def build_pool(
+def build_dataset(
     config: DataConfig,
     *,
     data: Path,
@@ -161,12 +161,12 @@ def build_pool(
     workers: int = 1,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Build a pool, or go on with an unfinished one of the same recipe; returns its manifest.
+    """Build a dataset, or go on with an unfinished one of the same recipe; returns its manifest.
 
     ``split`` ``train`` makes ``windows`` windows of the recipe's mixture, ``validation`` its groups. The result
     depends on (config, data, seed, split, windows) alone: not on ``workers``, which are processes of their own, nor
     on what the caller's process has set, nor on having been interrupted.
-    Raises ArgumentError when ``out`` holds a pool of another recipe.
+    Raises ArgumentError when ``out`` holds a dataset of another recipe.
     """
     if split not in ("train", "validation"):
         raise ArgumentError("split", split, "train or validation")
@@ -182,7 +182,7 @@ def build_pool(
         "config": msgspec.to_builtins(config),
         "sources_sha256": _hash_of(find_scenes(data, config, split=split), data),
     }
-    return fill_pool(
+    return fill_dataset(
         out,
         config=config,
         identity=identity,
@@ -203,7 +203,7 @@ def _hash_of(scenes: list[Scene], data: Path) -> str:
     return digest.hexdigest()
 
 
-def fill_pool(
+def fill_dataset(
     out: Path,
     *,
     config: DataConfig,
@@ -212,10 +212,10 @@ def fill_pool(
     make: Callable[[list[int]], Generator[tuple[int, str]]],
     on_progress: Callable[[int, int], None],
 ) -> dict[str, Any]:
-    """Fill a pool shard by shard, going on where an earlier run stopped; returns the finished manifest.
+    """Fill a dataset shard by shard, going on where an earlier run stopped; returns the finished manifest.
 
     ``make`` gets the numbers of the missing shards, writes each with :func:`write_shard` and yields (number, hash).
-    Raises ArgumentError when ``out`` holds a pool of another ``identity``.
+    Raises ArgumentError when ``out`` holds a dataset of another ``identity``.
     """
     layout = _layout(config, sum(sizes))
     identity = {
@@ -254,7 +254,10 @@ def _open_or_start(
         changed = [key for key, value in plain.items() if manifest.get(key) != value]
         if changed:
             raise ArgumentError(
-                "out", str(out), f"a folder of the same pool (differs in {', '.join(changed)})", "take another folder"
+                "out",
+                str(out),
+                f"a folder of the same dataset (differs in {', '.join(changed)})",
+                "take another folder",
             )
         return manifest
     (out / "shards").mkdir(parents=True, exist_ok=True)
@@ -287,25 +290,25 @@ def _results(task: _Task, jobs: list[_Job], workers: int) -> Generator[tuple[int
         executor.shutdown(cancel_futures=True)
 
 
-class Pool(torch.utils.data.Dataset[dict[str, Tensor]]):
-    """Random access to a finished pool; safe to use from DataLoader workers (each opens its own maps).
+class WindowDataset(torch.utils.data.Dataset[dict[str, Tensor]]):
+    """Random access to a finished dataset; safe to use from DataLoader workers (each opens its own maps).
 
-    With ``look`` it is the part of the pool made with that SDR look ("youtube", "phone", ...).
+    With ``look`` it is the part of the dataset made with that SDR look ("youtube", "phone", ...).
     """
 
     def __init__(self, path: Path | str, *, look: str | None = None) -> None:
-        """Raises MediaError when the folder holds no finished pool of this format, or none of the look."""
+        """Raises MediaError when the folder holds no finished dataset of this format, or none of the look."""
         self.path = Path(path)
         try:
             self.manifest: dict[str, Any] = json.loads((self.path / "manifest.json").read_text())
         except (OSError, ValueError) as error:
-            raise MediaError(f"{self.path} holds no pool ({error})") from error
+            raise MediaError(f"{self.path} holds no dataset ({error})") from error
         if self.manifest.get("format") != _FORMAT or not self.manifest.get("complete"):
-            raise MediaError(f"{self.path} holds no finished pool of format {_FORMAT}: run build_dataset again")
+            raise MediaError(f"{self.path} holds no finished dataset of format {_FORMAT}: run build_dataset again")
         self.meta: list[dict[str, Any]] = [
             json.loads(line) for line in (self.path / "meta.jsonl").read_text().splitlines()
         ]
-        # Where each window of this pool stands in the arrays on disk.
+        # Where each window of this dataset stands in the arrays on disk.
         self._rows = [row for row, meta in enumerate(self.meta) if look is None or meta["look"] == look]
         if not self._rows:
             raise MediaError(f"{self.path} holds no windows" + (f" of look {look!r}" if look is not None else ""))
@@ -349,7 +352,7 @@ class Pool(torch.utils.data.Dataset[dict[str, Tensor]]):
         Pictures keep their whole numbers; :func:`planes` makes signal of them.
         """
         if not -len(self) <= index < len(self):
-            raise IndexError(f"window {index} of a pool of {len(self)}")
+            raise IndexError(f"window {index} of a dataset of {len(self)}")
         return {name: torch.from_numpy(np.array(self.array(name)[self._rows[index]])) for name in _ARRAYS}
 
 

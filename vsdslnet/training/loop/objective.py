@@ -1,4 +1,4 @@
-"""The loss: L1 in PQ as the paper, colour, motion, and two guards against what a pool can't show."""
+"""The loss: L1 in PQ as the paper, colour, motion, and two guards against what a dataset can't show."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vsdslnet.color.ictcp import nits_to_ictcp
 from vsdslnet.color.measured import measured_pq
 from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.network.motion import compensate_
+from vsdslnet.network.motion.compensation import compensate_
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.config.run import LossConfig
 from vsdslnet.training.dataset.batches import Batch
