@@ -16,7 +16,7 @@ from vsdslnet.encode.source.deinterlace import deinterlacer
 from vsdslnet.encode.source.given import Given
 from vsdslnet.encode.source.probe import identify
 from vsdslnet.encode.source.script_files import script_identity, script_otherwise
-from vsdslnet.errors import ArgumentError, JobError, WeightsError
+from vsdslnet.errors import ArgumentError, JobError, MissingPackageError, WeightsError
 from vsdslnet.looks import find_look, read_look
 from vsdslnet.options import BackendOptions
 
@@ -80,7 +80,7 @@ def check_node(job: Job) -> None:
     begun = job.identity
     try:
         otherwise = _made_otherwise(begun, begun.settings)
-    except (ArgumentError, WeightsError) as error:
+    except (ArgumentError, MissingPackageError, WeightsError) as error:
         raise JobError(f"node {platform.node()}: {error}; every node needs what the head has") from None
     if otherwise:
         raise JobError(f"node {platform.node()}: {otherwise}; every node needs what the head has")

@@ -17,7 +17,7 @@ from vsdslnet.encode.source.clip import open_source
 from vsdslnet.encode.source.deinterlace import deinterlaced, field_times
 from vsdslnet.encode.source.given import given
 from vsdslnet.encode.source.look import look_at
-from vsdslnet.errors import ArgumentError, MediaError
+from vsdslnet.errors import ArgumentError, MediaError, MissingPackageError
 
 FRAMES, STEP = 12, 4
 MIDDLE = 32  # line
@@ -138,7 +138,9 @@ def test_without_the_plugin_it_says_what_to_install(tmp_path: Path, monkeypatch:
         """One without bwdif."""
 
     monkeypatch.setattr("vsdslnet.encode.source.deinterlace.vs.core", Core())
-    with pytest.raises(ArgumentError, match=r"deinterlace='frame' .*pip install 'vsdslnet\[deinterlace\]'"):
+    with pytest.raises(
+        MissingPackageError, match=r"--deinterlace needs vapoursynth-bwdif, .*pip install 'vsdslnet\[deinterlace\]'"
+    ):
         look_at(given(path), EncodeSettings(deinterlace="frame"))
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import vapoursynth as vs
 
-from vsdslnet.errors import ArgumentError
+from vsdslnet.errors import MissingPackageError
 from vsdslnet.options import Deinterlace, FieldOrder
 from vsdslnet.plugin.hdr_signs import first_integer
 
@@ -19,9 +19,9 @@ _MODES = {"frame": 1, "field": 3}
 
 
 def check_deinterlacer(asked: Deinterlace | None) -> None:
-    """ArgumentError if bwdif is asked for and not installed."""
+    """MissingPackageError if bwdif is asked for and not installed."""
     if asked is not None and not hasattr(vs.core, "bwdif"):
-        raise ArgumentError("deinterlace", asked, "only with the plugin bwdif", "pip install 'vsdslnet[deinterlace]'")
+        raise MissingPackageError("--deinterlace", "vapoursynth-bwdif", "pip install 'vsdslnet[deinterlace]'")
 
 
 def deinterlacer(asked: Deinterlace | None) -> str | None:

@@ -28,8 +28,8 @@ _COLOURS = {"_Matrix", "_Transfer", "_Primaries", "_Range", "_ChromaLocation"}
 def look_at(source: Given, settings: EncodeSettings) -> SourceInfo:
     """What is there, and what is to be done with its picture; MediaError for anything that can't be converted.
 
-    ArgumentError for a crop that is none of this picture, for a deinterlacer that is not installed, and for both
-    beside a script.
+    ArgumentError for a crop that is none of this picture, and for crop and deinterlace beside a script;
+    MissingPackageError for a deinterlacer that is not installed.
     """
     if source.is_script:
         for name in ("crop", "deinterlace"):
