@@ -105,6 +105,14 @@ def test_without_tracks_there_is_the_picture_alone(film: Path, quick: EncodeSett
     assert [what.split(" (")[0] for what in done.dropped] == ["alpha", "sound, subtitles and chapters"]
 
 
+def test_it_is_evaluated_once_here_and_once_by_who_makes_chunks(
+    film: Path, quick: EncodeSettings, tmp_path: Path
+) -> None:
+    path = script(film, f"open({str(tmp_path / 'times')!r}, 'a').write('x')\nclip[:8].set_output()")
+    encode(path, tmp_path / "out.mkv", quick)
+    assert (tmp_path / "times").read_text() == "xx"
+
+
 def test_tracks_of_sound_alone(film: Path, quick: EncodeSettings, tmp_path: Path) -> None:
     with av.open(str(film)) as source, av.open(str(tmp_path / "sound.mka"), "w") as output:
         sound = output.add_stream_from_template(source.streams.audio[0])

@@ -27,7 +27,7 @@ from vsdslnet.encode.source.frame_rate import frame_times
 from vsdslnet.encode.source.given import Given
 from vsdslnet.encode.source.look import look_at
 from vsdslnet.encode.source.probe import SourceInfo
-from vsdslnet.encode.source.script import frame_error
+from vsdslnet.encode.source.script import forget_output, frame_error
 from vsdslnet.errors import JobError, MediaError, OutputError, one_line
 from vsdslnet.plugin.color_tags import ColorOverrides
 from vsdslnet.plugin.hdr_signs import first_integer
@@ -99,6 +99,7 @@ def prepare(source: Given, folder: Path, settings: EncodeSettings, *, threads: i
         job = _moved(begun, info, settings)
     if job != begun:
         write_durably(folder / JOB_NAME, msgspec.json.encode(job))
+    forget_output()  # workers have their own
     return Prepared(job=job, trial=trial)
 
 

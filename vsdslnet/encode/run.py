@@ -87,7 +87,7 @@ def encode_file(
     folder = job_folder(output)
     try:
         with locked(folder):
-            check_room(named.path, folder)
+            check_room(named.beside or named.path, folder)
             sweep(folder, everything=restart)
             try:
                 finished = _work(named, output, settings, drop, executor, reporter)

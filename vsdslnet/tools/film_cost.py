@@ -17,7 +17,7 @@ from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import convert, open_source
 from vsdslnet.encode.source.given import Given
 from vsdslnet.encode.source.look import look_at
-from vsdslnet.encode.source.probe import SourceInfo, open_media
+from vsdslnet.encode.source.probe import SourceInfo, open_media, probe
 from vsdslnet.encode.source.script import frame_error
 from vsdslnet.errors import BackendError, MediaError, one_line
 from vsdslnet.options import BackendOptions
@@ -64,9 +64,9 @@ class ModelCost:
 
 def film_of(source: Given) -> Film:
     """Look at a film, a few frames of it only. MediaError if it can't be read or does not say how long it is."""
-    info = look_at(source, EncodeSettings())
-    if info.call is not None:
-        return _scripts_film(info)
+    if source.is_script:
+        return _scripts_film(look_at(source, EncodeSettings()))
+    info = probe(source.path, interlaced=True)
     if not info.duration_seconds:
         raise MediaError(f"{source.path}: does not say how long it is; remux it, for example into .mkv")
     started = time.perf_counter()

@@ -67,7 +67,7 @@ def _cut(info: SourceInfo, crop: str, overrides: ColorOverrides) -> SourceInfo:
 
 def _look_at_script(source: Given, overrides: ColorOverrides) -> SourceInfo:
     """By evaluating it, and by its first frame."""
-    output = evaluate(source.path, source.call)
+    output = evaluate(source.path, source.call, keep=True)
     clip = output.clip
     try:
         with clip.get_frame(0) as frame:

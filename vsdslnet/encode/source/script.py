@@ -17,7 +17,7 @@ import vapoursynth as vs
 from vsdslnet.errors import ArgumentError, ClipError, MediaError, one_line
 from vsdslnet.plugin.formats import check_input
 
-__all__ = ["Output", "ScriptCall", "check_arguments", "evaluate", "frame_error"]
+__all__ = ["Output", "ScriptCall", "check_arguments", "evaluate", "forget_output", "frame_error"]
 
 _TRACEBACK = "Traceback (most recent call last)"
 _TRACEBACK_LINE = re.compile(r'File "([^"]+)", line (\d+)')
@@ -49,11 +49,32 @@ def check_arguments(arguments: Mapping[str, str]) -> None:
             raise ArgumentError("script-arg", name, "name=value, the name being that of a variable in the script")
 
 
-def evaluate(path: Path, call: ScriptCall) -> Output:
+_kept: dict[tuple[str, bytes], Output] = {}
+
+
+def forget_output() -> None:
+    """Let go of what an evaluation has kept, and of the frames that VapourSynth has cached for it."""
+    _kept.clear()
+
+
+def evaluate(path: Path, call: ScriptCall, *, keep: bool = False) -> Output:
     """Run a script and take its output 0; outputs that were set before stay as they were.
 
-    MediaError, with the script's line, if it fails or gives no picture that can be converted.
+    With ``keep`` the next evaluation of this script gets the same output: one that loads a plugin (std.LoadPlugin)
+    can't be run twice in a process. MediaError, with the script's line, if it fails or gives no picture that can be
+    converted.
     """
+    key = str(path.resolve()), msgspec.json.encode(call, order="deterministic")
+    kept = _kept.pop(key, None)
+    if kept is not None and not keep:
+        return kept
+    output = _evaluated(path, call)
+    if keep:
+        _kept[key] = output
+    return output
+
+
+def _evaluated(path: Path, call: ScriptCall) -> Output:
     try:
         code = compile(path.read_bytes(), str(path), "exec")
     except OSError as error:
