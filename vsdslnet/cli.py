@@ -193,7 +193,7 @@ def lut(
 
 @app.command(help_epilogue=EXIT_CODES)
 def info(source: Path, /, *, tracks: Path | None = None, script_arg: ScriptArguments = None) -> None:
-    """Say what a source holds, its colours, whether it can be converted, what a file would lack, and the precision.
+    """Say what a source holds, whether it can be converted, what each kind of output would lack, and the precision.
 
     Parameters
     ----------
@@ -242,19 +242,19 @@ def models() -> None:
 @app.command(help_epilogue=EXIT_CODES)
 def fit(
     *,
-    sdr: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
-    hdr: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
+    sdr: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None,
+    hdr: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None,
     output: Annotated[Path, Parameter(alias="-o")],
-    overwrite: bool = False,
+    overwrite: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Learn a grade from examples, for look=: pictures, or a film, that exist in SDR and in HDR.
+    """Make a look, for --look, from pictures or a film that exist in both SDR and HDR.
 
-    It says what the look gains on each example when it is fitted to the others.
+    The look is what their grades have in common; it is also said what it gains on each example, fitted to the others.
 
     Parameters
     ----------
     sdr
-        SDR pictures (PNG, TIFF) or one SDR video. Left out, the HDR side is gain-map photographs.
+        SDR pictures (PNG, TIFF) or one SDR video. Leave it out if --hdr is gain-map photographs, which hold both.
     hdr
         The same pictures in HDR, in the same sorted order: PNG or TIFF of 16 bits in PQ BT.2020, or OpenEXR with 1.0
         at 203 nits; or one HDR10 or HLG video; or gain-map JPEGs alone.
@@ -298,13 +298,13 @@ def bench(
     script_arg: ScriptArguments = None,
     backend: BackendOptions,
 ) -> None:
-    """Measure frames a second of the conversion alone, on a grey clip; or, of a film, what all of it would take.
+    """Measure how fast this machine converts a grey clip, or estimate how long a film would take.
 
     Parameters
     ----------
     film
-        A video file: its length and size, and some of its frames, for an estimate by every installed model. The
-        encoder comes on top. Or a VapourSynth script, whose own filters come on top as well.
+        A video file. Some of its frames are converted by every installed model; the estimate is for all of them,
+        without the encoder. Or a VapourSynth script: without its own filters too.
     width
         Width of the clip, in pixels.
     height

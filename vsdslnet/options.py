@@ -135,7 +135,7 @@ class ModelOptions(Options):
     model: str = option(
         "dslnet",
         "Name of an installed model, or the path of a .safetensors file. With -lut behind it, as in dslnet-lut, only "
-        "its colours are used, as 3D LUTs learnt at key frames: near to it, and many times as fast.",
+        "its colours are used, as 3D LUTs learnt at key frames: a rougher picture, many times as fast.",
         cure="give a model's name or the path of a .safetensors file",
     )
 
@@ -166,7 +166,7 @@ class LookOptions(Options):
     look: str | None = option(
         None,
         "Which grade made the picture: the name of an installed look, or a .safetensors file made by vsdslnet fit.",
-        otherwise="the grade that real pairs have in the middle",
+        otherwise="the middle of real pairs' grades",
         cure="give a look's name or a file made by vsdslnet fit",
     )
     strength: float = option(
@@ -219,7 +219,7 @@ class OutputOptions(TransferOptions):
     )
 
 
-_BELIEVED = "what the source says, else a guess from its size as players make it"
+_BELIEVED = "what the source says or, where it says nothing, what players guess from its size"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -328,11 +328,11 @@ class EncoderOptions(Options):
 
     GROUP: ClassVar[str] = "Encoder"
 
-    codec: Codec = option("hevc", "hevc is HDR10's own; av1 is made with SVT-AV1.")
+    codec: Codec = option("hevc", "Codec of the video: hevc, which HDR10 was made for, or av1, by SVT-AV1.")
     encoder: EncoderChoice = option(
-        "auto", "x265 is the program, av the encoder inside PyAV; auto takes x265 if it is on the PATH."
+        "auto", "What encodes: x265 is the program, av the encoder inside PyAV; auto takes x265 if it is on the PATH."
     )
-    preset: Preset = option("balanced", "How much time the encoder may take.")
+    preset: Preset = option("balanced", "How much time the encoder may take: draft is quick, archive slow.")
     crf: float | None = option(
         None,
         "Constant quality; lower is better and larger. av1 goes up to 63, hevc to 51.",
@@ -352,7 +352,7 @@ class EncoderOptions(Options):
         400, "Peak of the display that the tone curves of HDR10+ are made for.", unit="nits", low=100, high=10_000
     )
     chunk_frames: int = option(
-        120, "Most frames in a chunk: what a crash can cost, and the longest GOP.", unit="frames", low=8, high=2000
+        120, "Longest chunk: what a crash can cost, and the longest GOP.", unit="frames", low=8, high=2000
     )
 
 
@@ -385,12 +385,12 @@ class JobOptions(Options):
     store: str | None = option(
         None,
         "URL through which a cluster's nodes exchange source and chunks: s3://bucket/folder, or any other of fsspec's.",
-        otherwise="they see source and output at one path",
+        otherwise="none, and all see source and output at one path",
     )
     drop: str | None = option(
         None,
-        "Streams of the source to do without, by number, with commas between: for what the output's container can't "
-        "hold. vsdslnet info names them.",
+        "Streams of the source to leave out, by number, with commas between: for what the output's container can't "
+        "hold. vsdslnet info lists them.",
         otherwise="none",
     )
     restart: bool = option(False, "Throw away what an earlier call finished, and start anew.")

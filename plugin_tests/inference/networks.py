@@ -18,6 +18,7 @@ BLOCKS = DSLNetConfig(
     dynamic_kernel=0,
     deform_kernel=1,
     color_map=True,
+    frame_blend=True,
     gain_radius=2,
     motion_compensated=False,
 )

@@ -40,6 +40,8 @@ class DSLNetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ``black_anchor``      SDR code value (0..1) below which the correction fades to 0, so black stays black.
     ``color_map``         the head also gives each block an affine map of colours, read bilinearly at every pixel
                           (Gharbi et al. 2017, without their guide): colour at full detail, whatever the ``scale``.
+    ``frame_blend``       the head also gives each block how far the other frames and what is smooth of the centre one
+                          are blended into it before anything else (:mod:`vsdslnet.network.frame_blend`).
     ``motion_compensated`` neighbours are brought onto the centre frame before they go in
                           (:mod:`vsdslnet.network.motion.compensation`); without it DMFA is all there is (the letter).
 
@@ -62,6 +64,7 @@ class DSLNetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     gain_radius: int = 0
     black_anchor: float = 3 / 255
     color_map: bool = False
+    frame_blend: bool = False
     motion_compensated: bool = True
 
     def __post_init__(self) -> None:

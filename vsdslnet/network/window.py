@@ -32,10 +32,10 @@ class WindowNetwork(nn.Module, ABC):
 
     def __init__(self, config: DSLNetConfig) -> None:
         super().__init__()
-        if not self.works_on_blocks and (config.scale != 1 or config.color_map or config.gain_radius):
-            got = (config.scale, config.color_map, config.gain_radius)
-            cure = "only DSLNet works on blocks, has a colour map or knows the neighbourhood"
-            raise ArgumentError("scale, color_map, gain_radius", got, "1, false, 0", cure)
+        if not self.works_on_blocks and not _as_the_paper(config):
+            got = (config.scale, config.color_map, config.frame_blend, config.gain_radius)
+            cure = "only DSLNet works on blocks, has a colour map, blends frames or knows the neighbourhood"
+            raise ArgumentError("scale, color_map, frame_blend, gain_radius", got, "1, false, false, 0", cure)
         self.config = config
 
     def forward(self, window: Tensor) -> Tensor:
@@ -75,6 +75,10 @@ class WindowNetwork(nn.Module, ABC):
     def centre(self, window: Tensor) -> Tensor:
         """The centre frame (N, 3, H, W) of a window."""
         return window[:, self.config.radius]
+
+
+def _as_the_paper(config: DSLNetConfig) -> bool:
+    return config.scale == 1 and not (config.color_map or config.frame_blend or config.gain_radius)
 
 
 def start_at_base(config: DSLNetConfig, *layers: nn.Conv2d | nn.Linear) -> None:

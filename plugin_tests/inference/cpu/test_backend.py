@@ -72,7 +72,7 @@ def test_the_halo_is_as_wide_as_layers_reach(config: DSLNetConfig) -> None:
     features = torch.zeros(1, config.features, 2, columns, dtype=torch.float64)
     features[..., 0] = 1
     said = network.head(network.lkqe(network.stfm.residual(features)))
-    pixels = network.pixels_of(said, torch.ones(1, 3, *frames.shape[-2:]))
+    pixels = network.pixels_of(said, torch.ones(1, config.frames, 3, *frames.shape[-2:]))[1]
     reach = [int(layer.any(dim=1)[0].any(dim=0).nonzero().max()) for layer in (offsets, pixels)]
     assert 0 <= halo_blocks(config) - (reach[0] + reach[1] // config.scale) <= 2
 
@@ -82,6 +82,8 @@ def test_the_halo_is_as_wide_as_layers_reach(config: DSLNetConfig) -> None:
     [
         {"scale": 2},
         {"color_map": True},
+        {"frame_blend": True},
+        {"scale": 2, "frame_blend": True},
         {"chain": 1},
         {"deform_kernel": 1},
         {"scale": 4, "kernel": 9, "color_map": True},

@@ -19,7 +19,8 @@ import torch
 from vsdslnet.color.transfer import pq_scalar
 from vsdslnet.errors import ArgumentError, MediaError
 from vsdslnet.training.config.dataset import DataConfig, DegradeConfig, GradeConfig, GroupConfig, MotionConfig
-from vsdslnet.training.dataset.store import WindowDataset, build_dataset
+from vsdslnet.training.dataset.from_scenes import build_dataset
+from vsdslnet.training.dataset.store import WindowDataset
 from vsdslnet.training.simulation.shot import ShotMaker
 
 ARRAYS = ("sdr", "cond", "hdr", "clean", "crop", "flow")

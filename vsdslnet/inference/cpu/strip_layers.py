@@ -13,7 +13,8 @@ from vsdslnet.inference.cpu.graph import Layer, Part, Span, StripGraph
 from vsdslnet.inference.precision import bf16_is_native
 from vsdslnet.network.blocks import LKRB
 from vsdslnet.network.config import DSLNetConfig
-from vsdslnet.network.dslnet import mapped_colors
+from vsdslnet.network.dslnet import coarse_channels, refined
+from vsdslnet.network.frame_blend import block_means
 from vsdslnet.network.pixel_blocks import shuffled
 
 __all__ = ["Convolution", "RowConv", "RowDepthwise", "RowLKRB", "RowPixels", "RowStem", "RowUp", "Target", "rounded"]
@@ -228,33 +229,49 @@ class RowUp:
 
 
 class RowPixels:
-    """From what the head says of blocks to the correction of their pixels (``DSLNet.pixels_of``), on strips."""
+    """From what the head says of blocks to their pixels (``DSLNet.pixels_of``), on strips of a band of a frame."""
 
-    def __init__(self, config: DSLNetConfig, *, height: int) -> None:
-        self.scale, self.color_map, self.height = config.scale, config.color_map, height
-        self.radius = 1 if config.color_map else 0
+    def __init__(self, config: DSLNetConfig, window: Tensor, *, left: int, right: int) -> None:
+        """Of frames (2T+1, 3, H, W) of whole blocks the columns ``left`` to ``right`` of those."""
+        self.config, self.window = config, window
+        self.height, self.left, self.right = window.shape[-2] // config.scale, left, right
+        self.radius = 1 if coarse_channels(config) else 0
         """Rows of blocks beside a strip that its pixels depend on."""
 
-    def correction(self, said: Tensor, sdr: Tensor, span: Span, inside: slice) -> Tensor:
-        """Correction (1, 3, H, W) of a strip's pixels within the columns ``inside`` of blocks.
+    def __call__(self, said: Tensor, span: Span, inside: slice) -> tuple[Tensor, Tensor]:
+        """The SDR frame to take the base of, and the correction, (1, 3, H, W) each, of a strip's pixels.
 
-        ``said`` (1, C, n + 2 radius, W') may be written into; ``sdr`` (1, 3, H, W) are the frame's pixels there.
+        ``said`` (1, C, n + 2 radius, W') may be written into; ``inside`` are the band's columns of it.
         """
-        pixels = 3 * self.scale**2
+        scale, pixels = self.config.scale, 3 * self.config.scale**2
+        rows, columns = (slice(scale * a, scale * b) for a, b in (span, (self.left, self.right)))
+        frames = self.window[None, ..., rows, columns]
         own = said[..., self.radius : said.shape[-2] - self.radius, inside]
-        correction = shuffled(own[:, :pixels], self.scale)
-        if not self.color_map:
-            return correction
-        return correction.contiguous().add_(mapped_colors(self._maps(said[:, pixels:], span, inside), sdr))
+        correction = shuffled(own[:, :pixels], scale)
+        if not self.radius:
+            return frames[:, self.config.radius], correction
+        return refined(self.config, correction, self._fine(said[:, pixels:], span, inside), frames)
 
-    def _maps(self, said: Tensor, span: Span, inside: slice) -> Tensor:
-        """The maps at a strip's pixels: beyond the frame's borders as on them."""
+    def _fine(self, said: Tensor, span: Span, inside: slice) -> Tensor:
+        """Coarse channels at a strip's pixels: beyond the frame's borders as on them."""
         left, right = min(1, inside.start), min(1, said.shape[-1] - inside.stop)
         haloed = said[..., inside.start - left : inside.stop + right].contiguous()
+        if self.config.frame_blend:
+            means = self._means(span, self.left - left, self.right + right)
+            haloed = torch.cat([haloed, means.to(haloed.dtype)], dim=1)
         haloed = F.pad(haloed, (1 - left, 1 - right, 0, 0), mode="replicate")
         if span.top == 0:
             haloed[..., 0, :] = haloed[..., 1, :]
         if span.bottom == self.height:
             haloed[..., -1, :] = haloed[..., -2, :]
-        full = F.interpolate(haloed, scale_factor=self.scale, mode="bilinear", align_corners=False)
-        return full[..., self.scale : -self.scale, self.scale : -self.scale]
+        scale = self.config.scale
+        full = F.interpolate(haloed, scale_factor=scale, mode="bilinear", align_corners=False)
+        return full[..., scale:-scale, scale:-scale]
+
+    def _means(self, span: Span, left: int, right: int) -> Tensor:
+        """Of the centre frame's blocks in a strip and the rows beside it; beyond the frame they are the border's."""
+        above, below = min(1, span.top), min(1, self.height - span.bottom)
+        scale = self.config.scale
+        rows = slice(scale * (span.top - above), scale * (span.bottom + below))
+        centre = self.window[self.config.radius, None, :, rows, scale * left : scale * right]
+        return F.pad(block_means(centre, scale), (0, 0, 1 - above, 1 - below), mode="replicate")

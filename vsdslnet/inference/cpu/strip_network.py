@@ -25,7 +25,7 @@ from vsdslnet.inference.cpu.neighbourhood import RowLines
 from vsdslnet.inference.cpu.sampling import FrameSampler
 from vsdslnet.inference.cpu.strip_layers import RowConv, RowDepthwise, RowLKRB, RowPixels, RowStem, RowUp, Target
 from vsdslnet.network.config import DSLNetConfig
-from vsdslnet.network.dslnet import Conditions, DSLNet
+from vsdslnet.network.dslnet import Conditions, DSLNet, coarse_channels
 from vsdslnet.network.pixel_blocks import whole_blocks
 from vsdslnet.network.side_by_side import Everywhere, each, on_this_thread
 from vsdslnet.network.stfm import ModulationVectors
@@ -52,8 +52,8 @@ def halo_blocks(config: DSLNetConfig) -> int:
 def reach_blocks(config: DSLNetConfig) -> tuple[int, int]:
     """How many blocks far the layers behind the sampling see, and how far those that make its offsets."""
     block = config.kernel // 2 + 1
-    # Residual branch: three 3x3 and a chain; LKQE: one and a chain; the head; and a colour map's bilinear neighbour.
-    trunk = (3 + config.chain * block) + (1 + config.chain * block) + 1 + config.color_map
+    # Residual branch: three 3x3 and a chain; LKQE: one and a chain; the head; a coarse channel's neighbour.
+    trunk = (3 + config.chain * block) + (1 + config.chain * block) + 1 + (coarse_channels(config) > 0)
     # The stem, and at half the resolution two large kernels and the dynamic one; upwards again; the offset conv.
     offsets = 1 + 2 * (2 * (config.kernel // 2) + config.dynamic_kernel // 2) + 2 + config.offset_conv
     return trunk, offsets
@@ -128,18 +128,16 @@ class StreamedDSLNet:
         window = whole_blocks(window, self.scale)
         height, width = self._blocks(window)
         wide = Band(max(0, band.left - self._halo), min(width, band.right + self._halo), band.rows)
-        centre = window[self.config.radius][None]
         graph = StripGraph(height, band.rows)
         inside = slice(band.left - wide.left, band.right - wide.left)
-        pixels = RowPixels(self.config, height=height)
+        pixels = RowPixels(self.config, window, left=band.left, right=band.right)
         columns = slice(self.scale * band.left, self.scale * band.right)
         lines = conditions.lines
         around = None if lines is None else RowLines(lines, height=size[0], width=size[1], columns=columns)
 
         def composed(span: Span, said: Tensor) -> Tensor:
             rows = slice(self.scale * span.top, self.scale * span.bottom)
-            sdr = centre[..., rows, columns]
-            correction = pixels.correction(said, sdr, span, inside)
+            sdr, correction = pixels(said, span, inside)
             pq = self._network.compose(sdr, correction, None if around is None else around(rows))[0]
             place = out[:, rows, columns]
             return place.copy_(pq[..., : place.shape[-2], : place.shape[-1]])

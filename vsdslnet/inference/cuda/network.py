@@ -78,14 +78,14 @@ class DeviceNetwork:
         """Rows ``first`` to ``last`` of the picture, from the frames' rows alone."""
         height, width = window.shape[-2:]
         rows = window[None, ..., first:last, :]
-        correction = self._correction(rows, conditions, first, height)
+        sdr, correction = self._pixels(rows, conditions, first, height)
         lines = conditions.lines
         if lines is not None:
             lines = upsample_crop(lines, (last - first, width), [(0.0, first / height, 1.0, last / height)])
-        return self._network.compose(rows[:, self.config.radius], correction, lines)[0]
+        return self._network.compose(sdr, correction, lines)[0]
 
-    def _correction(self, rows: Tensor, conditions: Conditions, first: int, height: int) -> Tensor:
-        """:meth:`DSLNet.correction`, written so that every feature map is free as soon as it has been read."""
+    def _pixels(self, rows: Tensor, conditions: Conditions, first: int, height: int) -> tuple[Tensor, Tensor]:
+        """The SDR frame to take the base of and the correction, with feature maps that are free once they are read."""
         stfm, scale = self._network.stfm, self.config.scale
         window = whole_blocks(rows, scale)
         # Of the frame in whole blocks, as the modulation's planes are laid over it.
@@ -100,8 +100,9 @@ class DeviceNetwork:
         for layer in self._network.lkqe:
             modulated = layer(modulated)
         said = self._network.head(modulated).float()
-        pixels = self._network.pixels_of(said, window[:, self.config.radius])
-        return pixels[..., : rows.shape[-2], : rows.shape[-1]]
+        sdr, correction = self._network.pixels_of(said, window)
+        height, width = rows.shape[-2:]
+        return sdr[..., :height, :width], correction[..., :height, :width]
 
 
 def _laid_out(network: DSLNet, device: torch.device, dtype: torch.dtype) -> DSLNet:

@@ -36,12 +36,16 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--look", help="train and measure only on windows of this SDR look, such as youtube")
     parser.add_argument("--out", type=Path, default=Path("out/tables"), help="folder for runs, tables and plot")
     parser.add_argument("--schedule", default="tables", help="a schedule's name or a .toml file")
-    parser.add_argument("--steps", type=int, help="instead of the schedule's; its halvings move along")
-    parser.add_argument("--batch", type=int, help="instead of the schedule's")
+    parser.add_argument("--steps", type=int, help="number of steps, instead of the schedule's; its halvings move along")
+    parser.add_argument("--batch", type=int, help="windows a step, instead of the schedule's")
     parser.add_argument("--patch", type=int, help="side of the training crops in pixels, instead of the schedule's")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[1, 2], help="each variant is trained once for each seed"
+    )
     parser.add_argument("--windows", type=int, default=40, help="validation windows measured of each group")
-    parser.add_argument("--base", choices=get_args(Base), default="bt2446a", help="what all networks correct")
+    parser.add_argument(
+        "--base", choices=get_args(Base), default="bt2446a", help="the formula that all networks correct"
+    )
     arguments = parser.parse_args(given)
     try:
         if arguments.list:

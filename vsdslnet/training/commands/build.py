@@ -16,8 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from vsdslnet.errors import ArgumentError, DslnetError
 from vsdslnet.training.config.dataset import DataConfig, for_local, for_restoration, for_tone, load_recipe
+from vsdslnet.training.dataset.from_scenes import build_dataset
 from vsdslnet.training.dataset.from_video import Film, build_video_dataset
-from vsdslnet.training.dataset.store import build_dataset
 
 app = App(name="python -m vsdslnet.training build", help=__doc__)
 
@@ -35,19 +35,21 @@ def dataset(
     data: Annotated[Path, Parameter(help="folder with hdri/, pairs/, linear_stills/, originals/, clips/, luts/")],
     out: Annotated[Path, Parameter(help="folder of the dataset; an unfinished one is gone on with")],
     windows: Annotated[int, Parameter(help="training windows; validation sizes are in the recipe")] = 4000,
-    split: Literal["train", "validation"] = "train",
-    seed: int = 1,
-    workers: int = 1,
+    split: Annotated[
+        Literal["train", "validation"], Parameter(help="validation takes scenes that train leaves out")
+    ] = "train",
+    seed: Annotated[int, Parameter(help="another seed draws other windows")] = 1,
+    workers: Annotated[int, Parameter(help="processes side by side; the bytes are the same")] = 1,
     config: Annotated[Path | None, Parameter(help="recipe (TOML); default: the shipped one")] = None,
     stage: Annotated[
         Literal["whole", "tone", "restoration", "local"],
         Parameter(
-            help="tone: for train --tone-dataset, quicker, centre frames count only; restoration: degraded more; "
-            "local: so too, larger"
+            help="what the windows are for. tone: train --tone-dataset, of whose windows only centre frames count, "
+            "quick to build; restoration: more degradation; local: more degradation, larger crops"
         ),
     ] = "whole",
 ) -> None:
-    """Simulate windows: the same arguments give the same bytes, whatever the number of workers."""
+    """Simulate windows of shots; the same arguments give the same bytes, whatever the number of workers."""
     recipe = _STAGES[stage](load_recipe(config))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:

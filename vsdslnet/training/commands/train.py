@@ -22,6 +22,7 @@ from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.training.config.run import TrainConfig, available_schedules, load_schedule
 from vsdslnet.training.dataset.lessons import Lessons, prepare_lessons
 from vsdslnet.training.dataset.store import WindowDataset
+from vsdslnet.training.initialisation.blend_head import with_frame_blend
 from vsdslnet.training.initialisation.from_teacher import inherit_conditions
 from vsdslnet.training.loop.log_plots import plot_log
 from vsdslnet.training.loop.run import train
@@ -29,6 +30,14 @@ from vsdslnet.training.loop.run import train
 
 def main(given: Sequence[str] | None = None) -> None:
     """Parse, train, plot."""
+    arguments = _parser().parse_args(given)
+    try:
+        _run(arguments)
+    except DslnetError as error:
+        raise SystemExit(f"train: {error}") from None
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m vsdslnet.training train",
         description=__doc__,
@@ -48,9 +57,11 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--validation", type=Path, help="validation dataset")
     parser.add_argument("--run", "--out", type=Path, required=True, help="folder for checkpoint, log and weights")
     parser.add_argument("--schedule", default="two-cores", help=f"{', '.join(available_schedules())} or a .toml file")
-    parser.add_argument("--device", default="auto", choices=["auto", "cuda", "cpu"], help="default: cuda where it is")
-    parser.add_argument("--steps", type=int, help="instead of the schedule's")
-    parser.add_argument("--seed", type=int, help="instead of the schedule's")
+    parser.add_argument(
+        "--device", default="auto", choices=["auto", "cuda", "cpu"], help="auto is cuda where there is one"
+    )
+    parser.add_argument("--steps", type=int, help="number of steps, instead of the schedule's")
+    parser.add_argument("--seed", type=int, help="seed of the run, instead of the schedule's")
     parser.add_argument(
         "--look-share",
         nargs=2,
@@ -67,47 +78,52 @@ def main(given: Sequence[str] | None = None) -> None:
         help="with --start: how far the gain of the measured base sees, in network.gain_radius",
     )
     parser.add_argument(
+        "--frame-blend", action="store_true", help="with --start: the head gets channels that blend frames"
+    )
+    parser.add_argument(
         "--teacher", help="model name or .safetensors file whose pictures are the targets, in place of the masters"
     )
     parser.add_argument("--lessons", type=Path, help="folder for the teacher's pictures; default: that of the run")
     parser.add_argument("--lesson-windows", type=int, help="windows of each dataset that become lessons; default: all")
-    arguments = parser.parse_args(given)
-    try:
-        config = load_schedule(arguments.schedule)
-        changes = {name: getattr(arguments, name) for name in ("steps", "seed")}
-        config = msgspec.structs.replace(config, **{k: v for k, v in changes.items() if v is not None})
-        config = _with_look_shares(config, arguments.look_share)
-        network = None
-        if arguments.start:
-            network = weights.load_network(weights.read(weights.find(arguments.start))).requires_grad_(True)
-            base = arguments.base or network.config.base
-            radius = network.config.gain_radius if arguments.gain_radius is None else arguments.gain_radius
-            network.config = msgspec.structs.replace(network.config, base=base, gain_radius=radius)
-            config = msgspec.structs.replace(config, network=network.config)
-        datasets = [WindowDataset(path) for path in arguments.dataset]
-        if arguments.teacher:
-            teacher = weights.read(weights.find(arguments.teacher))
-            config, network = _pupil(config, network, teacher)
-            folder = arguments.lessons or arguments.run / "lessons"
-            windows: WindowDataset | Lessons = _lessons(datasets, teacher, folder, arguments.lesson_windows)
-        elif len(datasets) > 1:
-            raise ArgumentError("dataset", len(datasets), "one", "several need --teacher, or are for --tone-dataset")
-        else:
-            windows = datasets[0]
-        train(
-            config,
-            windows,
-            arguments.run,
-            network=network,
-            tone_datasets=[WindowDataset(path) for path in arguments.tone_dataset],
-            validation=WindowDataset(arguments.validation) if arguments.validation else None,
-            device=arguments.device,
-        )
-        log = arguments.run / "log.jsonl"
-        if log.is_file():  # a run of the tone stage alone has no steps
-            plot_log(log, arguments.run / "log.png")
-    except DslnetError as error:
-        raise SystemExit(f"train: {error}") from None
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    config = load_schedule(arguments.schedule)
+    changes = {name: getattr(arguments, name) for name in ("steps", "seed")}
+    config = msgspec.structs.replace(config, **{k: v for k, v in changes.items() if v is not None})
+    config = _with_look_shares(config, arguments.look_share)
+    network = None
+    if arguments.start:
+        network = weights.load_network(weights.read(weights.find(arguments.start))).requires_grad_(True)
+        base = arguments.base or network.config.base
+        radius = network.config.gain_radius if arguments.gain_radius is None else arguments.gain_radius
+        network.config = msgspec.structs.replace(network.config, base=base, gain_radius=radius)
+        if arguments.frame_blend:
+            network = with_frame_blend(network)
+        config = msgspec.structs.replace(config, network=network.config)
+    datasets = [WindowDataset(path) for path in arguments.dataset]
+    if arguments.teacher:
+        teacher = weights.read(weights.find(arguments.teacher))
+        config, network = _pupil(config, network, teacher)
+        folder = arguments.lessons or arguments.run / "lessons"
+        windows: WindowDataset | Lessons = _lessons(datasets, teacher, folder, arguments.lesson_windows)
+    elif len(datasets) > 1:
+        raise ArgumentError("dataset", len(datasets), "one", "several need --teacher, or are for --tone-dataset")
+    else:
+        windows = datasets[0]
+    train(
+        config,
+        windows,
+        arguments.run,
+        network=network,
+        tone_datasets=[WindowDataset(path) for path in arguments.tone_dataset],
+        validation=WindowDataset(arguments.validation) if arguments.validation else None,
+        device=arguments.device,
+    )
+    log = arguments.run / "log.jsonl"
+    if log.is_file():  # a run of the tone stage alone has no steps
+        plot_log(log, arguments.run / "log.png")
 
 
 def _pupil(config: TrainConfig, network: DSLNet | None, teacher: weights.WeightsFile) -> tuple[TrainConfig, DSLNet]:

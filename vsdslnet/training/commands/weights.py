@@ -6,9 +6,11 @@ Builds the datasets, then trains in four runs, because what one learns another w
 network behind the restoration costs a part of it, of the conditions alone (settle) nothing. Last come two runs of the
 conditions on all the pictures, one nearer to films and one to phones; the result is the average of both and of
 ``settle``. What all of them learnt of the tone was simulated, and is unlearnt then: ``new-base`` brings the network
-onto the measured base, whose gain follows the neighbourhood, and ``local`` goes on with the restoration there. Then
-the fast model learns that one's pictures. Every command can be called alone; ``--list`` prints them and does nothing.
-Killed at any moment, the same command goes on. Four hours on two cores, the fast model not counted.
+onto the measured base, whose gain follows the neighbourhood, and ``local`` goes on with the restoration there, with
+a head that blends frames. The fast model learns the same restoration from scratch.
+
+Every command can be called alone; ``--list`` prints them and does nothing. Killed at any moment, the same command goes
+on. Four hours on two cores, the fast model not counted.
 """
 
 from __future__ import annotations
@@ -39,9 +41,6 @@ LEANINGS: dict[str, tuple[int, dict[str, float]]] = {
 
 SHARE_OF_SETTLED = 0.3
 """The rest of the result: keeps greys from falling and fades smooth, which the last runs alone do not."""
-
-LESSON_WINDOWS = 1600
-"""Of each dataset: what the full network paints for the fast one to learn."""
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -102,10 +101,6 @@ def commands(data: Path, out: Path, workers: int) -> list[list[str]]:
     share_of_leaning = (1 - SHARE_OF_SETTLED) / len(LEANINGS)
     leanings = {end_of(f"conditions-{name}"): share_of_leaning for name in LEANINGS}
 
-    result = out / "dslnet.safetensors"
-    lessons = ["--dataset", datasets["train"], *restoration, "--lesson-windows", str(LESSON_WINDOWS)]
-    fast = train("distil", [*lessons, "--teacher", str(result), "--lessons", str(out / "lessons")])
-
     return [
         *(
             of_training("build", "--data", str(data), "--out", datasets[name], "--workers", str(workers), *how)
@@ -119,10 +114,10 @@ def commands(data: Path, out: Path, workers: int) -> list[list[str]]:
         *(leaning(name, seed, looks) for name, (seed, looks) in LEANINGS.items()),
         blend({end_of("settle"): SHARE_OF_SETTLED, **leanings}, simulated),
         [*train("new-base", local, simulated), "--base", "measured", "--gain-radius", "3"],
-        train("local", local, end_of("new-base")),
-        blend({end_of("local"): 1.0}, result),
-        fast,
-        blend({end_of("distil"): 1.0}, out / "dslnet-fast.safetensors"),
+        [*train("local", local, end_of("new-base")), "--frame-blend"],
+        blend({end_of("local"): 1.0}, out / "dslnet.safetensors"),
+        train("fast", restoration),
+        blend({end_of("fast"): 1.0}, out / "dslnet-fast.safetensors"),
     ]
 
 

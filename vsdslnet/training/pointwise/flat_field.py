@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vsdslnet.network.blocks import LKRB
 from vsdslnet.network.dmfa import DeformableConv
-from vsdslnet.network.dslnet import DSLNet, mapped_colors
+from vsdslnet.network.dslnet import MAP_CHANNELS, DSLNet, mapped_colors
 from vsdslnet.network.stfm import ModulationVectors
 
 __all__ = [
@@ -103,7 +103,7 @@ def _of_points(network: DSLNet, said: Tensor, sdr: Tensor) -> Tensor:
     correction: Tensor = said[..., :pixels].reshape(*said.shape[:2], 3, -1).mean(dim=-1)
     if not network.config.color_map:
         return correction
-    maps = said[..., pixels:].transpose(1, 2)[..., None]
+    maps = said[..., pixels : pixels + MAP_CHANNELS].transpose(1, 2)[..., None]
     mapped = mapped_colors(maps, sdr.transpose(1, 2)[..., None])
     return correction + mapped[..., 0].transpose(1, 2)
 
