@@ -163,7 +163,7 @@ def _new_job(
             scanned(number + 1, frames)
     except vs.Error as error:
         if info.call is not None:
-            raise MediaError(f"{path}: frame {number + 1}: {frame_error(error)}") from None
+            raise MediaError(f"{path}: near frame {number + 1}: {frame_error(error)}") from None  # cuts look ahead
         raise DecodeError(f"{path}: can't be decoded ({one_line(error)})") from None
     return Job(
         identity=identity,
