@@ -97,9 +97,10 @@ def encode(
     sources
         The SDR video files, or VapourSynth scripts.
     output
-        The HDR10 file to make: .mkv, .mp4, .m4v or .mov; by default SOURCE.hdr10.mkv beside the source.
+        The HDR10 file to make: .mkv, .mp4, .m4v or .mov; by default SOURCE.hdr10.mkv beside the source. ProRes and
+        DNxHR: .mov. Of exr, png and tiff a pattern, as folder/%06d.exr; by default SOURCE.hdr10/%06d.exr.
     output_dir
-        Folder for the HDR10 files, each named SOURCE.hdr10.mkv; by default each lies beside its source.
+        Folder for the HDR10 files, each named as by default; by default each lies beside its source.
     tracks
         Beside a script: the file whose sound, subtitles, chapters, attachments and tags go into the output, and whose
         times the frames have if there are as many at the same rate; else they have the script's rate. By default the
@@ -112,7 +113,12 @@ def encode(
     if not sources:
         raise ArgumentError("source", "", "one file or more", "name a video file")
     files = conversions_of(
-        sources, output=output, output_dir=output_dir, tracks=tracks, script_args=_arguments(script_arg)
+        sources,
+        output=output,
+        output_dir=output_dir,
+        settings=settings,
+        tracks=tracks,
+        script_args=_arguments(script_arg),
     )
     failure = encode_files(files, settings, job, executor=_executor(job))
     if failure is not None:

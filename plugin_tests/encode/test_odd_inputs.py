@@ -102,7 +102,7 @@ def test_pixels_that_the_container_hides_are_not_delivered(quick: EncodeSettings
     hidden = with_crop(source, tmp_path / "cropped.mkv", top=6, bottom=4, left=2, right=8)
     info = probe(hidden)
     assert info.crop == (2, 8, 6, 4)
-    assert info.delivered_size == (54, 38)
+    assert info.shown_size == (54, 38)
     whole, cropped = open_source(probe(source)).clip, open_source(info).clip
     with whole.get_frame(5) as before, cropped.get_frame(5) as after:
         assert np.array_equal(np.asarray(before[0])[6:-4, 2:-8], np.asarray(after[0]))

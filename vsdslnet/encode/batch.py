@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 from rich.console import Console
 
+from vsdslnet.encode.form import Form, form_of
 from vsdslnet.encode.job.folder import holds_job, job_folder
+from vsdslnet.encode.picture_names import PictureNames
 from vsdslnet.encode.progress import JsonReporter, PersonReporter, QuietReporter, Reporter
 from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
@@ -48,6 +50,7 @@ def conversions_of(
     *,
     output: Path | None,
     output_dir: Path | None,
+    settings: EncodeSettings | None = None,
     tracks: Path | None = None,
     script_args: Mapping[str, str] | None = None,
 ) -> list[Conversion]:
@@ -56,6 +59,7 @@ def conversions_of(
     Names with ``*``, ``?`` or ``[`` that are no file's are patterns: Windows' shells leave them to the program.
     ArgumentError for what contradicts itself, MediaError for a pattern without a file.
     """
+    form = form_of(settings or EncodeSettings())
     found = [file for source in sources for file in _expanded(source)]
     if output is not None and output_dir is not None:
         raise ArgumentError("output", str(output), "only without --output-dir", "leave one of them out")
@@ -64,9 +68,9 @@ def conversions_of(
     if tracks is not None and len(found) > 1:
         raise ArgumentError("tracks", str(tracks), f"only with one source, not {len(found)}", "one script at a time")
     if output_dir is None:
-        outputs = [output or _named(source) for source in found]
+        outputs = [output or _named(source, form) for source in found]
     else:
-        outputs = [output_dir / _named(source).name for source in found]
+        outputs = [output_dir / _named(source, form).relative_to(source.parent) for source in found]
         try:
             output_dir.expanduser().mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -107,7 +111,7 @@ def encode_files(
         _tell_program(
             options, "file", number=number, files=len(files), source=str(file.source), output=str(file.output)
         )
-        if file.output.exists() and not options.overwrite and not holds_job(job_folder(file.output)):
+        if _is_there(file.output, settings) and not options.overwrite and not holds_job(job_folder(file.output)):
             kept += 1
             _tell_person(options, f"{file.output}: is there already, and is kept (--overwrite replaces it)")
             continue
@@ -192,10 +196,16 @@ def _tell_program(options: JobOptions, event: str, **values: object) -> None:
         JsonReporter().tell(event, **values)
 
 
-def _named(source: Path) -> Path:
+def _named(source: Path, form: Form) -> Path:
     if not source.name:  # . and / are directories, and have none to change
         raise MediaError(f"{source}: is a directory; name a video file in it")
-    return source.with_suffix(".hdr10.mkv")
+    suffix = form.suffixes[0]
+    return source.with_suffix(".hdr10") / f"%06d{suffix}" if form.is_sequence else source.with_suffix(f".hdr10{suffix}")
+
+
+def _is_there(output: Path, settings: EncodeSettings) -> bool:
+    """Whether an output is there, complete as far as can be seen."""
+    return PictureNames(output).sidecar.exists() if form_of(settings).is_sequence else output.exists()
 
 
 def _expanded(source: Path) -> list[Path]:

@@ -112,6 +112,8 @@ def _settings_difference(begun: EncodeSettings, now: EncodeSettings) -> str | No
 
 def _encoder_is_told(settings: EncodeSettings) -> tuple[str, float, dict[str, str]]:
     """Speed, quality and parameters, each in one spelling."""
+    if settings.codec not in ("hevc", "av1"):
+        return "", 0.0, {}  # there is nothing to tell
     hevc = settings.codec == "hevc"
     told = x265_parameters(settings, frames=settings.chunk_frames) if hevc else svt_parameters(settings)
     return *preset_and_crf(settings), dict(one_spelling(name, value) for name, value in told.items())

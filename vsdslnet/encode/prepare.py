@@ -13,11 +13,13 @@ import vapoursynth as vs
 
 from vsdslnet.encode.chunk.encoders import Picture, choose_encoder
 from vsdslnet.encode.chunk.trial import Trial, try_encoder
+from vsdslnet.encode.form import Form, form_of, forms
 from vsdslnet.encode.identity import anywhere, difference, job_identity
 from vsdslnet.encode.job.chunks import cut_into_chunks
 from vsdslnet.encode.job.description import JOB_NAME, Job, JobIdentity, read_job
 from vsdslnet.encode.job.folder import holds_job, job_folder
 from vsdslnet.encode.job.journal import write_durably
+from vsdslnet.encode.picture_names import PictureNames
 from vsdslnet.encode.place import check_name
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import DecodeError, open_source, scene_cuts
@@ -28,13 +30,12 @@ from vsdslnet.encode.source.given import Given
 from vsdslnet.encode.source.look import look_at
 from vsdslnet.encode.source.probe import SourceInfo
 from vsdslnet.encode.source.script import forget_output, frame_error
-from vsdslnet.errors import JobError, MediaError, OutputError, one_line
+from vsdslnet.errors import ArgumentError, JobError, MediaError, OutputError, one_line
 from vsdslnet.plugin.color_tags import ColorOverrides
 from vsdslnet.plugin.hdr_signs import first_integer
 
 __all__ = ["Prepared", "check_output", "check_room", "hdr10plus_json", "prepare"]
 
-CONTAINERS = (".mkv", ".mp4", ".m4v", ".mov")
 # Less than this, or than the source's size if that is smaller, is not worth starting with.
 _LEAST_FREE_BYTES = 64 << 20
 
@@ -49,7 +50,12 @@ def hdr10plus_json(output: Path) -> Path:
 
 def check_output(source: Given, output: Path, settings: EncodeSettings, *, overwrite: bool) -> None:
     """Refuse, in one line, a name that the file can't or shouldn't have (ArgumentError, OutputError)."""
-    check_name(output, suffixes=CONTAINERS)
+    form = form_of(settings)
+    if form.is_sequence:
+        _check_pictures(PictureNames(output), output, form, overwrite=overwrite)
+        return
+    _check_codec(output, form, settings)
+    check_name(output, suffixes=form.suffixes)
     for path in filter(None, (source.path, source.tracks)):
         if output.exists() and path.exists() and output.samefile(path):
             raise OutputError(f"{output}: is the source itself; name another file")
@@ -57,6 +63,25 @@ def check_output(source: Given, output: Path, settings: EncodeSettings, *, overw
     for path in written:
         if path.exists() and not overwrite and not holds_job(job_folder(output)):
             raise OutputError(f"{path}: is there already; name another file or use --overwrite")
+
+
+def _check_pictures(names: PictureNames, output: Path, form: Form, *, overwrite: bool) -> None:
+    names.check_place(form.suffixes)
+    if overwrite or holds_job(job_folder(output)):
+        return
+    existing = [names.path(number) for number in names.existing()]
+    for path in (*existing, names.sidecar):
+        if path.exists():
+            raise OutputError(f"{path}: is there already; name another folder or use --overwrite")
+
+
+def _check_codec(output: Path, form: Form, settings: EncodeSettings) -> None:
+    """A name that another codec would have says which one was forgotten (ArgumentError)."""
+    suffix = output.suffix.lower()
+    others = [codec for codec, other in forms() if suffix in other.suffixes]
+    if suffix not in form.suffixes and others:
+        allowed = f"with codec {settings.codec} a name ending in {', '.join(form.suffixes)}"
+        raise ArgumentError("output", str(output), allowed, f"or take --codec {' or '.join(others)}")
 
 
 def check_room(source: Path, folder: Path) -> None:
@@ -107,7 +132,7 @@ def _with_found_crop(settings: EncodeSettings, info: SourceInfo) -> EncodeSettin
     """The settings with what ``auto`` has found, so that either spelling goes on with the other's job."""
     if settings.crop is None:
         return settings
-    width, height = info.shown_size
+    width, height = info.uncut_size
     return replace(settings, crop=crop_text(Edges(*info.cut), width=width, height=height))
 
 
@@ -123,7 +148,7 @@ def _moved(begun: Job, info: SourceInfo, settings: EncodeSettings) -> Job:
 
 
 def _try_encoder(info: SourceInfo, settings: EncodeSettings, source: Path, folder: Path) -> Trial:
-    width, height = info.delivered_size
+    width, height = form_of(settings).delivered_size(*info.shown_size)
     picture = Picture(
         width=width, height=height, frame_rate=info.frame_rate, sample_aspect=Fraction(*info.sample_aspect)
     )

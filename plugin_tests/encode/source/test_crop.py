@@ -53,7 +53,7 @@ def cut(path: Path, crop: str, **settings: Any) -> SourceInfo:
 def test_bars_that_all_pictures_share_are_found(tmp_path: Path) -> None:
     info = cut(write(tmp_path / "a.mkv", letterboxed(12, noise=4)), "auto")
     assert info.cut == (0, 0, 14, 10)
-    assert info.delivered_size == (96, 40)
+    assert info.shown_size == (96, 40)
     assert info.left_out == ("black bars (--crop auto found 96:40:0:14)",)
 
 
@@ -125,6 +125,6 @@ def test_what_the_container_hides_goes_first(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mkv", letterboxed(3))
     info = look_at(given(path), EncodeSettings())
     both = msgspec.structs.replace(info, crop=(0, 0, 4, 4), cut=(0, 0, 10, 6))
-    assert (both.shown_size, both.delivered_size) == ((96, 56), (96, 40))
+    assert (both.uncut_size, both.shown_size) == ((96, 56), (96, 40))
     with open_source(both).clip.get_frame(0) as frame, open_source(info).clip.get_frame(0) as whole:
         assert np.array_equal(np.asarray(frame[0]), np.asarray(whole[0])[14:54])

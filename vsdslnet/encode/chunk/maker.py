@@ -40,7 +40,8 @@ class ChunkMaker:
         if len(converted) != job.frames:
             raise JobError(f"the source has {len(converted)} frames here, the job says {job.frames}; use --restart")
         settings = job.identity.settings
-        delivered = deliver(converted, peak_nits=settings.peak_nits, transfer=settings.transfer)
+        pixels = job.form.pixels
+        delivered = deliver(converted, peak_nits=settings.peak_nits, transfer=settings.transfer, pixels=pixels)
         measured = with_shot_light if settings.hdr10plus else with_light
         self._clip = measured(delivered) if settings.transfer == "pq" else delivered
         self._picture = Picture(

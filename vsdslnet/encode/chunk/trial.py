@@ -10,6 +10,8 @@ from pathlib import Path
 import vapoursynth as vs
 
 from vsdslnet.encode.chunk.encoders import Picture, open_encoder
+from vsdslnet.encode.chunk.light import with_light
+from vsdslnet.encode.form import form_of
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.stderr import Caught, stderr_caught
 from vsdslnet.errors import ArgumentError, JobError, MediaError
@@ -74,9 +76,16 @@ def _check_size(encoder: str, picture: Picture, source: Path) -> None:
 def _encode(encoder: str, settings: EncodeSettings, picture: Picture, folder: Path) -> tuple[bytes, list[str]]:
     """The encoded frames, and what the encoder warned of. JobError if it fails."""
     path, caught = folder / ".trial.partial", Caught()
+    form = form_of(settings)
     black = vs.core.std.BlankClip(
-        format=vs.YUV420P10, width=picture.width, height=picture.height, length=_FRAMES, color=[64, 512, 512]
+        format=getattr(vs, form.pixels),
+        width=picture.width,
+        height=picture.height,
+        length=_FRAMES,
+        color=[0, 0, 0] if form.is_rgb else [64, 512, 512],
     )
+    if form.is_sequence:  # some say their own light
+        black = with_light(black)
     try:
         with stderr_caught(caught):
             file = open_encoder(encoder, settings, picture=picture, frames=_FRAMES, path=path, says_warnings=True)

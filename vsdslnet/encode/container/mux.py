@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import av
 import av.logging
 
+from vsdslnet.color.h273 import Transfer
+from vsdslnet.encode.chunk.encoder_parameters import INTRA_ENCODERS
 from vsdslnet.encode.container.chapters import programme_chapters
 from vsdslnet.encode.container.passage import (
     CONTAINER_FORMATS,
@@ -20,7 +22,7 @@ from vsdslnet.encode.container.passage import (
     stream_name,
 )
 from vsdslnet.encode.container.tags import fresh_tags
-from vsdslnet.encode.container.template import open_template
+from vsdslnet.encode.container.template import StandingAlone, open_template
 from vsdslnet.encode.container.text_subtitles import TextConverter, add_text_stream
 from vsdslnet.encode.container.trimmed import trimmed_template
 from vsdslnet.encode.container.video_packets import VideoPacket, VideoPackets
@@ -70,7 +72,7 @@ def mux(
     """
     packets = VideoPackets(job, folder, light, dynamic)
     with open_tracks(job.source.beside) as source:
-        passage = passage_of(source, output, main=job.source.track, drop=drop)
+        passage = passage_of(source, output, main=job.source.track, drop=drop, suffixes=job.form.suffixes)
         try:
             lost = write_container(job, passage, packets, light, source=source, output=output, target=str(target))
         except MuxError as error:
@@ -96,7 +98,7 @@ def write_container(
     options = container_options(container_format) if isinstance(target, str) else {}
     template = open_template(
         pictures.first_picture(),
-        stream_format=job.suffix,
+        stream_format=_standing_alone(job) or job.suffix,
         mastering=mastering_display(job.identity.settings.peak_nits),
         light=light,
         display_matrix=job.source.display_matrix,
@@ -141,7 +143,9 @@ class _File:
         if original is not None:
             video.metadata.update(fresh_tags(original.metadata))
             video.disposition = original.disposition
-        if not self._matroska:
+        if job.form.fourcc:  # Matroska says ProRes's kind by it, too
+            video.codec_context.codec_tag = job.form.fourcc
+        elif not self._matroska:
             video.codec_context.codec_tag = _CODEC_TAGS[job.identity.settings.codec]
         self._names[video.index] = "the picture"
         return video
@@ -275,9 +279,26 @@ def _video_packet(coded: VideoPacket, time_base: Fraction) -> Any:
     return packet
 
 
+def _standing_alone(job: Job) -> StandingAlone | None:
+    """What the container has to be told of ProRes and DNxHR."""
+    settings = job.identity.settings
+    if not job.form.fourcc:
+        return None
+    encoder = INTRA_ENCODERS[settings.codec]
+    return StandingAlone(
+        fourcc=job.form.fourcc,
+        encoder=encoder.name,
+        pixel_format=encoder.pixel_formats[job.form.pixels],
+        profile=encoder.profiles[settings.profile],
+        size=job.form.delivered_size(*job.source.shown_size),
+        sample_aspect=Fraction(*job.source.sample_aspect),
+        transfer=Transfer.PQ if settings.transfer == "pq" else Transfer.HLG,
+    )
+
+
 def _lost_aspect(job: Job, container_format: str) -> list[str]:
     """AV1 has no sample aspect ratio of its own, and Matroska's can't be set through PyAV; MP4's can."""
     aspect = Fraction(*job.source.sample_aspect)
-    if aspect == 1 or job.suffix == "hevc" or container_format != "matroska":
+    if aspect == 1 or job.suffix != "obu" or container_format != "matroska":
         return []
     return [f"sample aspect ratio {aspect.numerator}:{aspect.denominator} (AV1 needs .mp4 for it)"]

@@ -32,7 +32,7 @@ def rehearse(job: Job, stream: bytes, *, output: Path, drop: Collection[int] = (
     light = PLACEHOLDER_LIGHT if job.identity.settings.transfer == "pq" else None
     pictures = _StandIns(job, with_light(stream, light, suffix=job.suffix))
     with open_tracks(job.source.beside) as source:
-        passage = passage_of(source, output, main=job.source.track, drop=drop)
+        passage = passage_of(source, output, main=job.source.track, drop=drop, suffixes=job.form.suffixes)
         try:
             return write_container(job, passage, pictures, light, source=source, output=output, target=_Nowhere())
         except MuxError as error:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 
+from vsdslnet.encode.form import Form, form_of
 from vsdslnet.encode.job.chunks import Chunk
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.probe import SourceIdentity, SourceInfo
@@ -66,7 +68,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     @property
     def suffix(self) -> str:
         """File name suffix of chunks."""
-        return "hevc" if self.identity.settings.codec == "hevc" else "obu"
+        return self.form.chunk_suffix
+
+    @property
+    def form(self) -> Form:
+        """What the codec makes of the job."""
+        return form_of(self.identity.settings)
+
+    @property
+    def times_constant(self) -> bool:
+        """Whether every frame is shown for the same time."""
+        return len({later - at for at, later in pairwise(self.timestamps)}) <= 1
 
     @property
     def frame_rate(self) -> Fraction:

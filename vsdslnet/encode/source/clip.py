@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import vapoursynth as vs
 
+from vsdslnet.encode.form import form_of
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.colour import with_container_tags, with_guessed_tags
 from vsdslnet.encode.source.deinterlace import deinterlaced, field_times
@@ -23,6 +24,7 @@ from vsdslnet.plugin.peak import within_peak
 
 __all__ = ["DecodeError", "Source", "convert", "deliver", "open_converted", "open_source", "scene_cuts"]
 
+_HDR10_PIXELS = "YUV420P10"
 _INVALID_TIMESTAMP = -(2**63)
 _UNKNOWN_FRAME_RATE = Fraction(25)  # FFmpeg's own guess
 # Cuts are looked for in a picture of about this height: noise is averaged away, and it is fast.
@@ -86,8 +88,13 @@ def open_converted(info: SourceInfo, settings: EncodeSettings, *, threads: int =
 
 
 def convert(clip: vs.VideoNode, settings: EncodeSettings) -> vs.VideoNode:
-    """``core.dslnet.Convert`` with these settings; ClipError if it refuses the clip."""
+    """``core.dslnet.Convert`` with these settings; ClipError if it refuses the clip.
+
+    In the source's subsampling for what is delivered in 4:2:0, else in R'G'B', which nothing was taken from.
+    """
     arguments: dict[str, Any] = {}
+    if form_of(settings).pixels != _HDR10_PIXELS:
+        arguments["format"] = vs.RGB48
     for kind in (BackendOptions, SceneOptions, ColorOptions, LookOptions, TransferOptions):
         default = kind().arguments()
         arguments |= {k: v for k, v in settings.part(kind).arguments().items() if k not in default or default[k] != v}
@@ -99,23 +106,29 @@ def convert(clip: vs.VideoNode, settings: EncodeSettings) -> vs.VideoNode:
         raise ClipError(one_line(error)) from None
 
 
-def deliver(clip: vs.VideoNode, *, peak_nits: float, transfer: OutputTransfer = "pq") -> vs.VideoNode:
-    """The converted clip as the encoder gets it: YUV420P10, limited range, chroma top-left, even size.
+def deliver(
+    clip: vs.VideoNode, *, peak_nits: float, transfer: OutputTransfer = "pq", pixels: str = _HDR10_PIXELS
+) -> vs.VideoNode:
+    """The converted clip as the encoder gets it, in the format that VapourSynth calls ``pixels``.
 
-    PQ stays within the peak, which is what its metadata say; HLG may pass 1. An odd last column or row is repeated
-    once: 4:2:0 knows no odd sizes.
+    YUV of 10 bits: limited range, chroma top-left in 4:2:0 and left in 4:2:2. PQ stays within the peak, which is what
+    its metadata say; HLG may pass 1. An odd last column or row is repeated once where chroma is subsampled.
+    RGB48 is what Convert gave.
     """
-    if clip.width % 2:
+    target = vs.core.get_video_format(getattr(vs, pixels))
+    if target.color_family == vs.RGB:
+        return clip
+    if clip.width % (1 << target.subsampling_w):
         clip = vs.core.std.StackHorizontal([clip, clip.std.CropAbs(1, clip.height, clip.width - 1, 0)])
-    if clip.height % 2:
+    if clip.height % (1 << target.subsampling_h):
         clip = vs.core.std.StackVertical([clip, clip.std.CropAbs(clip.width, 1, 0, clip.height - 1)])
     ten_bits = clip.resize.Bicubic(
-        format=vs.YUV420P10,
+        format=target.id,
         matrix_s="2020ncl",
         transfer_s="st2084" if transfer == "pq" else "std-b67",
         primaries_s="2020",
         range_s="limited",
-        chromaloc_s="top_left",
+        chromaloc_s="top_left" if target.subsampling_h else "left",
         dither_type="error_diffusion",
     )
     return within_peak(ten_bits, peak_nits) if transfer == "pq" else ten_bits

@@ -50,7 +50,7 @@ def look_at(source: Given, settings: EncodeSettings) -> SourceInfo:
 
 
 def _cut(info: SourceInfo, crop: str, overrides: ColorOverrides) -> SourceInfo:
-    width, height = info.shown_size
+    width, height = info.uncut_size
     told = info.left_out
     if crop == "auto":
         assert info.track is not None

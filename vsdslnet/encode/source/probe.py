@@ -106,16 +106,16 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shown_size(self) -> tuple[int, int]:
-        """(width, height) of the picture that players show."""
-        left, right, top, bottom = self.crop
-        return self.width - left - right, self.height - top - bottom
+        """(width, height) of the picture without what the container hides and what the user cuts off."""
+        left, right, top, bottom = self.cut
+        width, height = self.uncut_size
+        return width - left - right, height - top - bottom
 
     @property
-    def delivered_size(self) -> tuple[int, int]:
-        """(width, height) of the HDR picture: cropped, and made even, as 4:2:0 has to be."""
-        left, right, top, bottom = self.cut
-        width, height = self.shown_size[0] - left - right, self.shown_size[1] - top - bottom
-        return width + width % 2, height + height % 2
+    def uncut_size(self) -> tuple[int, int]:
+        """(width, height) of the picture without what the container hides: what players show."""
+        left, right, top, bottom = self.crop
+        return self.width - left - right, self.height - top - bottom
 
 
 def open_media(path: Path) -> av.container.InputContainer:
