@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
-from plugin_tests.encode.container.odd_media import film
+from plugin_tests.encode.container.odd_media import film, join
 from plugin_tests.encode.media import InProcessExecutor, picture, video_times
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import Finished, encode_file
@@ -80,6 +80,13 @@ def test_any_name_serves_from_its_own_folder(
     monkeypatch.chdir(tmp_path)
     assert encode(Path(name), Path(f"out {name}"), quick).frames == 12
     assert len(video_times(tmp_path / f"out {name}")) == 12
+
+
+def test_matroska_whose_time_starts_again_is_refused(quick: EncodeSettings, tmp_path: Path) -> None:
+    source = join(tmp_path / "in.mkv", film(tmp_path / "part.mkv"), tmp_path / "part.mkv")
+    with pytest.raises(MediaError, match=r"its time starts again after 0\.458 s.*mkvmerge -o"):
+        encode(source, tmp_path / "out.mkv", quick)
+    assert {path.name for path in tmp_path.iterdir()} == {"in.mkv", "part.mkv"}
 
 
 def test_an_average_that_is_nonsense_is_not_believed(quick: EncodeSettings, tmp_path: Path) -> None:

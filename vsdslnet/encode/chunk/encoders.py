@@ -31,7 +31,7 @@ from vsdslnet.encode.form import form_of
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.errors import ArgumentError, JobError
 
-__all__ = ["ChunkEncoder", "Picture", "choose_encoder", "open_encoder"]
+__all__ = ["ChunkEncoder", "Picture", "choose_encoder", "in_this_process", "open_encoder"]
 
 # AVCOL_RANGE_MPEG of FFmpeg.
 _FFMPEG_LIMITED_RANGE = 1
@@ -93,9 +93,14 @@ def open_encoder(
         return PictureEncoder(settings, picture=picture, path=path)
     if form.fourcc:
         return IntraEncoder(settings, form.pixels, picture=picture, path=path)
-    if encoder.startswith("x265 program"):
+    if not in_this_process(encoder):
         return _X265Program(settings, picture=picture, frames=frames, path=path, says_warnings=says_warnings)
     return _PyavEncoder(settings, picture=picture, frames=frames, path=path, says_warnings=says_warnings)
+
+
+def in_this_process(encoder: str) -> bool:
+    """Whether the chosen encoder is a library, whose crash is ours."""
+    return not encoder.startswith("x265 program")
 
 
 class _PyavEncoder:

@@ -18,13 +18,14 @@ from vsdslnet.encode.container.passage import (
     CONTAINER_FORMATS,
     Passage,
     container_options,
+    is_cover,
     passage_of,
     stream_name,
 )
 from vsdslnet.encode.container.tags import fresh_tags
 from vsdslnet.encode.container.template import StandingAlone, open_template
 from vsdslnet.encode.container.text_subtitles import TextConverter, add_text_stream
-from vsdslnet.encode.container.trimmed import trimmed_template
+from vsdslnet.encode.container.trimmed import trimmed_template, without_hidden
 from vsdslnet.encode.container.video_packets import VideoPacket, VideoPackets
 from vsdslnet.encode.ffmpeg_log import ffmpeg_messages, ffmpeg_reason
 from vsdslnet.encode.job.description import Job
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 __all__ = ["MuxError", "Pictures", "mux", "write_container"]
 
 _CODEC_TAGS = {"hevc": "hvc1", "av1": "av01"}
+# Demuxers of formats whose header says how long a file lasts; others guess it from what there is.
+_SAY_HOW_LONG = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "avi", "flv", "asf")
+# A last frame or sound may be shorter than the header has it.
+_MISSING_SECONDS = 1.0
 _EQUAL_TIMES_ALLOWED = 0x20000  # AVFMT_TS_NONSTRICT of FFmpeg
 
 
@@ -121,14 +126,16 @@ def write_container(
         for index, other in others.items()
         if other.converter is not None and other.converter.unread
     ]
-    return [*passage.left_out, *_lost_aspect(job, container_format), *unread]
+    missing = _missing_end(source, passage, job, file.end_seconds)
+    return [*passage.left_out, *_lost_aspect(job, container_format), *unread, *missing]
 
 
 class _File:
-    """The output, which names the stream when a muxer refuses something."""
+    """The output, which names the stream when a muxer refuses something. ``end_seconds``: of all that was written."""
 
     def __init__(self, container: Any) -> None:
         self._container = container
+        self.end_seconds = 0.0
         self._names: dict[int, str] = {}
         self._last: dict[int, int] = {}
         self._matroska = container.format.name == "matroska"
@@ -200,6 +207,7 @@ class _File:
         if packet.pts is None or packet.pts < packet.dts:
             packet.pts = packet.dts
         self._last[stream.index] = packet.dts
+        self.end_seconds = max(self.end_seconds, float((packet.pts + (packet.duration or 0)) * stream.time_base))
         try:
             self._container.mux_one(packet)
         except (av.FFmpegError, ValueError) as error:
@@ -248,27 +256,31 @@ def _in_time(
 
 def _source_packets(source: Any, others: dict[int, _Other], timeline: Timeline) -> Iterator[tuple[Any, int]]:
     """(packet, its stream's index in the source), at the programme's time; trimmed-away ones are left out."""
-    streams = [source.streams[index] for index in others]
-    placer = Placer(timeline)
     ends: dict[int, int] = {}
-    for packet in source.demux(streams) if streams else ():
-        if not packet.size:
-            continue
+    for packet in without_hidden(_placed(source, others, timeline)):
         index = packet.stream_index
-        added = round(placer.added_seconds(index) / Fraction(packet.time_base))
-        if packet.is_discard:  # an edit list hides it
-            continue
         if packet.pts is None and packet.dts is None:  # a cover has no time; damaged sound goes on
             packet.pts = packet.dts = ends.get(index, 0)
-        else:
-            packet.pts = None if packet.pts is None else packet.pts + added
-            packet.dts = None if packet.dts is None else packet.dts + added
         ends[index] = (packet.pts if packet.pts is not None else packet.dts) + (packet.duration or 0)
         converter = others[index].converter
         if converter is not None:
             packet = converter.packet(packet)
         if packet is not None:
             yield packet, index
+
+
+def _placed(source: Any, others: dict[int, _Other], timeline: Timeline) -> Iterator[Any]:
+    """The source's packets at the programme's time."""
+    streams = [source.streams[index] for index in others]
+    placer = Placer(timeline)
+    for packet in source.demux(streams) if streams else ():
+        if not packet.size:
+            continue
+        added = round(placer.added_seconds(packet.stream_index) / Fraction(packet.time_base))
+        packet.pts = None if packet.pts is None else packet.pts + added
+        packet.dts = None if packet.dts is None else packet.dts + added
+        packet.duration = max(0, packet.duration or 0)  # of chained Ogg one is below 0
+        yield packet
 
 
 def _video_packet(coded: VideoPacket, time_base: Fraction) -> Any:
@@ -302,3 +314,19 @@ def _lost_aspect(job: Job, container_format: str) -> list[str]:
     if aspect == 1 or job.suffix != "obu" or container_format != "matroska":
         return []
     return [f"sample aspect ratio {aspect.numerator}:{aspect.denominator} (AV1 needs .mp4 for it)"]
+
+
+def _missing_end(source: Any, passage: Passage, job: Job, end_seconds: float) -> list[str]:
+    """Seconds that the source's header promises and its packets don't hold, as after a broken download."""
+    carried = {job.source.track, *passage.streams}
+    timed = [s for s in source.streams if s.type in ("audio", "subtitle", "video") and not is_cover(s)]
+    if source.format.name not in _SAY_HOW_LONG or any(stream.index not in carried for stream in timed):
+        return []  # what is left out may last longer
+    # Some count from 0 and some from the programme's start.
+    lasts = (job.source.duration_seconds or 0.0) - max(0.0, job.timeline.start_seconds)
+    if lasts - end_seconds < _MISSING_SECONDS:
+        return []
+    return [
+        f"the last {lasts - end_seconds:.1f} s (the source says that it lasts {lasts:.1f} s and ends before: "
+        "check whether it is whole)"
+    ]

@@ -23,6 +23,7 @@ __all__ = [
     "Attached",
     "Passage",
     "container_options",
+    "is_cover",
     "lost_to_pictures",
     "outlook",
     "passage_of",
@@ -109,7 +110,7 @@ def passage_of(
             continue
         if stream.index in drop:
             left_out.append(f"{stream_name(stream)}, as asked")
-        elif _is_cover(stream):
+        elif is_cover(stream):
             _place_cover(stream, Path(source.name), wanted, copied, attached, left_out)
         elif stream.type == "attachment":
             if wanted == "matroska":
@@ -163,7 +164,7 @@ def stream_name(stream: Any) -> str:
         return f"attachment {stream.name or stream.index!r}"
     context = stream.codec_context
     details = [context.name if context is not None else "unknown codec", stream.metadata.get("language", "")]
-    kind = "cover" if _is_cover(stream) else _KINDS.get(stream.type, stream.type)
+    kind = "cover" if is_cover(stream) else _KINDS.get(stream.type, stream.type)
     return f"{kind} stream {stream.index} ({', '.join(filter(None, details))})"
 
 
@@ -212,7 +213,8 @@ def _holds(stream: Any, container_format: str) -> bool:
     return True
 
 
-def _is_cover(stream: Any) -> bool:
+def is_cover(stream: Any) -> bool:
+    """Whether a stream is a picture that stands for the file."""
     return stream.type == "video" and bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 

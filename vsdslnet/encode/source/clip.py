@@ -27,6 +27,8 @@ __all__ = ["DecodeError", "Source", "convert", "deliver", "open_converted", "ope
 _HDR10_PIXELS = "YUV420P10"
 _INVALID_TIMESTAMP = -(2**63)
 _UNKNOWN_FRAME_RATE = Fraction(25)  # FFmpeg's own guess
+# The time starts again where so many frames lie by so much before the one before them.
+_RESTARTED_FRAMES, _STEP_BACK_SECONDS = 4, Fraction(1, 10)
 # Cuts are looked for in a picture of about this height: noise is averaged away, and it is fast.
 _DETECTION_HEIGHT = 270
 _COLOUR_PROPS = ("_Matrix", "_Transfer", "_Primaries", "_Range", "_ColorRange", "_ChromaLocation")
@@ -209,6 +211,7 @@ def _timed(path: str, track: int, timeline: Timeline, threads: int, index: Path 
     told = opened["timestamps"]
     timestamps = [int(at) for at in ([told] if isinstance(told, int) else told)]  # of one frame it is no list
     gone_on = continued(timestamps, time_base, timeline.added.get(track, []))
+    _check_goes_on(gone_on, time_base, path)
     return opened["clip"], _Times(_rising(gone_on, one_frame), time_base, one_frame)
 
 
@@ -229,18 +232,32 @@ def _bestsource() -> Any:
     return vs.core.bs.VideoSource
 
 
+def _check_goes_on(timestamps: list[int], time_base: Fraction, path: str) -> None:
+    """MediaError if the time starts again in a format whose packets are not read for that; one frame is damage."""
+    valid = [at for at in timestamps if at != _INVALID_TIMESTAMP]
+    step = int(_STEP_BACK_SECONDS / time_base)
+    for before, *after in zip(valid, *(valid[n:] for n in range(1, _RESTARTED_FRAMES + 1)), strict=False):
+        if max(after) < before - step:
+            raise MediaError(
+                f"{path}: its time starts again after {float(before * time_base):.3f} s, as of files that were "
+                "joined byte by byte; join them so that it goes on (mkvmerge -o OUT.mkv A.mkv + B.mkv)"
+            )
+
+
 def _check_constant(clip: vs.VideoNode, timestamps: list[int], time_base: Fraction, info: SourceInfo) -> None:
     """MediaError if the picture's size or format changes on the way, with the time."""
-    if clip.width and clip.height and clip.format is not None:
+    if clip.width and clip.height and clip.format is not None and clip.format.color_family != vs.UNDEFINED:
         return
     first: tuple[int, int, str] | None = None
     for number, frame in enumerate(clip.frames(close=True)):
         now = frame.width, frame.height, frame.format.name
         if first is not None and now != first:
             seconds = float((timestamps[number] - timestamps[0]) * time_base)
+            scaled = f"scale all of it (ffmpeg -vf scale={info.width}:{info.height})"
+            cure = scaled if now[:2] != first[:2] else "make it constant (ffmpeg -pix_fmt yuv420p)"
             raise MediaError(
                 f"{info.path}: its picture changes at {seconds:.3f} s from {_told(first)} to {_told(now)}; cut the "
-                f"file there, or scale all of it (ffmpeg -vf scale={info.width}:{info.height})"
+                f"file there, or {cure}"
             )
         first = now
     raise MediaError(

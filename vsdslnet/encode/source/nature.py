@@ -33,7 +33,9 @@ def left_out_by_nature(stream: Any, frames: Sequence[av.VideoFrame]) -> tuple[st
     beside = set(stream.codec_context.coded_side_data)
     with_frames = {kind.name for frame in frames for kind in frame.side_data}
     found = []
-    if any(component.is_alpha for component in frames[0].format.components):
+    # VP8 and VP9 have it beside the frames, which decoders but their own library's leave out.
+    beside_frames = stream.metadata.get("alpha_mode", "0") != "0"
+    if beside_frames or any(component.is_alpha for component in frames[0].format.components):
         found.append("alpha (HDR10 pictures are opaque)")
     if "A53_CC" in with_frames:
         found.append("closed captions inside the picture (CEA-608/708; ccextractor saves them as subtitles)")

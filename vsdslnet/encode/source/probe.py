@@ -134,10 +134,16 @@ def open_media(path: Path) -> av.container.InputContainer:
 
 
 def main_video(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    """The first video stream that is not a cover picture."""
-    for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic and stream.codec_context is not None:
+    """The first video stream that is not a cover picture and that can be decoded."""
+    films = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    for stream in films:
+        if stream.codec_context is not None:
             return stream
+    if films:
+        raise MediaError(
+            f"{path}: the FFmpeg inside PyAV has no decoder for its video; convert it with a program that has one "
+            "(for example to FFV1 in .mkv)"
+        )
     raise MediaError(f"{path}: has no video; name a file with a video stream")
 
 
