@@ -32,6 +32,7 @@ __all__ = [
     "OutputOptions",
     "PictureOptions",
     "SceneOptions",
+    "SourceOptions",
     "Spec",
     "TransferOptions",
     "another_default",
@@ -118,6 +119,8 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Backend = Literal["auto", "torch"]
 OutputTransfer = Literal["pq", "hlg"]
 Dither = Literal["none", "ordered", "random", "error_diffusion"]
+Deinterlace = Literal["frame", "field"]
+FieldOrder = Literal["auto", "tff", "bff"]
 CutsFrom = Literal["props", "detect", "none"]
 Codec = Literal["hevc", "av1", "prores", "dnxhr", "exr", "png", "tiff"]
 Profile = Literal["hq", "4444"]
@@ -235,6 +238,41 @@ class ColorOptions(Options):
     chromaloc_in: int | None = option(None, "H.273 code of where the source's chroma sits.", otherwise=_BELIEVED)
 
 
+_CROP = re.compile(r"\d+:\d+:\d+:\d+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions(Options):
+    """What is done with a file's picture before it is converted, for those who write no script."""
+
+    GROUP: ClassVar[str] = "Source picture"
+
+    crop: str | None = option(
+        None,
+        "The part of the picture to convert: W:H:X:Y in pixels, as ffmpeg's crop filter has it, or auto, which looks "
+        "for black bars in frames all over the film.",
+        otherwise="all of it",
+    )
+    deinterlace: Deinterlace | None = option(
+        None,
+        "Make whole pictures of fields, with bwdif: one of each frame, or one of each field, which moves as smoothly "
+        "as the original and takes twice as long. Frames that are marked as progressive stay as they are.",
+        otherwise="interlaced files are refused",
+    )
+    field_order: FieldOrder = option(
+        "auto",
+        "Which field of a frame is first: auto believes the frames' own marks, tff (top) and bff (bottom) take all "
+        "frames for interlaced so.",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.crop is not None and self.crop != "auto" and not _CROP.fullmatch(self.crop):
+            raise ArgumentError("crop", self.crop, "auto or W:H:X:Y in pixels", "ffmpeg's cropdetect prints it so")
+        if self.field_order != "auto" and self.deinterlace is None:
+            raise ArgumentError("field_order", self.field_order, "only with --deinterlace", "add it, or leave this out")
+
+
 @dataclass(frozen=True, kw_only=True)
 class SceneOptions(Options):
     """Where the window of frames that the network sees ends."""
@@ -266,7 +304,7 @@ class BackendOptions(ModelOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureOptions(ColorOptions, LookOptions, ModelOptions):
+class PictureOptions(SourceOptions, ColorOptions, LookOptions, ModelOptions):
     """What decides the picture: how the source is read, the network and the look."""
 
 

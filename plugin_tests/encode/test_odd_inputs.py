@@ -20,6 +20,7 @@ from vsdslnet.encode.run import Finished, encode_file
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source import clip as source_clip
 from vsdslnet.encode.source.clip import open_source
+from vsdslnet.encode.source.given import given
 from vsdslnet.encode.source.probe import probe
 from vsdslnet.errors import MediaError
 from vsdslnet.tools.lut import write_lut
@@ -56,7 +57,7 @@ def test_one_frame_is_a_film_too(name: str, quick: EncodeSettings, tmp_path: Pat
         done = encode(source, tmp_path / f"out{suffix}", quick)
         assert done.frames == 1
         assert len(video_times(tmp_path / f"out{suffix}")) == 1
-    assert write_lut(source, tmp_path / "out.cube", quick, at_seconds=0.0) == 0
+    assert write_lut(given(source), tmp_path / "out.cube", quick, at_seconds=0.0) == 0
 
 
 @pytest.mark.parametrize("codec", ["hevc", "av1"])

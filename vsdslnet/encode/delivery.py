@@ -28,7 +28,7 @@ from vsdslnet.encode.job.journal import (
 )
 from vsdslnet.encode.picture_names import PictureNames
 from vsdslnet.encode.prepare import hdr10plus_json
-from vsdslnet.encode.source.probe import open_media
+from vsdslnet.encode.source.tracks import open_tracks
 from vsdslnet.errors import JobError
 from vsdslnet.hdr10 import ContentLight, mastering_display
 
@@ -151,7 +151,7 @@ class Pictures:
         """See :class:`Delivery`. ArgumentError if the pattern has too few digits."""
         job = self._job
         self._names.check_numbers(self._first, self._first + job.frames)
-        with open_media(Path(job.source.path)) as media:
+        with open_tracks(job.source.beside) as media:
             lost = lost_to_pictures(media, main=job.source.track)
         if job.source.sample_aspect != (1, 1) and job.identity.settings.codec != "exr":
             lost.append("sample aspect ratio {}:{}".format(*job.source.sample_aspect))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from vsdslnet.encode.chunk.file import reason
 from vsdslnet.encode.container.passage import passage_of
 from vsdslnet.encode.delivery import Delivery, delivery_of, light_of
-from vsdslnet.encode.form import form_of
+from vsdslnet.encode.form import Form, form_of
 from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.folder import clear, job_folder, locked, sweep
 from vsdslnet.encode.job.journal import Journal
@@ -18,7 +18,9 @@ from vsdslnet.encode.picture_names import PictureNames
 from vsdslnet.encode.prepare import check_output, check_room, prepare
 from vsdslnet.encode.progress import QuietReporter, Reporter
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source.probe import main_video, open_media
+from vsdslnet.encode.source.given import Given, given
+from vsdslnet.encode.source.probe import main_video
+from vsdslnet.encode.source.tracks import open_tracks, picture_of
 from vsdslnet.encode.workers.interface import Executor
 from vsdslnet.encode.workers.local import LocalExecutor
 from vsdslnet.errors import ArgumentError, ClipError, JobError, MediaError
@@ -45,6 +47,8 @@ def encode_file(
     *,
     executor: Executor | None = None,
     reporter: Reporter | None = None,
+    tracks: Path | str | None = None,
+    script_args: Mapping[str, str] | None = None,
     drop: Collection[int] = (),
     restart: bool = False,
     overwrite: bool = False,
@@ -52,9 +56,11 @@ def encode_file(
 ) -> Finished:
     """Convert ``source`` into ``output``, going on where an earlier call of the same kind was stopped.
 
-    ``output`` of codecs that make a picture a frame is a pattern, as ``folder/%06d.exr``; its folder is made.
+    A source that ends in .vpy or .py is a VapourSynth script, whose output 0 is converted: ``tracks`` is the file that
+    its sound, subtitles, chapters, attachments, tags and times come from, ``script_args`` the variables that it finds
+    set. ``drop`` are streams of the source (beside a script, of ``tracks``), by number, that the output does without.
 
-    ``drop`` are streams of the source, by number, that the output does without.
+    ``output`` of codecs that make a picture a frame is a pattern, as ``folder/%06d.exr``; its folder is made.
 
     Until it is complete, everything lies in ``<output>.vsdslnet/``; ``keep`` leaves that folder. MediaError,
     ClipError, BackendError or ArgumentError: nothing was begun. OutputError: the place is wrong. JobError: stopped,
@@ -68,26 +74,24 @@ def encode_file(
     """
     settings, executor = settings or EncodeSettings(), executor or LocalExecutor()
     reporter = reporter or QuietReporter()
-    source, output = Path(source).expanduser(), Path(output).expanduser().absolute()
-    open_media(source).close()  # what is wrong with the source comes first
-    check_output(source, output, settings, overwrite=overwrite)
+    named, output = given(source, tracks=tracks, arguments=script_args), Path(output).expanduser().absolute()
+    named.check()  # what is wrong with the source comes first
+    check_output(named, output, settings, overwrite=overwrite)
     form = form_of(settings)
     if form.is_sequence:
         if drop:
             raise ArgumentError("drop", list(drop), "only where the output is one file", "leave it out")
     else:
-        with open_media(source) as media:  # before the film is looked through
-            main = main_video(media, source).index
-            passage_of(media, output, main=main, drop=drop, suffixes=form.suffixes)
+        _check_passage(named, output, drop, form)  # before the film is looked through
     executor.check(settings)
     folder = job_folder(output)
     made_folder = form.is_sequence and PictureNames(output).make_folder()
     try:
         with locked(folder):
-            check_room(source, folder)
+            check_room(named.beside or named.path, folder)
             sweep(folder, everything=restart)
             try:
-                finished = _work(source, output, settings, drop, executor, reporter)
+                finished = _work(named, output, settings, drop, executor, reporter)
             except (ArgumentError, ClipError, MediaError):
                 if not Journal.begun(folder):  # nothing to go on with
                     sweep(folder, everything=True)
@@ -105,8 +109,16 @@ def encode_file(
                 output.parent.rmdir()
 
 
+def _check_passage(source: Given, output: Path, drop: Collection[int], form: Form) -> None:
+    with open_tracks(source.beside) as media:
+        # Beside a script there may be sound alone.
+        picture = picture_of(media) if source.is_script else main_video(media, source.path)
+        main = None if picture is None else picture.index
+        passage_of(media, output, main=main, drop=drop, suffixes=form.suffixes)
+
+
 def _work(
-    source: Path,
+    source: Given,
     output: Path,
     settings: EncodeSettings,
     drop: Collection[int],

@@ -14,6 +14,7 @@ from vsdslnet.options import (
     LookOptions,
     ModelOptions,
     SceneOptions,
+    SourceOptions,
     TransferOptions,
     another_default,
     specs,
@@ -62,7 +63,14 @@ _OF_SOME: dict[str, tuple[Codec, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeSettings(
-    EncoderOptions, BackendOptions, SceneOptions, ColorOptions, TransferOptions, LookOptions, ModelOptions
+    EncoderOptions,
+    BackendOptions,
+    SceneOptions,
+    SourceOptions,
+    ColorOptions,
+    TransferOptions,
+    LookOptions,
+    ModelOptions,
 ):
     """Everything that decides what the encoded chunks hold; its journal remembers it.
 

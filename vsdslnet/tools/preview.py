@@ -19,7 +19,9 @@ from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import Source, convert, deliver, open_source, scene_cuts
 from vsdslnet.encode.source.colour import check_frame
 from vsdslnet.encode.source.frame_errors import told_of
-from vsdslnet.encode.source.probe import SourceInfo, probe
+from vsdslnet.encode.source.given import Given
+from vsdslnet.encode.source.look import look_at
+from vsdslnet.encode.source.probe import SourceInfo
 from vsdslnet.encode.source.times import frame_at, seconds_at
 from vsdslnet.errors import OutputError
 from vsdslnet.plugin.color_tags import ColorOverrides
@@ -67,7 +69,7 @@ class _Shot:
 
 
 def write_report(
-    source: Path,
+    source: Given,
     output: Path,
     settings: EncodeSettings,
     *,
@@ -80,7 +82,7 @@ def write_report(
     if the source can't be converted; OutputError if the page can't be written; MissingPackageError without matplotlib.
     """
     require_matplotlib()
-    with told_of(source):
+    with told_of(source.path):
         frames, text = _report(source, output, settings, at_seconds, told)
     try:
         write_durably(output, text.encode())
@@ -90,15 +92,15 @@ def write_report(
 
 
 def _report(
-    source: Path, output: Path, settings: EncodeSettings, at_seconds: Sequence[float], told: Told
+    source: Given, output: Path, settings: EncodeSettings, at_seconds: Sequence[float], told: Told
 ) -> tuple[list[int], str]:
     """The frames shown, and the page."""
     overrides = settings.part(ColorOverrides)
-    info = probe(source, transfer_in=settings.transfer_in)
+    info = look_at(source, settings)
     check_place(output, suffix=".html")
     opened = open_source(info)
     frames = [frame_at(opened, seconds) for seconds in at_seconds]
-    opened, cuts = _scanned(source, opened, overrides, told)
+    opened, cuts = _scanned(info, opened, overrides, told)
     frames = frames or _automatic(cuts, len(opened.clip))
     curve = light_curve(opened.clip, settings, cuts, told=lambda done, total: told("light curve, by LUTs", done, total))
     hdr = convert(opened.clip, settings)
@@ -115,7 +117,7 @@ def _report(
         cuts_seconds=[seconds_at(opened, cut) for cut in cuts or [] if cut],
     )
     text = page.page(
-        title=source.name,
+        title=source.path.name,
         settings=f"model {settings.model}, white {settings.white_nits:g}, peak {settings.peak_nits:g} nits, "
         f"strength {settings.strength:g}",
         light=picture_png(light),
@@ -124,7 +126,9 @@ def _report(
     return frames, text
 
 
-def _scanned(path: Path, source: Source, overrides: ColorOverrides, told: Told) -> tuple[Source, list[int] | None]:
+def _scanned(
+    info: SourceInfo, source: Source, overrides: ColorOverrides, told: Told
+) -> tuple[Source, list[int] | None]:
     """The source with its cuts marked, and the first frames of its shots; as it is, and None, if it is long.
 
     MediaError for frames that can't be converted.
@@ -136,7 +140,7 @@ def _scanned(path: Path, source: Source, overrides: ColorOverrides, told: Told) 
     cuts = []
     for number, frame in enumerate(found.frames(close=True)):
         told("looking for cuts", number, clip.num_frames)
-        check_frame(path, number, frame.props, overrides)
+        check_frame(info.path, number, frame.props, overrides, of_script=info.call is not None)
         if number == 0 or first_integer(frame.props, "_SceneChangePrev"):
             cuts.append(number)
     told("looking for cuts", clip.num_frames, clip.num_frames)

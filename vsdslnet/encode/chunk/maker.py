@@ -15,7 +15,8 @@ from vsdslnet.encode.job.chunks import Chunk
 from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import ChunkResult
 from vsdslnet.encode.source.clip import deliver, open_converted
-from vsdslnet.errors import JobError, one_line
+from vsdslnet.encode.source.script import frame_error
+from vsdslnet.errors import JobError
 
 __all__ = ["ChunkMaker", "Progress"]
 
@@ -66,6 +67,6 @@ class ChunkMaker:
         except BaseException as error:
             file.abort()
             if isinstance(error, vs.Error):
-                raise JobError(f"frames {chunk.first}-{chunk.end - 1}: {one_line(error)}") from None
+                raise JobError(f"frames {chunk.first}-{chunk.end - 1}: {frame_error(error)}") from None
             raise
         return file

@@ -29,8 +29,8 @@ from vsdslnet.encode.container.trimmed import trimmed_template, without_hidden
 from vsdslnet.encode.container.video_packets import VideoPacket, VideoPackets
 from vsdslnet.encode.ffmpeg_log import ffmpeg_messages, ffmpeg_reason
 from vsdslnet.encode.job.description import Job
-from vsdslnet.encode.source.probe import open_media
 from vsdslnet.encode.source.timeline import Placer, Timeline
+from vsdslnet.encode.source.tracks import open_tracks
 from vsdslnet.errors import JobError
 from vsdslnet.hdr10 import ContentLight, mastering_display
 
@@ -76,7 +76,7 @@ def mux(
     Returns, in words, what the source holds and the file lacks. JobError or OSError if it fails.
     """
     packets = VideoPackets(job, folder, light, dynamic)
-    with open_media(Path(job.source.path)) as source:
+    with open_tracks(job.source.beside) as source:
         passage = passage_of(source, output, main=job.source.track, drop=drop, suffixes=job.form.suffixes)
         try:
             lost = write_container(job, passage, packets, light, source=source, output=output, target=str(target))
@@ -114,7 +114,8 @@ def write_container(
         av.open(target, "w", format=container_format, options=options) as container,
     ):
         file = _File(container)
-        picture = file.add_picture(template.streams.video[0], source.streams[job.source.track], job)
+        original = None if job.source.track is None else source.streams[job.source.track]
+        picture = file.add_picture(template.streams.video[0], original, job)
         others = file.add_others(source, passage)
         file.begin(source, job)
         for packet, stream in _in_time(source, others, pictures, picture, job):
@@ -141,13 +142,14 @@ class _File:
         self._apart = 0 if container.format.flags & _EQUAL_TIMES_ALLOWED else 1
 
     def add_picture(self, template: Any, original: Any, job: Job) -> Any:
-        """The stream of the HDR picture, described by ``template``, named and marked as the original was."""
+        """The stream of the HDR picture, described by ``template``, named and marked as the original was, if any."""
         video = self._container.add_stream_from_template(template, opaque=True)
         video.time_base = Fraction(*job.time_base)
         video.codec_context.framerate = job.frame_rate
         video.codec_context.sample_aspect_ratio = Fraction(*job.source.sample_aspect)
-        video.metadata.update(fresh_tags(original.metadata))
-        video.disposition = original.disposition
+        if original is not None:
+            video.metadata.update(fresh_tags(original.metadata))
+            video.disposition = original.disposition
         if job.form.fourcc:  # Matroska says ProRes's kind by it, too
             video.codec_context.codec_tag = job.form.fourcc
         elif not self._matroska:

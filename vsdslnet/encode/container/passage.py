@@ -91,9 +91,9 @@ def container_options(container_format: str) -> dict[str, str]:
 
 
 def passage_of(
-    source: Any, output: Path, *, main: int, drop: Collection[int] = (), suffixes: Sequence[str] = _SUFFIXES
+    source: Any, output: Path, *, main: int | None, drop: Collection[int] = (), suffixes: Sequence[str] = _SUFFIXES
 ) -> Passage:
-    """What becomes of the streams of an open ``source`` in ``output``, whose picture is stream ``main``.
+    """What becomes of the streams of an open ``source`` in ``output``, whose picture is stream ``main``, if any.
 
     ``drop`` are streams that the user does without, ``suffixes`` the containers that the codec has. OutputError if a
     stream would be lost that need not be, with the cure; ArgumentError if there is no such stream to drop.
@@ -137,7 +137,7 @@ def passage_of(
     return Passage(copied=tuple(copied), as_text=as_text, attached=tuple(attached), left_out=tuple(left_out))
 
 
-def outlook(source: Any, path: Path, *, main: int) -> list[str]:
+def outlook(source: Any, path: Path, *, main: int | None) -> list[str]:
     """A line for each kind of container: what of an open ``source`` a file of it would lack."""
     lines = []
     for suffix in _SUFFIXES:
@@ -151,7 +151,7 @@ def outlook(source: Any, path: Path, *, main: int) -> list[str]:
     return lines
 
 
-def lost_to_pictures(source: Any, *, main: int) -> list[str]:
+def lost_to_pictures(source: Any, *, main: int | None) -> list[str]:
     """What of an open ``source`` a sequence of pictures has no place for, in words."""
     lost = [stream_name(stream) for stream in source.streams if stream.index != main]
     lost += ["chapters"] if source.chapters() else []
@@ -168,7 +168,7 @@ def stream_name(stream: Any) -> str:
     return f"{kind} stream {stream.index} ({', '.join(filter(None, details))})"
 
 
-def _check_drop(source: Any, main: int, drop: Collection[int]) -> None:
+def _check_drop(source: Any, main: int | None, drop: Collection[int]) -> None:
     others = [stream.index for stream in source.streams if stream.index != main]
     for index in drop:
         if index not in others:

@@ -8,7 +8,7 @@ from typing import Any
 
 import av
 
-__all__ = ["hidden_pixels", "left_out_by_nature"]
+__all__ = ["hidden_pixels", "left_out_by_nature", "pixels_a_chroma_sample"]
 
 
 def hidden_pixels(stream: Any, frame: av.VideoFrame) -> tuple[int, int, int, int]:
@@ -20,7 +20,7 @@ def hidden_pixels(stream: Any, frame: av.VideoFrame) -> tuple[int, int, int, int
     if len(told) < 16:
         return 0, 0, 0, 0
     top, bottom, left, right = struct.unpack("=4I", told[:16])  # AV_PKT_DATA_FRAME_CROPPING
-    across, down = _pixels_a_chroma_sample(frame)
+    across, down = pixels_a_chroma_sample(frame)
     left, right = (pixels - pixels % across for pixels in (left, right))
     top, bottom = (pixels - pixels % down for pixels in (top, bottom))
     if left + right >= frame.width or top + bottom >= frame.height:
@@ -48,7 +48,8 @@ def left_out_by_nature(stream: Any, frames: Sequence[av.VideoFrame]) -> tuple[st
     return tuple(found)
 
 
-def _pixels_a_chroma_sample(frame: av.VideoFrame) -> tuple[int, int]:
+def pixels_a_chroma_sample(frame: av.VideoFrame) -> tuple[int, int]:
+    """Across and down."""
     chroma = frame.format
     if chroma.is_rgb or len(chroma.components) < 3:
         return 1, 1
