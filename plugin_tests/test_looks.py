@@ -109,9 +109,7 @@ def forge(path: Path, nodes: np.ndarray, saturation: Any, form: str) -> None:
         (base_nodes(), "\ud800", "vsdslnet-look", "can't read"),
     ],
 )
-def test_forged_files_are_refused_in_a_line(
-    tmp_path: Path, nodes: Any, saturation: Any, form: str, words: str
-) -> None:
+def test_forged_files_are_refused_in_a_line(tmp_path: Path, nodes: Any, saturation: Any, form: str, words: str) -> None:
     path = tmp_path / "forged.safetensors"
     forge(path, nodes, saturation, form)
     with pytest.raises(WeightsError, match=words) as caught:

@@ -62,7 +62,7 @@ class FileKind(NamedTuple):
         return sorted({path.stem for folder in self.folders() for path in folder.glob(f"*{SUFFIX}")})
 
     def find(self, wanted: str, asked: str) -> Path:
-        """Path of an installed one by its name, or of a file by its path; else WeightsError about what was ``asked``."""
+        """Path of an installed one by its name, or of a file by its path; else WeightsError about ``asked``."""
         asked = shorten(asked, _NAME_LIMIT)
         a_name, a_file = self.named
         if wanted.endswith(SUFFIX):

@@ -170,4 +170,3 @@ def save(network: DSLNet, path: Path, *, notes: dict[str, str] | None = None) ->
     }
     write_whole(path, serialise(tensors, metadata))
     return read(path)
-
