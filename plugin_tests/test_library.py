@@ -15,7 +15,7 @@ from plugin_tests.encode.media import make_clip
 from plugin_tests.paths import ROOT
 
 WITH_EXAMPLES = sorted(set(vsdslnet.__all__) - {"__version__"})
-ERRORS_WITHOUT = {"ClipError", "EngineError", "JobError", "MediaError", "OutputError", "WeightsError"}
+ERRORS_WITHOUT = {"BackendError", "ClipError", "ExecutorError", "JobError", "MediaError", "OutputError", "WeightsError"}
 """They are raised, never made, by users; ArgumentError's and DslnetError's examples show how."""
 
 

@@ -121,7 +121,7 @@ def test_a_windows_path_is_told_as_it_is_written() -> None:
     assert str(error) == rf"output='{path}' is not allowed: a name ending in .mkv"
 
 
-def test_a_windows_path_survives_the_plan() -> None:
+def test_a_windows_path_survives_in_a_job() -> None:
     path = r"\\server\share\new\tab.mkv"
     info = SourceInfo(
         path=path, track=0, width=2, height=2, claimed_rates=((24, 1),), sample_aspect=(1, 1), display_matrix=(),

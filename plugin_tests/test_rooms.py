@@ -28,6 +28,7 @@ ROOMS = {
     "encode": "color hdr10 hdr10plus inference looks plugin weights",
     "tools": "color encode inference plugin stills views weights",
     "command_options": "",
+    "__main__": "cli",
     "cli": "command_options encode looks tools training weights",  # training: fit alone
     "training": "color inference looks network stills views weights",
 }

@@ -4,7 +4,7 @@
 
 The input ``frames`` is (1, 3 (2T+1), H, W), fp32: the planes of 2T+1 SDR RGB frames from the oldest on, 0..1,
 the way vs-mlrt stacks RGBS clips (scripts/examples/vs-mlrt.vpy). Neighbours are wanted on the centre frame: motion
-compensation (vsdslnet/network/motion.py) is no part of the file, MVTools stands in for it there. The output
+compensation (vsdslnet/network/motion/) is no part of the file, MVTools stands in for it there. The output
 ``pq`` is PQ BT.2020 (1, 3, H, W), fp32, not clamped. A file serves one frame size, whole: the network looks at
 the whole frame first, so tiles made by the caller would show seams.
 """

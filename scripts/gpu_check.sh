@@ -55,7 +55,7 @@ if [ "$device" = cuda ]; then
   clip_width=960 clip_height=540
   step machine 20 bash -c 'nvidia-smi; "$0" -m pip list 2>/dev/null | grep -iE "torch|triton|onnx|vapour|numpy"' "$python"
 else
-  tests="plugin_tests/inference/cuda/test_engine.py plugin_tests/gpu" sizes=32x24,48x32 rate_seconds=0.1 train_steps=2
+  tests="plugin_tests/inference/cuda/test_backend.py plugin_tests/gpu" sizes=32x24,48x32 rate_seconds=0.1 train_steps=2
   hd=48x32 clip_width=160 clip_height=90
   step machine 20 "$python" -m pip --version
 fi
@@ -68,15 +68,15 @@ clip=()
 step tests 110 "$python" -m pytest -q -rA -p no:cacheprovider $tests
 benchmark=("$python" scripts/benchmark_cuda.py --device "$device" --seconds "$rate_seconds" --out "$out" "${clip[@]}")
 # fp32 decides nothing and waits for the CPU; the model that most people use comes first.
-step fp16 60 "${benchmark[@]}" --only engines --models dslnet --precisions fp16 --sizes "$sizes"
-step bf16 50 "${benchmark[@]}" --only engines --models dslnet --precisions bf16 --sizes "$sizes"
-step fast 50 "${benchmark[@]}" --only engines --models dslnet-fast --precisions fp16 --sizes "$sizes"
+step fp16 60 "${benchmark[@]}" --only backends --models dslnet --precisions fp16 --sizes "$sizes"
+step bf16 50 "${benchmark[@]}" --only backends --models dslnet --precisions bf16 --sizes "$sizes"
+step fast 50 "${benchmark[@]}" --only backends --models dslnet-fast --precisions fp16 --sizes "$sizes"
 step profile 30 "${benchmark[@]}" --only profile --models dslnet --precisions fp16 --sizes "$hd"
 step vspipe 70 "${benchmark[@]}" --only pipeline --models dslnet --precisions fp16 --sizes "$hd"
-step pool 20 "$python" -c 'import sys; from pathlib import Path
-from plugin_tests.training.dataset.pools import write_pool
-write_pool(Path(sys.argv[1]), windows=24)' "$work/pool"
-step train 50 "$python" scripts/train.py --device "$device" --pool "$work/pool" --run "$work/run" --start dslnet \
+step dataset 20 "$python" -c 'import sys; from pathlib import Path
+from plugin_tests.training.dataset.small_datasets import write_dataset
+write_dataset(Path(sys.argv[1]), windows=24)' "$work/dataset"
+step train 50 "$python" scripts/train.py --device "$device" --dataset "$work/dataset" --run "$work/run" --start dslnet \
   --steps "$train_steps"
 [ -f "$work/run/log.jsonl" ] && cp "$work/run/log.jsonl" "$out/train.jsonl"
 step onnx 45 "$python" -m plugin_tests.benchmarks.onnx_runtime --device "$device" --size "$([ "$device" = cuda ] && echo 480x270 || echo 32x32)"

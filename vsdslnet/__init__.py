@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from vsdslnet.errors import (
     ArgumentError,
+    BackendError,
     ClipError,
     DslnetError,
-    EngineError,
+    ExecutorError,
     JobError,
     MediaError,
+    MissingPackageError,
     OutputError,
     WeightsError,
 )
@@ -35,15 +37,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArgumentError",
+    "BackendError",
     "ClipError",
     "ConvertOptions",
     "Converter",
     "DslnetError",
     "EncodeSettings",
-    "EngineError",
+    "ExecutorError",
     "HdrFrame",
     "JobError",
     "MediaError",
+    "MissingPackageError",
     "OutputError",
     "WeightsError",
     "__version__",

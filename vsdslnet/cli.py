@@ -17,11 +17,13 @@ from vsdslnet.command_options import with_options
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.errors import (
     ArgumentError,
+    BackendError,
     ClipError,
     DslnetError,
-    EngineError,
+    ExecutorError,
     JobError,
     MediaError,
+    MissingPackageError,
     OutputError,
     WeightsError,
     one_line,
@@ -29,13 +31,13 @@ from vsdslnet.errors import (
 from vsdslnet.options import BackendOptions, JobOptions, ModelOptions, PictureOptions
 
 if TYPE_CHECKING:
-    from vsdslnet.encode.workers.interface import ChunkEngine
+    from vsdslnet.encode.workers.interface import Executor
 
 __all__ = ["app", "main"]
 
 EXIT_CODES = """Exit codes: 0 done; 1 a fault of this program; 2 wrong arguments; 3 the source can't be
-converted; 4 the output can't be written; 5 stopped, run the same command again to go on; 6 the model or its
-engine can't run; 130 stopped with Ctrl-C, run the same command again to go on."""
+converted; 4 the output can't be written; 5 stopped, run the same command again to go on; 6 the model can't run
+here, or a package or a cluster is missing; 130 stopped with Ctrl-C, run the same command again to go on."""
 
 _CODES: tuple[tuple[type[DslnetError], int], ...] = (
     (ArgumentError, 2),
@@ -44,8 +46,13 @@ _CODES: tuple[tuple[type[DslnetError], int], ...] = (
     (ClipError, 3),
     (JobError, 5),
     (WeightsError, 6),
-    (EngineError, 6),
+    (BackendError, 6),
+    (ExecutorError, 6),
+    (MissingPackageError, 6),
 )
+
+_RENAMED = {"--engine": "--executor"}
+"""Options that had another name in the version before."""
 
 app = App(
     name="vsdslnet",
@@ -85,11 +92,12 @@ def encode(
     output_dir
         Folder for the HDR10 files, each named SOURCE.hdr10.mkv; by default each lies beside its source.
     """
-    from vsdslnet.encode.batch import encode_jobs, jobs_of
+    from vsdslnet.encode.batch import conversions_of, encode_files
 
     if not sources:
         raise ArgumentError("source", "", "one file or more", "name a video file")
-    failure = encode_jobs(jobs_of(sources, output=output, output_dir=output_dir), settings, job, engine=_engine(job))
+    files = conversions_of(sources, output=output, output_dir=output_dir)
+    failure = encode_files(files, settings, job, executor=_executor(job))
     if failure is not None:
         sys.exit(_exit_code(failure))
 
@@ -170,7 +178,7 @@ def lut(
 
 @app.command(help_epilogue=EXIT_CODES)
 def info(source: Path, /) -> None:
-    """Say what a source holds, its colours, whether it can be converted, what a file would lack, and the precision.
+    """Say what a video file holds, whether it can be converted, what each kind of output would lack, and the precision.
 
     Parameters
     ----------
@@ -213,21 +221,22 @@ def models() -> None:
 @with_options(network=ModelOptions)
 def fit(
     *,
-    sdr: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
-    hdr: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
+    sdr: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None,
+    hdr: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None,
     output: Annotated[Path, Parameter(alias="-o")],
-    overwrite: bool = False,
+    overwrite: Annotated[bool, Parameter(negative="")] = False,
     network: ModelOptions,
 ) -> None:
-    """Learn a grade from examples, for look=: pictures, or a film, that exist in SDR and in HDR.
+    """Make a look, for --look, from pictures or a film that exist in both SDR and HDR.
 
-    It says what the look gains on each example when it is fitted to the others. Every look is checked over time on
-    pictures of the model: nothing flickers or pumps more than without it.
+    The look is what their grades have in common; it is also said what it gains on each example, fitted to the others.
+    Every look is checked over time on pictures of the model: nothing flickers or pumps more than without it.
 
     Parameters
     ----------
     sdr
-        SDR pictures (PNG, TIFF, JPEG, AVIF, HEIC) or one SDR video. Left out, the HDR side is gain-map photographs.
+        SDR pictures (PNG, TIFF, JPEG, AVIF, HEIC) or one SDR video. Leave it out if --hdr is gain-map photographs,
+        which hold both.
     hdr
         The same pictures in HDR, in the same sorted order: PNG or TIFF of 16 bits, AVIF or HEIC of 10, in PQ BT.2020
         unless they say otherwise, or OpenEXR with 1.0 at 203 nits; or one HDR10 or HLG video; or gain-map JPEGs alone.
@@ -247,7 +256,7 @@ def fit(
         from vsdslnet.training.fit.grade import fit_look, report
         from vsdslnet.training.fit.steadiness import kept_steady
     except ModuleNotFoundError as error:
-        raise ArgumentError("fit", error.name, "the packages for training", "pip install 'vsdslnet[train]'") from None
+        raise MissingPackageError("vsdslnet fit", error.name or "a package", "pip install 'vsdslnet[train]'") from None
     from vsdslnet.looks import save_look
 
     examples = examples_of(sdr or [], hdr or [])
@@ -271,13 +280,13 @@ def bench(
     frames: int = 8,
     backend: BackendOptions,
 ) -> None:
-    """Measure frames a second of the conversion alone, on a grey clip; or, of a film, what all of it would take.
+    """Measure how fast this machine converts a grey clip, or estimate how long a film would take.
 
     Parameters
     ----------
     film
-        A video file: its length and size, and some of its frames, for an estimate by every installed model. The
-        encoder comes on top.
+        A video file. Some of its frames are converted by every installed model; the estimate is for all of them,
+        without the encoder.
     width
         Width of the clip, in pixels.
     height
@@ -360,14 +369,14 @@ def _counted() -> Iterator[Callable[[str, int, int], None]]:
             progress.stop()
 
 
-def _engine(job: JobOptions) -> ChunkEngine:
-    if job.engine == "ray":
-        from vsdslnet.encode.workers.ray_cluster import RayEngine
+def _executor(job: JobOptions) -> Executor:
+    if job.executor == "ray":
+        from vsdslnet.encode.workers.ray_cluster import RayExecutor
 
-        return RayEngine(address=job.address, workers=job.workers, threads=job.threads, store=job.store)
-    from vsdslnet.encode.workers.local import LocalEngine
+        return RayExecutor(address=job.address, workers=job.workers, threads=job.threads, store=job.store)
+    from vsdslnet.encode.workers.local import LocalExecutor
 
-    return LocalEngine(workers=job.workers or 1, threads=job.threads)
+    return LocalExecutor(workers=job.workers or 1, threads=job.threads)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -377,7 +386,8 @@ def main(arguments: list[str] | None = None) -> None:
         app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         command = " ".join(["vsdslnet", *(error.command_chain or ())])
-        _say(f"{one_line(error)} See {command} --help.")
+        renamed = [f"{old} is called {new} now." for old, new in _RENAMED.items() if old in str(error)]
+        _say(" ".join([one_line(error), *renamed, f"See {command} --help."]))
         sys.exit(2)
     except DslnetError as error:
         _say(str(error))

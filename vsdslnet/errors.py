@@ -7,7 +7,9 @@
         ├── ArgumentError        an argument is wrong: says which, what it got, what is allowed, the cure
         ├── ClipError            a clip can't be converted as it is: says why and the cure
         ├── WeightsError         a weights file is missing, damaged or not ours
-        ├── EngineError          an inference engine can't run here
+        ├── BackendError         the network can't run here as asked for: device, precision, memory
+        ├── ExecutorError        what is to have chunks made can't be reached: a Ray cluster, a store
+        ├── MissingPackageError  a package that this needs is not installed: says how to install it
         ├── MediaError           a file can't be read or is not what it should be
         │   └── OutputError      a file can't be written where it was asked for
         └── JobError             an encode can't go on: says what is kept and how to resume
@@ -19,11 +21,13 @@ from __future__ import annotations
 
 __all__ = [
     "ArgumentError",
+    "BackendError",
     "ClipError",
     "DslnetError",
-    "EngineError",
+    "ExecutorError",
     "JobError",
     "MediaError",
+    "MissingPackageError",
     "OutputError",
     "WeightsError",
     "one_line",
@@ -75,8 +79,28 @@ class WeightsError(DslnetError):
     """A weights file is missing, damaged, or does not hold a network of ours."""
 
 
-class EngineError(DslnetError, RuntimeError):
-    """An inference engine is not installed or can't run on this machine."""
+class BackendError(DslnetError, RuntimeError):
+    """The network can't run here as asked for: no such device or precision, too little memory."""
+
+
+class ExecutorError(DslnetError, RuntimeError):
+    """What is to have an encode's chunks made can't be reached: a Ray cluster, or the store its nodes share."""
+
+
+class MissingPackageError(DslnetError, ImportError):
+    """A package that this needs is not installed.
+
+    >>> raise MissingPackageError("a plot", "matplotlib", "pip install matplotlib")
+    Traceback (most recent call last):
+    vsdslnet.errors.MissingPackageError: a plot needs matplotlib, which is not installed: pip install matplotlib
+    """
+
+    def __init__(self, what: str, package: str, cure: str) -> None:
+        self.what, self.package, self.cure = what, package, cure
+        super().__init__(f"{what} needs {package}, which is not installed: {cure}")
+
+    def __reduce__(self) -> tuple[type[MissingPackageError], tuple[str, str, str]]:
+        return type(self), (self.what, self.package, self.cure)
 
 
 class MediaError(DslnetError):

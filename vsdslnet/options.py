@@ -132,7 +132,7 @@ class ModelOptions(Options):
     model: str = option(
         "dslnet",
         "Name of an installed model, or the path of a .safetensors file. With -lut behind it, as in dslnet-lut, only "
-        "its colours are used, as 3D LUTs learnt at key frames: near to it, and many times as fast.",
+        "its colours are used, as 3D LUTs learnt at key frames: a rougher picture, many times as fast.",
         cure="give a model's name or the path of a .safetensors file",
     )
 
@@ -163,7 +163,7 @@ class LookOptions(Options):
     look: str | None = option(
         None,
         "Which grade made the picture: the name of an installed look, or a .safetensors file made by vsdslnet fit.",
-        otherwise="the grade that real pairs have in the middle",
+        otherwise="the middle of real pairs' grades",
         cure="give a look's name or a file made by vsdslnet fit",
     )
     strength: float = option(
@@ -216,7 +216,7 @@ class OutputOptions(TransferOptions):
     )
 
 
-_BELIEVED = "what the source says, else a guess from its size as players make it"
+_BELIEVED = "what the source says or, where it says nothing, what players guess from its size"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,11 +290,11 @@ class EncoderOptions(Options):
 
     GROUP: ClassVar[str] = "Encoder"
 
-    codec: Codec = option("hevc", "hevc is HDR10's own; av1 is made with SVT-AV1.")
+    codec: Codec = option("hevc", "Codec of the video: hevc, which HDR10 was made for, or av1, by SVT-AV1.")
     encoder: EncoderChoice = option(
-        "auto", "x265 is the program, av the encoder inside PyAV; auto takes x265 if it is on the PATH."
+        "auto", "What encodes: x265 is the program, av the encoder inside PyAV; auto takes x265 if it is on the PATH."
     )
-    preset: Preset = option("balanced", "How much time the encoder may take.")
+    preset: Preset = option("balanced", "How much time the encoder may take: draft is quick, archive slow.")
     crf: float | None = option(
         None,
         "Constant quality; lower is better and larger. av1 goes up to 63, hevc to 51.",
@@ -314,7 +314,7 @@ class EncoderOptions(Options):
         400, "Peak of the display that the tone curves of HDR10+ are made for.", unit="nits", low=100, high=10_000
     )
     chunk_frames: int = option(
-        120, "Most frames in a chunk: what a crash can cost, and the longest GOP.", unit="frames", low=8, high=2000
+        120, "Longest chunk: what a crash can cost, and the longest GOP.", unit="frames", low=8, high=2000
     )
 
 
@@ -340,17 +340,19 @@ class JobOptions(Options):
         high=1024,
         otherwise="the cores divided by the workers",
     )
-    engine: Literal["local", "ray"] = option("local", "Who makes the chunks: local is this machine, ray a Ray cluster.")
+    executor: Literal["local", "ray"] = option(
+        "local", "Where chunks are made: local is on this machine, ray on the nodes of a Ray cluster."
+    )
     address: str | None = option(None, "Address of the Ray cluster.", otherwise="one is started here")
     store: str | None = option(
         None,
         "URL through which a cluster's nodes exchange source and chunks: s3://bucket/folder, or any other of fsspec's.",
-        otherwise="they see source and output at one path",
+        otherwise="none, and all see source and output at one path",
     )
     drop: str | None = option(
         None,
-        "Streams of the source to do without, by number, with commas between: for what the output's container can't "
-        "hold. vsdslnet info names them.",
+        "Streams of the source to leave out, by number, with commas between: for what the output's container can't "
+        "hold. vsdslnet info lists them.",
         otherwise="none",
     )
     restart: bool = option(False, "Throw away what an earlier call finished, and start anew.")
@@ -362,8 +364,8 @@ class JobOptions(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("address", "store"):
-            if getattr(self, name) is not None and self.engine != "ray":
-                raise ArgumentError(name, getattr(self, name), "only with --engine ray", "add it, or leave this out")
+            if getattr(self, name) is not None and self.executor != "ray":
+                raise ArgumentError(name, getattr(self, name), "only with --executor ray", "add it, or leave this out")
 
 
 _BEGINS_AS_NUMBER = re.compile(r"\s*[-+]?\.?\d")

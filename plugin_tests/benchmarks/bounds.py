@@ -14,7 +14,7 @@ Size = tuple[int, int]
 
 
 class Measured(NamedTuple):
-    """One engine at one size: seconds a frame, and MiB above the base."""
+    """One backend at one size: seconds a frame, and MiB above the base."""
 
     seconds: float
     mib: float
@@ -23,10 +23,10 @@ class Measured(NamedTuple):
 def bound_lines(
     peaks: dict[str, float],
     naive: dict[Size, Measured],
-    engines: dict[tuple[str, Size], Measured],
+    backends: dict[tuple[str, Size], Measured],
     pipeline: dict[str, float],
 ) -> list[str]:
-    """A Markdown table of every bound. ``peaks`` in FLOP/s a precision; ``engines`` by ("torch bf16", size).
+    """A Markdown table of every bound. ``peaks`` in FLOP/s a precision; ``backends`` by ("torch bf16", size).
 
     ``pipeline`` may hold "vspipe", "two_streams", "two_streams_of_a_thread", "lut_fps", "lut_seconds" and "lut_de_itp".
     """
@@ -38,7 +38,7 @@ def bound_lines(
         rows.append((f"{what} {'>=' if least else '<='} {limit:g}{unit}", value, unit, met))
 
     def seconds(name: str, size: Size) -> float | None:
-        one = engines.get((name, size))
+        one = backends.get((name, size))
         return None if one is None else one.seconds
 
     def ratio(a: float | None, b: float | None) -> float | None:
@@ -46,12 +46,12 @@ def bound_lines(
 
     flop = FLOP_PER_PIXEL * hd[0] * hd[1]
     floor = flop * ((1 - FP32_SHARE) / peaks["bf16"] + FP32_SHARE / peaks["fp32"])
-    best = min((one.seconds for (_, size), one in engines.items() if size == hd), default=None)
+    best = min((one.seconds for (_, size), one in backends.items() if size == hd), default=None)
     row(f"1080p, best precision, against the bf16 floor ({floor:.1f} s)", ratio(best, floor), 1.5, " x")
     slow = naive[hd].seconds if hd in naive else None
     row("1080p against naive eager at 1080p", ratio(slow, best), 10, " x", least=True)
     row("1080p torch fp32, share of gemm peak", ratio(flop / peaks["fp32"], seconds("torch fp32", hd)), 0.8, least=True)
-    row("vspipe against the engine alone", pipeline.get("vspipe"), 0.95, least=True)
+    row("vspipe against the backend alone", pipeline.get("vspipe"), 0.95, least=True)
     row("num_streams=2, throughput", pipeline.get("two_streams"), 1.1, " x", least=True)
     row("num_streams=2, one thread a frame", pipeline.get("two_streams_of_a_thread"), 1.1, " x", least=True)
     for name in ("torch fp32", "torch bf16"):
@@ -59,7 +59,7 @@ def bound_lines(
         pixels = uhd[0] * uhd[1] / (small[0] * small[1])
         row(f"{name}, a pixel of 2160p against one of 960x540", ratio(growth, pixels), 1.15, " x")
         for (width, height), limit in MEMORY_MIB.items():
-            one = engines.get((name, (width, height)))
+            one = backends.get((name, (width, height)))
             mib = None if one is None else one.mib
             if limit is not None:
                 row(f"{name} {width}x{height}, memory", mib, limit, " MiB")

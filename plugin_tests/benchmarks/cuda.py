@@ -1,14 +1,14 @@
-"""Measure the CUDA engine on this machine, in one run, and print a table (Markdown).
+"""Measure the CUDA backend on this machine, in one run, and print a table (Markdown).
 
     python scripts/benchmark_cuda.py --clip film.mkv --out results            # everything, in about four minutes
-    python scripts/benchmark_cuda.py --only engines --models dslnet --sizes 1920x1080
+    python scripts/benchmark_cuda.py --only backends --models dslnet --sizes 1920x1080
     python scripts/benchmark_cuda.py --device cpu --sizes 32x24 --seconds 0.2  # the script itself, without a device
 
 "eager" is the plain network in the same precision by PyTorch's autocast, channels-last, its windows compensated on the
-device, a frame there and back each time: what one would write in an afternoon. "engine" is frames a second of windows
+device, a frame there and back each time: what one would write in an afternoon. "backend" is frames a second of windows
 in plain memory to pictures in plain memory with --callers threads; "latency" that of one caller. "Share" is the
 network's multiplications over the time of a frame, against a matrix product of 8192 a side in the same precision.
-Memory is what PyTorch holds of the device after the frames; error is against the fp32 engine of the CPU at the first
+Memory is what PyTorch holds of the device after the frames; error is against the fp32 backend of the CPU at the first
 size, against that of the device at others. Each model and precision has a process of its own.
 """
 
@@ -37,18 +37,18 @@ from plugin_tests.benchmarks.pipeline import Pipeline, seconds_a_frame
 from plugin_tests.inference.cuda.late_device import LateDevice
 from vsdslnet import weights
 from vsdslnet.errors import DslnetError
-from vsdslnet.inference.backend import Engine
-from vsdslnet.inference.cpu.backend import TorchEngine
+from vsdslnet.inference.backend import Backend
+from vsdslnet.inference.cpu.backend import CpuBackend
+from vsdslnet.inference.cuda.backend import CudaBackend
 from vsdslnet.inference.cuda.device import CudaDevice
-from vsdslnet.inference.cuda.engine import CudaEngine
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.network.motion import compensated_on_device
+from vsdslnet.network.motion.compensation import compensated_on_device
 
 SIZES = "480x270,960x540,1920x1080,3840x2160"
-PARTS = ("engines", "pipeline", "profile", "compile")
+PARTS = ("backends", "pipeline", "profile", "compile")
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 HEADER = (
-    "| model | precision | size | engine fps | latency ms | eager fps | x eager | share of matmul | MiB |"
+    "| model | precision | size | backend fps | latency ms | eager fps | x eager | share of matmul | MiB |"
     " max codes | dE_ITP | warm-up s |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
@@ -76,7 +76,7 @@ def main() -> None:
     print(machine(arguments.device), HEADER, sep="\n\n", flush=True)
     for model in arguments.models.split(","):
         for precision in arguments.precisions.split(","):
-            if "engines" in parts:
+            if "backends" in parts:
                 in_own_process(arguments, model, precision)
     for part, run in {"pipeline": pipeline, "profile": profile, "compile": compiled}.items():
         if part in parts:
@@ -130,7 +130,7 @@ def measure(arguments: argparse.Namespace, model: str, precision: str) -> None:
     peak = matmul_flops(device, dtype, 8192 if arguments.device == "cuda" else 256)
     per_pixel = flop_per_pixel(network)
     # The first size is judged by the CPU, later ones by the device.
-    exact: Engine = TorchEngine(load(model))
+    exact: Backend = CpuBackend(load(model))
     for width, height in sizes_of(arguments.sizes):
         row: dict[str, Any] = {"model": model, "precision": precision, "size": f"{width}x{height}"}
         try:
@@ -148,25 +148,25 @@ def measure(arguments: argparse.Namespace, model: str, precision: str) -> None:
             with (arguments.out / "results.jsonl").open("a") as file:
                 file.write(json.dumps(row) + "\n")
         device.release()
-        exact = CudaEngine(network, device, dtype=torch.float32)
+        exact = CudaBackend(network, device, dtype=torch.float32)
 
 
 def rates(
     arguments: argparse.Namespace, network: DSLNet, device: Any, dtype: torch.dtype, window: Tensor
 ) -> dict[str, Any]:
-    """The engine's frames a second, its latency, warm-up and memory, and a picture of it."""
+    """The backend's frames a second, its latency, warm-up and memory, and a picture of it."""
     on_cuda = arguments.device == "cuda"
     if on_cuda:
         torch.cuda.reset_peak_memory_stats()
-    engine = CudaEngine(network, device, dtype=dtype)
+    backend = CudaBackend(network, device, dtype=dtype)
     started = time.perf_counter()
-    picture = engine(window)
+    picture = backend(window)
     warm_up = time.perf_counter() - started
     seconds, count = [], 0
     until = time.perf_counter() + arguments.seconds / 2
     while time.perf_counter() < until or not seconds:
         started = time.perf_counter()
-        engine(window)
+        backend(window)
         seconds.append(time.perf_counter() - started)
     lock = threading.Lock()
     started = time.perf_counter()
@@ -174,7 +174,7 @@ def rates(
     def ask() -> None:
         nonlocal count
         while time.perf_counter() - started < arguments.seconds:
-            engine(window)
+            backend(window)
             with lock:
                 count += 1
 
@@ -289,13 +289,13 @@ def profile(arguments: argparse.Namespace) -> None:
     network, device = load(model), device_of(arguments)
     window = frames(arguments.clip, network.config.frames, *sizes_of(arguments.sizes)[-2:][0])
     with without_graphs(device):
-        engine = CudaEngine(network, device, dtype=DTYPES[precision])
-        engine(window)
+        backend = CudaBackend(network, device, dtype=DTYPES[precision])
+        backend(window)
         activities = [torch.profiler.ProfilerActivity.CPU]
         if arguments.device == "cuda":
             activities.append(torch.profiler.ProfilerActivity.CUDA)
         with torch.profiler.profile(activities=activities) as watched:
-            engine(window)
+            backend(window)
     key = "self_device_time_total" if arguments.device == "cuda" else "self_cpu_time_total"
     said = watched.key_averages().table(sort_by=key, row_limit=40, max_name_column_width=80)
     if arguments.out:

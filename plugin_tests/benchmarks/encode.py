@@ -1,4 +1,4 @@
-"""What ``vsdslnet encode`` costs beside the network: its time a frame against the engine's alone.
+"""What ``vsdslnet encode`` costs beside the network: its time a frame against the backend's alone.
 
     python scripts/benchmark_encode.py film.mkv 480x270
 
@@ -32,8 +32,8 @@ from vsdslnet.encode.job.journal import ChunkResult
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.workers.local import LocalEngine
-from vsdslnet.inference.backends import create_engine
+from vsdslnet.encode.workers.local import LocalExecutor
+from vsdslnet.inference.backends import create_backend
 from vsdslnet.options import BackendOptions
 
 
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--preset", default="balanced", choices=("draft", "balanced", "archive"))
     parser.add_argument("--chunks", type=int, default=3, help="the first is not counted")
     parser.add_argument("--chunk-frames", type=int, default=24)
-    parser.add_argument("--alone-frames", type=int, default=12, help="that the engine computes alone, in each round")
+    parser.add_argument("--alone-frames", type=int, default=12, help="that the backend computes alone, in each round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
@@ -73,7 +73,7 @@ def main() -> None:
     if given.alone:
         print(json.dumps(alone(given.film, given.model, given.threads, given.alone_frames)))
         return
-    engine: list[Cost] = []
+    backend: list[Cost] = []
     whole: list[Cost] = []
     others: list[float] = []
     with tempfile.TemporaryDirectory() as name:
@@ -98,24 +98,24 @@ def main() -> None:
         later_frames = (given.chunks - 1) * given.chunk_frames
         for number in range(given.rounds):
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
-            engine += [Cost(*cost) for cost in json.loads(done.stdout.splitlines()[-1])]
+            backend += [Cost(*cost) for cost in json.loads(done.stdout.splitlines()[-1])]
             first, _ = encode(short, Path(name, f"{number}s.mkv"), settings, given.threads)
             all_chunks, later_seconds = encode(clip, Path(name, f"{number}.mkv"), settings, given.threads)
             others.append(all_chunks.wall - later_seconds)
             whole.append(Cost(later_seconds / later_frames, (all_chunks.cpu - first.cpu) / later_frames))
-            print(f"round {number + 1} of {given.rounds}: {compared(engine, whole)}", flush=True)
+            print(f"round {number + 1} of {given.rounds}: {compared(backend, whole)}", flush=True)
     print(
-        f"{given.size}, {given.threads} threads, --preset {given.preset}, s a frame: {compared(engine, whole)};",
+        f"{given.size}, {given.threads} threads, --preset {given.preset}, s a frame: {compared(backend, whole)};",
         end=" ",
     )
     print(f"the first chunk, start and finish {median(others):.1f} s")
 
 
-def compared(engine: list[Cost], whole: list[Cost]) -> str:
+def compared(backend: list[Cost], whole: list[Cost]) -> str:
     """Medians side by side."""
     parts = []
     for what in ("wall", "cpu"):
-        alone, encode = (median(getattr(cost, what) for cost in costs) for costs in (engine, whole))
+        alone, encode = (median(getattr(cost, what) for cost in costs) for costs in (backend, whole))
         parts.append(f"{what} {alone:.3f} alone, {encode:.3f} encode ({encode / alone - 1:+.1%})")
     return ", ".join(parts)
 
@@ -129,26 +129,26 @@ def cpu_seconds() -> float:
 def encode(clip: Path, output: Path, settings: EncodeSettings, threads: int) -> tuple[Cost, float]:
     """Cost of the whole call, and wall seconds from the end of the first chunk to the end of the last."""
     times, cpu, began = ChunkTimes(), cpu_seconds(), time.perf_counter()
-    encode_file(clip, output, settings, engine=LocalEngine(threads=threads), reporter=times)
+    encode_file(clip, output, settings, executor=LocalExecutor(threads=threads), reporter=times)
     cost = Cost(time.perf_counter() - began, cpu_seconds() - cpu)
     return cost, times.finished_at[-1] - times.finished_at[0]
 
 
 def alone(clip: Path, model: str, threads: int, count: int) -> list[Cost]:
-    """Seconds of the engine, wall and processor, for each of the last ``count`` frames; one before isn't counted."""
+    """Seconds of the backend, wall and processor, for each of the last ``count`` frames; one before isn't counted."""
     torch.set_num_threads(threads)
-    engine = create_engine(BackendOptions(model=model))
+    backend = create_backend(BackendOptions(model=model))
     with av.open(str(clip)) as container:
         decoded = [
             frame.reformat(format="rgb24", src_colorspace=Colorspace.ITU709) for frame in container.decode(video=0)
         ]
     frames = [torch.from_numpy(frame.to_ndarray()).permute(2, 0, 1).float() / 255 for frame in decoded]
-    radius, costs = engine.radius_frames, []
+    radius, costs = backend.radius_frames, []
     for centre in range(len(frames) - count - 1, len(frames)):
         places = [min(max(place, 0), len(frames) - 1) for place in range(centre - radius, centre + radius + 1)]
         window = torch.stack([frames[place] for place in places])
         wall, cpu = time.perf_counter(), time.process_time()
-        engine(window)
+        backend(window)
         costs.append(Cost(time.perf_counter() - wall, time.process_time() - cpu))
     return costs[1:]
 

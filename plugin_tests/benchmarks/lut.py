@@ -14,7 +14,7 @@ from plugin_tests.benchmarks.one import de_itp
 from plugin_tests.benchmarks.pipeline import Pipeline, seconds_a_frame
 from vsdslnet.color.sdr_to_hdr import BASE_PEAK_NITS
 from vsdslnet.color.transfer import pq_scalar
-from vsdslnet.inference.backends import create_engine
+from vsdslnet.inference.backends import create_backend
 from vsdslnet.inference.lut.distil import distil
 from vsdslnet.inference.lut.key_size import small_size
 from vsdslnet.inference.lut.lattice import look_lattice
@@ -44,17 +44,17 @@ def lut_part(arguments: argparse.Namespace) -> dict[str, float]:
 def lut_quality(arguments: argparse.Namespace) -> tuple[float, list[float]]:
     """Seconds for a LUT (of a small window, whatever the clip's size), and each place's distance to the full model."""
     settings = ConvertOptions(model=arguments.model)
-    engine = create_engine(settings.part(BackendOptions))
+    backend = create_backend(settings.part(BackendOptions))
     small_width, small_height = small_size(*LUT_ERROR_SIZE)
     seconds, errors = [], []
     for place in PLACES:
-        window = frames(arguments.clip, engine.radius_frames * 2 + 1, *LUT_ERROR_SIZE, place)
+        window = frames(arguments.clip, backend.radius_frames * 2 + 1, *LUT_ERROR_SIZE, place)
         small = torch.nn.functional.interpolate(window, size=(small_height, small_width), mode="area")
         start = time.perf_counter()
         lattice = look_lattice(distil(small, settings.part(BackendOptions)), settings)
         seconds.append(time.perf_counter() - start)
-        grid = 2 * window[engine.radius_frames].permute(1, 2, 0)[None, None] - 1
+        grid = 2 * window[backend.radius_frames].permute(1, 2, 0)[None, None] - 1
         pq = torch.nn.functional.grid_sample(lattice[None], grid, align_corners=True)[0, :, 0]
-        errors.append(de_itp(pq, engine(window).clamp(0, pq_scalar(BASE_PEAK_NITS))))
+        errors.append(de_itp(pq, backend(window).clamp(0, pq_scalar(BASE_PEAK_NITS))))
     # The first one compiles kernels as well.
     return statistics.median(seconds), errors

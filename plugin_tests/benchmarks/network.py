@@ -1,4 +1,4 @@
-"""Measure the engines on this machine, all in one run, and print a table (Markdown).
+"""Measure the backends on this machine, all in one run, and print a table (Markdown).
 
     python scripts/benchmark.py                                # 480x270, 960x540, 1920x1080
     python scripts/benchmark.py --large --clip film.mkv        # 2160p as well, real frames, the pipeline, LUTs
@@ -33,8 +33,8 @@ from plugin_tests.benchmarks.pipeline import pipeline_part
 SIZES = [(480, 270), (960, 540), (1920, 1080)]
 LARGE = [(3840, 2160)]
 HUGE = [(7680, 4320)]
-PARTS = ("naive", "engines", "pipeline", "lut")
-ENGINES = [("torch", "fp32"), ("torch", "bf16")]
+PARTS = ("naive", "backends", "pipeline", "lut")
+BACKENDS = [("torch", "fp32"), ("torch", "bf16")]
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--huge", action="store_true", help="measure 3840x2160 and 7680x4320 too")
     parser.add_argument("--only", default=",".join(PARTS), help="parts to run, of " + ",".join(PARTS))
     parser.add_argument("--sizes", help="other sizes, as 480x270,1280x720")
-    parser.add_argument("--engines", help="some of them, as torch-fp32,torch-bf16")
+    parser.add_argument("--backends", help="some of them, as torch-fp32,torch-bf16")
     parser.add_argument("--naive", default="480x270", help="sizes to run the naive network at, as 480x270,1920x1080")
     parser.add_argument("--naive-threads", type=int, help="threads of the naive network, default PyTorch's")
     parser.add_argument("--repeat", type=int, default=2, help="frames a time is the best of")
@@ -66,16 +66,16 @@ def table(arguments: argparse.Namespace) -> None:
     peaks = {"fp32": gemm_flops(torch.float32), "bf16": gemm_flops(torch.bfloat16)}
     print(f"gemm peak: fp32 {peaks['fp32'] / 1e9:.0f}, bf16 {peaks['bf16'] / 1e9:.0f} GFLOP/s,", end=" ")
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}\n")
-    print("| engine | size | s a frame | ns a pixel | share of gemm | x naive | MiB | max codes | dE_ITP |")
+    print("| backend | size | s a frame | ns a pixel | share of gemm | x naive | MiB | max codes | dE_ITP |")
     print("|---|---|---|---|---|---|---|---|---|")
     naive = naive_rows(arguments, peaks) if "naive" in parts else {}
-    engines = engine_rows(arguments, peaks, naive) if "engines" in parts else {}
+    backends = backend_rows(arguments, peaks, naive) if "backends" in parts else {}
     pipeline: dict[str, float] = {}
     if arguments.clip and "pipeline" in parts:
         pipeline |= pipeline_part(arguments)
     if arguments.clip and "lut" in parts:
         pipeline |= lut_part(arguments)
-    print("", *bound_lines(peaks, naive, engines, pipeline), sep="\n")
+    print("", *bound_lines(peaks, naive, backends, pipeline), sep="\n")
 
 
 def naive_rows(arguments: argparse.Namespace, peaks: dict[str, float]) -> dict[tuple[int, int], Measured]:
@@ -95,17 +95,17 @@ def naive_rows(arguments: argparse.Namespace, peaks: dict[str, float]) -> dict[t
     return measured
 
 
-def engine_rows(
+def backend_rows(
     arguments: argparse.Namespace, peaks: dict[str, float], naive: dict[tuple[int, int], Measured]
 ) -> dict[tuple[str, tuple[int, int]], Measured]:
-    """Measure and print every engine at every size."""
+    """Measure and print every backend at every size."""
     more = LARGE + HUGE if arguments.huge else LARGE if arguments.large else []
     sizes = sizes_of(arguments.sizes) if arguments.sizes else SIZES + more
-    engines = ENGINES
-    if arguments.engines:
-        engines = [(name.split("-")[0], name.split("-")[1]) for name in arguments.engines.split(",")]
+    backends = BACKENDS
+    if arguments.backends:
+        backends = [(name.split("-")[0], name.split("-")[1]) for name in arguments.backends.split(",")]
     measured = {}
-    for backend, precision in engines:
+    for backend, precision in backends:
         for size in sizes:
             one = in_own_process(arguments, backend=backend, precision=precision, size=size, error=size == sizes[0])
             name = f"| {backend} {precision} | {size[0]}x{size[1]} |"

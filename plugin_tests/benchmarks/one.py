@@ -25,7 +25,7 @@ from vsdslnet import weights
 from vsdslnet.color.ictcp import delta_e_itp
 from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.errors import DslnetError
-from vsdslnet.inference.backends import create_engine
+from vsdslnet.inference.backends import create_backend
 from vsdslnet.options import BackendOptions
 
 __all__ = ["de_itp", "in_own_process", "measure", "plain"]
@@ -73,7 +73,7 @@ def measure(
     place: float = 0.5,
     threads: int | None = None,
 ) -> dict[str, object]:
-    """Time, memory and, with ``error``, distance to the plain network of one engine at one size."""
+    """Time, memory and, with ``error``, distance to the plain network of one backend at one size."""
     if threads is not None:
         torch.set_num_threads(threads)
     file = weights.read(weights.find(arguments.model))
@@ -84,7 +84,7 @@ def measure(
             render = plain(network)
         else:
             settings = BackendOptions(model=arguments.model, backend=backend, precision=precision, device="cpu")
-            render = create_engine(settings)
+            render = create_backend(settings)
     except DslnetError as problem:
         return {"failed": str(problem)}
     window = frames(arguments.clip, file.config.frames, width, height, place)
@@ -97,7 +97,7 @@ def measure(
         render(window[..., :WARM_UP_ROWS, :].contiguous())
     seconds = []
     for left in reversed(range(repeat)):
-        # Engines move neighbours in place: the last one leaves the frames as the network saw them.
+        # Backends move neighbours in place: the last one leaves the frames as the network saw them.
         own = window.clone() if left else window
         start = time.perf_counter()
         pq = render(own)
@@ -122,7 +122,7 @@ def de_itp(pq: Tensor, expected: Tensor) -> float:
 
 
 def plain(network: torch.nn.Module):  # type: ignore[no-untyped-def]
-    """The network as it is, called like an engine."""
+    """The network as it is, called like a backend."""
 
     @torch.inference_mode()
     def render(window: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ def seconds_a_frame(pipeline: Pipeline, *, frames: int, warm_up: int = 1) -> flo
 
 
 def pipeline_part(arguments: argparse.Namespace) -> dict[str, float]:
-    """Frames a second through vspipe against the engine alone, and with two streams; all are means."""
+    """Frames a second through vspipe against the backend alone, and with two streams; all are means."""
     pipeline = Pipeline(arguments.clip, PIPELINE_SIZE, arguments.model, precision="bf16", backend="torch")
     what = {"backend": "torch", "precision": "bf16", "size": PIPELINE_SIZE, "repeat": PIPELINE_FRAMES}
     # Before and behind: machines drift by more than what is measured here.
@@ -74,7 +74,7 @@ def pipeline_part(arguments: argparse.Namespace) -> dict[str, float]:
     one_single, two_single = (
         seconds_a_frame(single._replace(streams=streams), frames=PIPELINE_FRAMES, warm_up=2) for streams in (1, 2)
     )
-    print(f"\ntorch bf16, {PIPELINE_SIZE[0]}x{PIPELINE_SIZE[1]}: engine alone {1 / alone:.3f} fps,", end=" ")
+    print(f"\ntorch bf16, {PIPELINE_SIZE[0]}x{PIPELINE_SIZE[1]}: backend alone {1 / alone:.3f} fps,", end=" ")
     print(f"vspipe {1 / one:.3f} ({alone / one:.0%}), with num_streams=2 {1 / two:.3f} ({one / two:.2f}x);", end=" ")
     print(f"on one thread a frame {1 / one_single:.3f}, with num_streams=2 {1 / two_single:.3f}", flush=True)
     return {"vspipe": alone / one, "two_streams": one / two, "two_streams_of_a_thread": one_single / two_single}

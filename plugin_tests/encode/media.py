@@ -1,4 +1,4 @@
-"""Clips that the encode tests make themselves, and an engine that makes chunks in this process."""
+"""Clips that the encode tests make themselves, and an executor that makes chunks in this process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from vsdslnet.encode.chunk.maker import ChunkMaker, Progress
 from vsdslnet.encode.job.chunks import Chunk
-from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import ChunkResult
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.workers.interface import check_here
@@ -20,7 +20,7 @@ from vsdslnet.encode.workers.interface import check_here
 TICKS = 24_000
 
 
-class InProcessEngine:
+class InProcessExecutor:
     """Makes the chunks here, at most ``limit`` of them before it fails; counts those it made."""
 
     threads = 1
@@ -32,8 +32,8 @@ class InProcessEngine:
     def check(self, settings: EncodeSettings) -> None:
         check_here(settings)
 
-    def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
-        maker = ChunkMaker(plan, folder)
+    def run(self, job: Job, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
+        maker = ChunkMaker(job, folder)
         for chunk in chunks:
             if len(self.made) == self._limit:
                 raise KeyboardInterrupt

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from plugin_tests.encode.conftest import Command
-from plugin_tests.encode.media import InProcessEngine, decoded_video, make_clip
-from vsdslnet.encode.batch import Job, encode_jobs, jobs_of
+from plugin_tests.encode.media import InProcessExecutor, decoded_video, make_clip
+from vsdslnet.encode.batch import Conversion, conversions_of, encode_files
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.errors import ArgumentError, EngineError, JobError, MediaError, OutputError
+from vsdslnet.errors import ArgumentError, BackendError, JobError, MediaError, OutputError
 from vsdslnet.options import JobOptions
 
 
@@ -26,44 +26,50 @@ def films(tmp_path: Path) -> list[Path]:
 
 
 def test_each_becomes_a_file_in_the_folder(films: list[Path], tmp_path: Path) -> None:
-    jobs = jobs_of(films, output=None, output_dir=tmp_path / "new" / "out")
-    assert [job.output for job in jobs] == [tmp_path / "new" / "out" / f"{name}.hdr10.mkv" for name in "abcd"]
+    files = conversions_of(films, output=None, output_dir=tmp_path / "new" / "out")
+    assert [file.output for file in files] == [tmp_path / "new" / "out" / f"{name}.hdr10.mkv" for name in "abcd"]
     assert (tmp_path / "new" / "out").is_dir()
-    assert jobs_of(films, output=None, output_dir=None)[0] == Job(films[0], films[0].with_name("a.hdr10.mkv"))
-    assert jobs_of(films[:1], output=tmp_path / "x.mp4", output_dir=None) == [Job(films[0], tmp_path / "x.mp4")]
+    assert conversions_of(films, output=None, output_dir=None)[0] == Conversion(
+        films[0], films[0].with_name("a.hdr10.mkv")
+    )
+    assert conversions_of(films[:1], output=tmp_path / "x.mp4", output_dir=None) == [
+        Conversion(films[0], tmp_path / "x.mp4")
+    ]
 
 
 def test_a_pattern_that_no_shell_expanded_is_expanded(films: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     folder = films[0].parent
-    assert [job.source for job in jobs_of([folder / "[ab].mkv"], output=None, output_dir=None)] == films[:2]
+    assert [file.source for file in conversions_of([folder / "[ab].mkv"], output=None, output_dir=None)] == films[:2]
     monkeypatch.chdir(folder)
-    assert [job.source.name for job in jobs_of([Path("*.mkv")], output=None, output_dir=None)] == [
+    assert [file.source.name for file in conversions_of([Path("*.mkv")], output=None, output_dir=None)] == [
         "a.mkv", "b.mkv", "c.mkv", "d.mkv",
     ]  # fmt: skip
     (folder / "odd[1].mkv").write_bytes(b"")
-    assert [job.source.name for job in jobs_of([folder / "odd[1].mkv"], output=None, output_dir=None)] == ["odd[1].mkv"]
+    assert [file.source.name for file in conversions_of([folder / "odd[1].mkv"], output=None, output_dir=None)] == [
+        "odd[1].mkv"
+    ]
     with pytest.raises(MediaError, match=r"\*\.mov: no file has such a name"):
-        jobs_of([folder / "*.mov"], output=None, output_dir=None)
+        conversions_of([folder / "*.mov"], output=None, output_dir=None)
 
 
 def test_what_contradicts_itself_is_refused(films: list[Path], tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match=r"output=.*only with one source, not 2; use --output-dir"):
-        jobs_of(films[:2], output=tmp_path / "x.mkv", output_dir=None)
+        conversions_of(films[:2], output=tmp_path / "x.mkv", output_dir=None)
     with pytest.raises(ArgumentError, match=r"output=.*only without --output-dir"):
-        jobs_of(films[:1], output=tmp_path / "x.mkv", output_dir=tmp_path)
+        conversions_of(films[:1], output=tmp_path / "x.mkv", output_dir=tmp_path)
     twin = tmp_path / "a.mp4"
     with pytest.raises(ArgumentError, match=r"source=.*a\.mp4.*both would become .*a\.hdr10\.mkv"):
-        jobs_of([films[0], twin], output=None, output_dir=tmp_path)
+        conversions_of([films[0], twin], output=None, output_dir=tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"file: can't be made"):
-        jobs_of(films[:1], output=None, output_dir=tmp_path / "file")
+        conversions_of(films[:1], output=None, output_dir=tmp_path / "file")
 
 
 def test_one_that_fails_does_not_stop_the_rest(
     films: list[Path], tmp_path: Path, settings: EncodeSettings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    jobs = jobs_of(films, output=None, output_dir=tmp_path / "out")
-    failure = encode_jobs(jobs, settings, JobOptions(json_lines=True), engine=InProcessEngine())
+    files = conversions_of(films, output=None, output_dir=tmp_path / "out")
+    failure = encode_files(files, settings, JobOptions(json_lines=True), executor=InProcessExecutor())
     assert isinstance(failure, MediaError)
     assert [path.name for path in sorted((tmp_path / "out").iterdir())] == [f"{name}.hdr10.mkv" for name in "abd"]
     assert all(len(decoded_video(path)) == 8 for path in (tmp_path / "out").iterdir())
@@ -76,8 +82,8 @@ def test_one_that_fails_does_not_stop_the_rest(
     assert events[-1] == {"event": "summary", "done": 3, "kept": 0, "failed": 1}
     assert told.err.count("\n") == 1
 
-    again = InProcessEngine()
-    assert isinstance(encode_jobs(jobs, settings, JobOptions(json_lines=True), engine=again), MediaError)
+    again = InProcessExecutor()
+    assert isinstance(encode_files(files, settings, JobOptions(json_lines=True), executor=again), MediaError)
     assert again.made == [], "what is there already is kept"
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {
         "event": "summary", "done": 0, "kept": 3, "failed": 1,
@@ -87,22 +93,22 @@ def test_one_that_fails_does_not_stop_the_rest(
 def test_a_stop_goes_on_with_the_file_it_stopped_in(
     films: list[Path], tmp_path: Path, settings: EncodeSettings
 ) -> None:
-    jobs = jobs_of([*films[:2], films[3]], output=None, output_dir=tmp_path)
+    files = conversions_of([*films[:2], films[3]], output=None, output_dir=tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        encode_jobs(jobs, settings, JobOptions(quiet=True), engine=InProcessEngine(limit=1))
-    assert jobs[0].output.exists() and not jobs[1].output.exists()
-    going_on = InProcessEngine()
-    assert encode_jobs(jobs, settings, JobOptions(quiet=True), engine=going_on) is None
-    assert all(job.output.exists() for job in jobs)
+        encode_files(files, settings, JobOptions(quiet=True), executor=InProcessExecutor(limit=1))
+    assert files[0].output.exists() and not files[1].output.exists()
+    going_on = InProcessExecutor()
+    assert encode_files(files, settings, JobOptions(quiet=True), executor=going_on) is None
+    assert all(file.output.exists() for file in files)
     assert len(going_on.made) == 2
 
 
-class _CanNotRun(InProcessEngine):
+class _CanNotRun(InProcessExecutor):
     def check(self, settings: EncodeSettings) -> None:
-        raise EngineError("no device")
+        raise BackendError("no device")
 
 
-class _FullDisk(InProcessEngine):
+class _FullDisk(InProcessExecutor):
     def check(self, settings: EncodeSettings) -> None:
         raise JobError("no space is left")
 
@@ -110,10 +116,10 @@ class _FullDisk(InProcessEngine):
 def test_what_all_files_would_fail_of_stops_at_once(
     films: list[Path], tmp_path: Path, settings: EncodeSettings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    jobs = jobs_of(films[:2], output=None, output_dir=tmp_path)
-    with pytest.raises(EngineError):
-        encode_jobs(jobs, settings, JobOptions(), engine=_CanNotRun())
-    assert isinstance(encode_jobs(jobs, settings, JobOptions(), engine=_FullDisk()), JobError)
+    files = conversions_of(films[:2], output=None, output_dir=tmp_path)
+    with pytest.raises(BackendError):
+        encode_files(files, settings, JobOptions(), executor=_CanNotRun())
+    assert isinstance(encode_files(files, settings, JobOptions(), executor=_FullDisk()), JobError)
     told = capsys.readouterr().err
     assert "2 files: 0 done, 0 there already, 2 failed" in told
     assert "failed: " in told

@@ -53,7 +53,8 @@ def test_help_tells_the_exit_codes(command: Command) -> None:
         (["--matrix-in", "99"], "matrix_in=99"),
         (["--workers", "0"], "workers=0"),
         (["--codec", "mpeg2"], "mpeg2"),
-        (["--store", "s3://bucket/jobs"], "store='s3://bucket/jobs' is not allowed: only with --engine ray"),
+        (["--engine", "ray"], "--engine is called --executor now"),
+        (["--store", "s3://bucket/jobs"], "store='s3://bucket/jobs' is not allowed: only with --executor ray"),
     ],
 )
 def test_a_wrong_argument_is_code_2(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pymediainfo import MediaInfo
 
-from plugin_tests.encode.media import InProcessEngine
+from plugin_tests.encode.media import InProcessExecutor
 from plugin_tests.hdr10plus.side_data import read_side_data
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import encode_file
@@ -23,8 +23,8 @@ CUT = 30  # the clip's second shot begins here
 
 
 def encode(clip: Path, output: Path, settings: EncodeSettings, **more: Any) -> None:
-    engine = more.pop("engine", None) or InProcessEngine()
-    encode_file(clip, output, settings, engine=engine, reporter=QuietReporter(), **more)
+    executor = more.pop("executor", None) or InProcessExecutor()
+    encode_file(clip, output, settings, executor=executor, reporter=QuietReporter(), **more)
 
 
 def with_options(settings: EncodeSettings, **more: Any) -> EncodeSettings:
@@ -143,7 +143,7 @@ def test_an_encode_that_goes_on_gives_the_same_file(
     output = tmp_path / "resumed.mkv"
     plain = EncodeSettings(model=small_model, preset="draft", encoder="av", chunk_frames=16)
     with pytest.raises(KeyboardInterrupt):
-        encode(clip, output, with_options(plain), engine=InProcessEngine(limit=2))
+        encode(clip, output, with_options(plain), executor=InProcessExecutor(limit=2))
     encode(clip, output, with_options(plain))
     assert (
         output.with_suffix(".hdr10plus.json").read_bytes() == made["hevc"].with_suffix(".hdr10plus.json").read_bytes()

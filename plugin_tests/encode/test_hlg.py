@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pymediainfo import MediaInfo
 
-from plugin_tests.encode.media import InProcessEngine
+from plugin_tests.encode.media import InProcessExecutor
 from vsdslnet.color.hlg import system_gamma
 from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
@@ -36,7 +36,7 @@ def made(clip: Path, small_model: str, tmp_path_factory: pytest.TempPathFactory)
         "hevc.mkv": {"transfer": "hlg"},
         "av1.mp4": {"transfer": "hlg", "codec": "av1"},
     }.items():
-        encode_file(clip, folder / name, EncodeSettings(**(more | options)), engine=InProcessEngine())
+        encode_file(clip, folder / name, EncodeSettings(**(more | options)), executor=InProcessExecutor())
     return {path.stem: path for path in folder.iterdir()}
 
 

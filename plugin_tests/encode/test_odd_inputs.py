@@ -14,7 +14,7 @@ import pytest
 import vapoursynth as vs
 
 from plugin_tests.encode.container.odd_media import film
-from plugin_tests.encode.media import InProcessEngine, picture, video_times
+from plugin_tests.encode.media import InProcessExecutor, picture, video_times
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import Finished, encode_file
 from vsdslnet.encode.settings import EncodeSettings
@@ -32,7 +32,7 @@ def quick(small_model: str) -> EncodeSettings:
 
 
 def encode(source: Path, output: Path, settings: EncodeSettings) -> Finished:
-    return encode_file(source, output, settings, engine=InProcessEngine(), reporter=QuietReporter())
+    return encode_file(source, output, settings, executor=InProcessExecutor(), reporter=QuietReporter())
 
 
 def still(path: Path) -> Path:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from plugin_tests.encode.chunk.test_light import light_by_numpy
-from plugin_tests.encode.media import InProcessEngine
+from plugin_tests.encode.media import InProcessExecutor
 from plugin_tests.reliability.conformance.hdr10_files import wrong_fields
 from vsdslnet.encode.job.journal import Journal
 from vsdslnet.encode.progress import QuietReporter
@@ -59,7 +59,7 @@ def made(request: pytest.FixtureRequest, core: Any, tmp_path_factory: pytest.Tem
     if not os.environ.get("VSDSLNET_CLIPS") or not source.is_file():
         pytest.skip("needs the real clips: set VSDSLNET_CLIPS to their folder")
     output = tmp_path_factory.mktemp("real") / f"out{suffix}"
-    done = encode_file(source, output, SETTINGS, engine=InProcessEngine(), reporter=QuietReporter(), keep=True)
+    done = encode_file(source, output, SETTINGS, executor=InProcessExecutor(), reporter=QuietReporter(), keep=True)
     return Made(source, output, done)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from plugin_tests.encode.container.odd_media import film
-from plugin_tests.encode.media import InProcessEngine, video_times
+from plugin_tests.encode.media import InProcessExecutor, video_times
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
@@ -27,15 +27,15 @@ def quick(small_model: str) -> EncodeSettings:
 def begin(source: Path, output: Path, settings: EncodeSettings) -> None:
     """Make the first chunk, and stop."""
     with pytest.raises(KeyboardInterrupt):
-        encode_file(source, output, settings, engine=InProcessEngine(limit=1), reporter=QuietReporter())
+        encode_file(source, output, settings, executor=InProcessExecutor(limit=1), reporter=QuietReporter())
 
 
 def go_on(source: Path, output: Path, settings: EncodeSettings) -> list[int]:
     """The chunks that were still to be made."""
-    engine = InProcessEngine()
-    encode_file(source, output, settings, engine=engine, reporter=QuietReporter())
+    executor = InProcessExecutor()
+    encode_file(source, output, settings, executor=executor, reporter=QuietReporter())
     assert len(video_times(output)) == 24
-    return engine.made
+    return executor.made
 
 
 def test_after_everything_was_moved_to_another_folder(quick: EncodeSettings, tmp_path: Path) -> None:
@@ -116,6 +116,17 @@ def test_the_same_model_as_luts_is_another_picture(quick: EncodeSettings, tmp_pa
 def test_a_stream_may_be_dropped_later(quick: EncodeSettings, tmp_path: Path) -> None:
     source = film(tmp_path / "in.mkv", frames=24)
     begin(source, tmp_path / "out.mkv", quick)
-    engine = InProcessEngine()
-    encode_file(source, tmp_path / "out.mkv", quick, engine=engine, reporter=QuietReporter(), drop=[1])
-    assert engine.made == [1, 2]
+    executor = InProcessExecutor()
+    encode_file(source, tmp_path / "out.mkv", quick, executor=executor, reporter=QuietReporter(), drop=[1])
+    assert executor.made == [1, 2]
+
+
+def test_a_job_of_the_version_before_is_refused_with_the_cure(quick: EncodeSettings, tmp_path: Path) -> None:
+    source, output = film(tmp_path / "in.mkv", frames=24), tmp_path / "out.mkv"
+    begin(source, output, quick)
+    folder = tmp_path / "out.mkv.vsdslnet"
+    (folder / "job.json").rename(folder / "plan.json")
+    with pytest.raises(JobError, match=r"begun by vsdslnet 0\.2; use --restart"):
+        go_on(source, output, quick)
+    encode_file(source, output, quick, executor=InProcessExecutor(), reporter=QuietReporter(), restart=True)
+    assert len(video_times(output)) == 24

@@ -17,7 +17,7 @@ import pytest
 
 from plugin_tests.encode.chunk.test_light import light_by_numpy
 from plugin_tests.encode.media import (
-    InProcessEngine,
+    InProcessExecutor,
     decoded_video,
     make_bare_clip,
     make_clip,
@@ -26,14 +26,14 @@ from plugin_tests.encode.media import (
 )
 from plugin_tests.reliability.conformance.hdr10_files import light_of_header, media_info, wrong_fields
 from vsdslnet.encode.container.mux import mux
-from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import Journal
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import Finished, encode_file
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import deliver, open_converted
 from vsdslnet.encode.source.probe import probe
-from vsdslnet.errors import ArgumentError, EngineError, JobError, MediaError, OutputError
+from vsdslnet.errors import ArgumentError, BackendError, JobError, MediaError, OutputError
 from vsdslnet.hdr10 import ContentLight
 
 
@@ -41,9 +41,9 @@ def encode(
     source: Path, output: Path, settings: EncodeSettings, *, limit: int | None = None, **options: Any
 ) -> tuple[Finished, list[int]]:
     """The result, and which chunks were made."""
-    engine = InProcessEngine(limit=limit)
-    done = encode_file(source, output, settings, engine=engine, reporter=QuietReporter(), **options)
-    return done, engine.made
+    executor = InProcessExecutor(limit=limit)
+    done = encode_file(source, output, settings, executor=executor, reporter=QuietReporter(), **options)
+    return done, executor.made
 
 
 @pytest.fixture(scope="module")
@@ -270,8 +270,8 @@ def test_a_bad_source_leaves_nothing_behind(settings: EncodeSettings, tmp_path: 
 @pytest.mark.parametrize(
     ("changes", "kind", "says"),
     [
-        ({"precision": "fp16", "device": "cpu"}, EngineError, "fp16"),
-        ({"device": "cuda", "device_index": 63}, EngineError, "CUDA"),
+        ({"precision": "fp16", "device": "cpu"}, BackendError, "fp16"),
+        ({"device": "cuda", "device_index": 63}, BackendError, "CUDA"),
         ({"matrix_in": 99}, ArgumentError, "matrix_in=99"),
         ({"matrix_in": 0}, ArgumentError, "matrix_in=0"),
         ({"transfer_in": 16}, ArgumentError, "transfer_in=16"),
@@ -305,8 +305,8 @@ def test_a_file_without_the_measured_light_is_not_given_out(
 ) -> None:
     other = ContentLight(max_cll_nits=1, max_fall_nits=1)
 
-    def mux_another_light(plan: JobPlan, folder: Path, light: ContentLight, **options: Any) -> list[str]:
-        return mux(plan, folder, other, **options)
+    def mux_another_light(job: Job, folder: Path, light: ContentLight, **options: Any) -> list[str]:
+        return mux(job, folder, other, **options)
 
     monkeypatch.setattr("vsdslnet.encode.run.mux", mux_another_light)
     with pytest.raises(JobError, match="lacks the measured light"):

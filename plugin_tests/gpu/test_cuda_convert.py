@@ -29,15 +29,15 @@ def test_training_steps_on_the_device(tmp_path: Path, precision: str) -> None:
     pytest.importorskip("accelerate")
     import msgspec
 
-    from plugin_tests.training.dataset.pools import write_pool
+    from plugin_tests.training.dataset.small_datasets import write_dataset
     from plugin_tests.training.loop.test_loop import CONFIG
-    from vsdslnet.training.dataset.store import Pool
+    from vsdslnet.training.dataset.store import WindowDataset
     from vsdslnet.training.loop.log_plots import read_log
     from vsdslnet.training.loop.run import train
 
     config = msgspec.structs.replace(CONFIG, precision=precision)
-    pool = Pool(write_pool(tmp_path / "pool"))
-    network = train(config, pool, tmp_path / "run", validation=pool)
+    dataset = WindowDataset(write_dataset(tmp_path / "dataset"))
+    network = train(config, dataset, tmp_path / "run", validation=dataset)
     steps, _ = read_log(tmp_path / "run" / "log.jsonl")
     assert len(steps) == config.steps
     assert all(np.isfinite(step["loss"]) for step in steps)

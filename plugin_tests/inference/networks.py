@@ -8,7 +8,7 @@ from torch import Tensor
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
 
-SMALL = DSLNetConfig(radius=1, features=16, kernel=17, motion_compensated=False)
+SMALL = DSLNetConfig(radius=1, features=16, kernel=17, gain_radius=2, motion_compensated=False)
 BLOCKS = DSLNetConfig(
     radius=1,
     scale=4,
@@ -18,6 +18,8 @@ BLOCKS = DSLNetConfig(
     dynamic_kernel=0,
     deform_kernel=1,
     color_map=True,
+    frame_blend=True,
+    gain_radius=2,
     motion_compensated=False,
 )
 """As the fast model is built: blocks of 4x4 pixels, and a colour map."""

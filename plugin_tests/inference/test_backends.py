@@ -1,4 +1,4 @@
-"""Building engines from settings."""
+"""Building backends from settings."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 
 from plugin_tests.inference.networks import BLOCKS, lively, window
 from vsdslnet import weights
-from vsdslnet.errors import EngineError
-from vsdslnet.inference.backends import check_engine, choose_device, create_engine
+from vsdslnet.errors import BackendError
+from vsdslnet.inference.backends import check_backend, choose_device, create_backend
 from vsdslnet.options import BackendOptions
 
 
@@ -21,26 +21,26 @@ def model(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_settings_make_a_working_engine(model: str) -> None:
-    engine = create_engine(BackendOptions(model=model, backend="torch", device="cpu"))
-    pq = engine(window(24, 40))
+def test_settings_make_a_working_backend(model: str) -> None:
+    backend = create_backend(BackendOptions(model=model, backend="torch", device="cpu"))
+    pq = backend(window(24, 40))
     assert pq.shape == (3, 24, 40)
     assert pq.isfinite().all()
-    assert engine.radius_frames == 1
+    assert backend.radius_frames == 1
 
 
 def test_precision_shows_in_the_description(model: str) -> None:
     settings = BackendOptions(model=model, precision="bf16", backend="torch", device="cpu")
-    assert "bfloat16" in create_engine(settings).description
+    assert "bfloat16" in create_backend(settings).description
 
 
 def test_a_missing_cuda_device_is_named_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(EngineError, match=r"no CUDA device here; .*device='cpu'"):
+    with pytest.raises(BackendError, match=r"no CUDA device here; .*device='cpu'"):
         choose_device("cuda", 0)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    with pytest.raises(EngineError, match="CUDA devices here: 2"):
+    with pytest.raises(BackendError, match="CUDA devices here: 2"):
         choose_device("auto", 2)
     assert choose_device("auto", 1) == torch.device("cuda", 1)
     assert choose_device("cpu", 0) == torch.device("cpu")
@@ -51,7 +51,7 @@ def test_blocks_of_pixels_are_the_cpus(tmp_path: Path, monkeypatch: pytest.Monke
     weights.save(lively(BLOCKS), path)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    pq = create_engine(BackendOptions(model=str(path)))(window(24, 40, config=BLOCKS))
+    pq = create_backend(BackendOptions(model=str(path)))(window(24, 40, config=BLOCKS))
     assert pq.shape == (3, 24, 40)
-    with pytest.raises(EngineError, match=r"blocks.safetensors works on blocks of pixels; use device='cpu'"):
-        check_engine(BackendOptions(model=str(path), device="cuda"))
+    with pytest.raises(BackendError, match=r"blocks.safetensors works on blocks of pixels; use device='cpu'"):
+        check_backend(BackendOptions(model=str(path), device="cuda"))

@@ -1,4 +1,4 @@
-"""The converter: sanitises, bounds, measures light, shares engines, and is a pure function."""
+"""The converter: sanitises, bounds, measures light, shares backends, and is a pure function."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from vsdslnet.color.light import measure_light_nits
 from vsdslnet.color.measured import measured_pq
 from vsdslnet.color.sdr_to_hdr import plain_pq
 from vsdslnet.color.transfer import nits_to_pq, pq_scalar
-from vsdslnet.errors import ArgumentError, EngineError, WeightsError
+from vsdslnet.errors import ArgumentError, BackendError, WeightsError
 from vsdslnet.inference import converter
 from vsdslnet.inference.converter import Converter
 from vsdslnet.inference.lut import distil
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.network.motion import compensated
+from vsdslnet.network.motion.compensation import compensated
 from vsdslnet.options import BackendOptions, ConvertOptions
 
 
@@ -36,8 +36,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-class _ConstantEngine:
-    """An engine whose picture a test chooses."""
+class _ConstantBackend:
+    """A backend whose picture a test chooses."""
 
     radius_frames = 0
     base = "measured"
@@ -67,25 +67,25 @@ def test_a_window_becomes_the_networks_frame(model: str) -> None:
 
 
 @pytest.mark.parametrize("value", [-5.0, 0.4, 7.0, float("inf"), float("-inf")])
-def test_whatever_the_engine_says_stays_within_black_and_peak(value: float) -> None:
+def test_whatever_the_backend_says_stays_within_black_and_peak(value: float) -> None:
     for peak in (300.0, 1000.0, 4000.0):
         settings = ConvertOptions(peak_nits=peak)
-        frame = Converter(_ConstantEngine(value), settings)(torch.rand(1, 3, 6, 6))
+        frame = Converter(_ConstantBackend(value), settings)(torch.rand(1, 3, 6, 6))
         assert frame.pq.min() >= 0
         assert float(frame.pq.max()) <= pq_scalar(peak) + 1e-7
         assert 0 <= frame.average_nits <= frame.max_nits * 1.0001 <= peak * 1.001
 
 
-def test_a_nan_of_the_engine_is_an_error_not_a_picture() -> None:
-    with pytest.raises(EngineError, match="not finite"):
-        Converter(_ConstantEngine(float("nan")), ConvertOptions())(torch.rand(1, 3, 6, 6))
+def test_a_nan_of_the_backend_is_an_error_not_a_picture() -> None:
+    with pytest.raises(BackendError, match="not finite"):
+        Converter(_ConstantBackend(float("nan")), ConvertOptions())(torch.rand(1, 3, 6, 6))
 
 
-def test_strength_zero_needs_no_engine_and_is_the_plain_conversion() -> None:
-    engine = _ConstantEngine(0.5)
+def test_strength_zero_needs_no_backend_and_is_the_plain_conversion() -> None:
+    backend = _ConstantBackend(0.5)
     sdr = torch.rand(1, 3, 8, 9)
-    frame = Converter(engine, ConvertOptions(strength=0))(sdr)
-    assert engine.calls == 0
+    frame = Converter(backend, ConvertOptions(strength=0))(sdr)
+    assert backend.calls == 0
     assert torch.equal(frame.pq, plain_pq(sdr[0]))
 
 
@@ -134,7 +134,7 @@ def test_black_has_no_light() -> None:
     assert measure_light_nits(torch.zeros(3, 4, 4)) == (0.0, 0.0)
 
 
-def test_equal_engine_settings_share_one_engine_even_when_asked_at_once(model: str) -> None:
+def test_equal_backend_settings_share_one_backend_even_when_asked_at_once(model: str) -> None:
     barrier = threading.Barrier(4)
 
     def ask(peak_nits: float) -> Converter:
@@ -143,7 +143,7 @@ def test_equal_engine_settings_share_one_engine_even_when_asked_at_once(model: s
 
     with ThreadPoolExecutor(4) as pool:
         converters = list(pool.map(ask, (400.0, 600.0, 800.0, 1000.0)))
-    assert len({id(converter._engine) for converter in converters}) == 1
+    assert len({id(converter._backend) for converter in converters}) == 1
 
 
 def test_threads_and_order_change_nothing(model: str) -> None:
@@ -164,18 +164,18 @@ def test_an_unknown_model_is_a_weights_error_every_time() -> None:
 
 
 @pytest.mark.parametrize("as_lut", [False, True])
-def test_engines_run_on_threads_that_stay(as_lut: bool, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backends_run_on_threads_that_stay(as_lut: bool, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     names = []
 
-    class Watched(_ConstantEngine):
+    class Watched(_ConstantBackend):
         def __call__(self, window: Tensor) -> Tensor:
             names.append(threading.current_thread().name)
             return super().__call__(window)
 
     settings = ConvertOptions(model=model)
     if as_lut:
-        monkeypatch.setattr(distil, "get_engine", lambda _: Watched(0.4))
+        monkeypatch.setattr(distil, "get_backend", lambda _: Watched(0.4))
         distil.distil(torch.rand(1, 3, 16, 16), settings.part(BackendOptions))
     else:
         converter.Converter(Watched(0.4), settings)(torch.rand(1, 3, 16, 16))
-    assert names == ["vsdslnet engine"]
+    assert names == ["vsdslnet backend"]

@@ -13,15 +13,15 @@ from vsdslnet.inference.precision import bf16_is_native
 MEASURE = """
 import resource, sys, torch
 from vsdslnet.inference.cpu.strip_layers import Target
-from vsdslnet.inference.cpu.backend import TorchEngine
+from vsdslnet.inference.cpu.backend import CpuBackend
 from vsdslnet.network.dslnet import DSLNet
 
 width, height, dtype = int(sys.argv[1]), int(sys.argv[2]), getattr(torch, sys.argv[3])
-engine = TorchEngine(DSLNet().eval(), target=Target(torch.device("cpu"), dtype))
-engine(torch.rand(5, 3, 64, 64))
+backend = CpuBackend(DSLNet().eval(), target=Target(torch.device("cpu"), dtype))
+backend(torch.rand(5, 3, 64, 64))
 window = torch.rand(5, 3, height, width)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-engine(window)
+backend(window)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 

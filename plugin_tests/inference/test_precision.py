@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vsdslnet.errors import EngineError
+from vsdslnet.errors import BackendError
 from vsdslnet.inference import precision
 from vsdslnet.inference.precision import automatic_precision, bf16_is_native, choose_precision
 
@@ -38,7 +38,7 @@ def test_what_is_asked_for_is_done() -> None:
 
 
 def test_fp16_on_a_cpu_is_refused_with_the_cure() -> None:
-    with pytest.raises(EngineError, match="use 'bf16', 'fp32' or 'auto'"):
+    with pytest.raises(BackendError, match="use 'bf16', 'fp32' or 'auto'"):
         choose_precision("fp16", CPU, {})
 
 

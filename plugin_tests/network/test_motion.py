@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from plugin_tests.questions import NoQuestions
-from vsdslnet.network import motion as motion_module
-from vsdslnet.network.motion import compensate_, compensated, compensated_on_device, full_size, motion_px
+from vsdslnet.network.motion import arithmetic, compensation
+from vsdslnet.network.motion.compensation import compensate_, compensated, compensated_on_device
+from vsdslnet.network.motion.estimate import motion_px
+from vsdslnet.network.motion.fields import full_size
 
 HEIGHT, WIDTH = 96, 160
 MARGIN = 16
@@ -191,7 +193,7 @@ def test_bands_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     frames[1, :, 20:50, 30:90] = 0.9
     results = []
     for rows in (7, 1000):
-        monkeypatch.setattr(motion_module, "_BAND_ROWS", rows)
+        monkeypatch.setattr(compensation, "_BAND_ROWS", rows)
         results.append(compensated(frames[None]))
     assert torch.equal(*results)
 
@@ -224,12 +226,12 @@ def test_a_median_by_counting_is_the_median(count: int, seed: int, scale: float)
     values = torch.rand(3, count, generator=torch.Generator().manual_seed(seed)) * scale
     values[1] = values[1, 0]  # all alike
     values[2, ::2] = 0
-    assert torch.equal(motion_module._median_by_counting(values), values.median(dim=1).values)
+    assert torch.equal(arithmetic._median_by_counting(values), values.median(dim=1).values)
 
 
 def test_elimination_solves_what_lapack_does() -> None:
     torch.manual_seed(0)
     factors = torch.randn(4, 6, 9, dtype=torch.float64)
     systems, right = factors @ factors.mT, torch.randn(4, 6, 1, dtype=torch.float64)
-    solved = motion_module._solved_by_elimination(systems, right)
+    solved = arithmetic._solved_by_elimination(systems, right)
     assert (solved - torch.linalg.solve(systems, right)).abs().max() < 1e-9

@@ -109,14 +109,14 @@ def test_cuts_are_detected_when_asked(core: Any, small_model: str, video_format:
     assert sum(marks[1:]) == 1
 
 
-def test_equal_settings_share_one_engine(core: Any, small_model: str, source: Any) -> None:
+def test_equal_settings_share_one_backend(core: Any, small_model: str, source: Any) -> None:
     from vsdslnet.inference import converter
 
     clips = [core.dslnet.Convert(source, model=small_model, peak=peak, precision="fp32") for peak in (600, 1000)]
-    before = len(converter._engines)
+    before = len(converter._backends)
     for clip in clips:
         clip.get_frame(0)
-    assert len(converter._engines) - before <= 1
+    assert len(converter._backends) - before <= 1
 
 
 MEMORY = """

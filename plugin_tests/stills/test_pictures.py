@@ -25,7 +25,7 @@ from torch import Tensor
 from vsdslnet.color.h273 import Primaries
 from vsdslnet.color.primaries import convert
 from vsdslnet.color.transfer import hlg_to_nits, nits_to_pq, pq_to_nits
-from vsdslnet.errors import EngineError, MediaError
+from vsdslnet.errors import MediaError, MissingPackageError
 from vsdslnet.stills.pictures import read_hdr, read_sdr
 
 PQ_2020, PQ_P3, HLG_2020 = (9, 16), (12, 16), (9, 18)
@@ -160,7 +160,7 @@ def test_heic_by_heif_enc(tmp_path: Path) -> None:
 def test_heic_without_its_package_is_said_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     (tmp_path / "a.heic").write_bytes(b"")
-    with pytest.raises(EngineError, match=r"pillow-heif.*pip install 'vsdslnet\[train\]'"):
+    with pytest.raises(MissingPackageError, match=r"pillow-heif.*pip install 'vsdslnet\[train\]'"):
         read_hdr(tmp_path / "a.heic")
 
 

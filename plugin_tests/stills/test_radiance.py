@@ -61,6 +61,12 @@ def test_chromaticities_of_no_light_are_refused(tmp_path: Path, xy: tuple[float,
         read_radiance(written(tmp_path / "a.hdr", np.ones((9, 16, 3), np.float32), xy))
 
 
+def test_primaries_of_eight_zeros_say_nothing(tmp_path: Path) -> None:
+    light = np.full((9, 16, 3), (0.25, 0.5, 1.0), np.float32)
+    found = read_radiance(written(tmp_path / "a.hdr", light, (0,) * 8))
+    np.testing.assert_allclose(found, light, rtol=0.01)
+
+
 def test_primaries_that_are_not_eight_numbers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="not eight numbers"):
         read_radiance(written(tmp_path / "a.hdr", np.ones((9, 16, 3), np.float32), (0.64, 0.33)))

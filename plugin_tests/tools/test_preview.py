@@ -29,7 +29,7 @@ from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import convert, deliver, open_source
 from vsdslnet.encode.source.probe import probe
 from vsdslnet.encode.source.times import parse_times
-from vsdslnet.errors import ArgumentError, EngineError
+from vsdslnet.errors import ArgumentError, MissingPackageError
 from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES, keys_in_clip
 from vsdslnet.tools.light_curve import MOST_LUTS, light_curves, light_points
 
@@ -164,7 +164,7 @@ def test_without_matplotlib_the_cure_comes_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: EncodeSettings
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(EngineError, match=r"not installed; pip install matplotlib$"):
+    with pytest.raises(MissingPackageError, match=r"not installed: pip install matplotlib$"):
         write_report(tmp_path / "no such film.mkv", tmp_path / "page.html", settings)
 
 

@@ -14,7 +14,7 @@ from plugin_tests.paths import SCRIPTS
 from vsdslnet.training.__main__ import COMMANDS, main
 from vsdslnet.training.config.run import available_schedules
 
-READ_OPTIONS = ("--data", "--pool", "--tone-pool", "--start", "--teacher", "--of")
+READ_OPTIONS = ("--data", "--dataset", "--tone-dataset", "--start", "--teacher", "--of")
 
 
 def make_weights(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -18,6 +18,9 @@ BASES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def base_pq(sdr: Tensor, base: str) -> Tensor:
-    """SDR R'G'B' 0..1 (..., 3, H, W) -> PQ BT.2020 by the base of that name; KeyError on "none"."""
-    return BASES[base](sdr)
+def base_pq(sdr: Tensor, base: str, lines: Tensor | None = None) -> Tensor:
+    """SDR R'G'B' 0..1 (..., 3, H, W) -> PQ BT.2020 by the base of that name; KeyError on "none".
+
+    With ``lines`` (..., 2, H, W), which "measured" alone takes, its gain follows the neighbourhood.
+    """
+    return BASES[base](sdr) if lines is None else measured_pq(sdr, lines)

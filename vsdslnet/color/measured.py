@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from vsdslnet.color.h273 import BT2020_LUMA, Primaries
+from vsdslnet.color.neighbourhood import surrounding
 from vsdslnet.color.primaries import convert
 from vsdslnet.color.transfer import (
     GRAPHICS_WHITE_NITS,
@@ -32,6 +33,7 @@ __all__ = [
     "capped",
     "curve_nits",
     "expand",
+    "level_of",
     "luminance_of",
     "measured_nits",
     "measured_pq",
@@ -42,6 +44,9 @@ MEASURED_PEAK_NITS = 1000.0
 
 _DARKEST = 1e-8
 """Luminance below which a gain is not asked for: a thousandth of the toe's own end."""
+
+_LIT_LEVEL = 0.05
+"""SDR level below which no shoulder changes, and no light is so little that dividing by it would lose digits."""
 
 _END_SLOPE = 0.3
 """Of the shoulder at SDR white, as a share of the slope before it: the last 8-bit steps stay steps."""
@@ -83,16 +88,30 @@ def curve_nits(level: Tensor, curve: ToneCurve = MEASURED) -> Tensor:
 
 
 def _unbounded_nits(x: Tensor, curve: ToneCurve) -> Tensor:
+    return GRAPHICS_WHITE_NITS * srgb_to_linear(x) * _toe(x, curve) * _raised(x, curve)
+
+
+def _raised(x: Tensor, curve: ToneCurve) -> Tensor:
+    """The gain over the SDR picture, without toe and shoulder."""
     rise = torch.sigmoid((x - curve.centre) / curve.width)
-    stops = curve.shadow_stops + curve.highlight_stops * rise
-    toe = x * x / (x * x + curve.toe**2)
-    return GRAPHICS_WHITE_NITS * srgb_to_linear(x) * toe * (math.log(2) * stops).exp()
+    return (math.log(2) * (curve.shadow_stops + curve.highlight_stops * rise)).exp()
+
+
+def _toe(x: Tensor, curve: ToneCurve) -> Tensor:
+    return x * x / (x * x + curve.toe**2)
+
+
+def _gain_nits(around: Tensor, curve: ToneCurve) -> Tensor:
+    """Light that SDR white gets in the neighbourhood of a level 0..1: the curve's gain without its toe."""
+    lit = around.clamp(min=_LIT_LEVEL)
+    bend = curve_nits(lit, curve) / _unbounded_nits(lit, curve)
+    return GRAPHICS_WHITE_NITS * _raised(around, curve) * bend
 
 
 @cache
 def _white_pq(curve: ToneCurve) -> float:
     """Where white would come out without a shoulder, as PQ: a number, found once, wherever the picture lies."""
-    return float(nits_to_pq(_unbounded_nits(torch.ones((), dtype=torch.float64), curve)))
+    return float(nits_to_pq(_unbounded_nits(torch.ones((), dtype=torch.float64), curve)).detach())
 
 
 def _shoulder(pq: Tensor, top: float, peak: float) -> Tensor:
@@ -106,16 +125,25 @@ def _shoulder(pq: Tensor, top: float, peak: float) -> Tensor:
     return torch.where(pq < knee, pq, start + end)
 
 
-def expand(sdr: Tensor, curve: ToneCurve = MEASURED) -> Tensor:
+def expand(sdr: Tensor, curve: ToneCurve = MEASURED, lines: Tensor | None = None) -> Tensor:
     """SDR R'G'B' 0..1 BT.709 (..., 3, H, W) -> BT.2020 light 0..1000 cd/m² whose luminance follows ``curve``.
 
     Driven by the luminance of the SDR colour, read as the level of the grey that is as bright, so all three channels
     scale alike: hue and saturation stay. A colour whose brightest channel would pass 1000 cd/m² is scaled down to it.
     Of six drivers (luma, luminance, their means with the brightest channel, that channel) it was nearest to real pairs,
     and so were colours decoded as sRGB, which the pairs are, against powers from 2.0 to 2.4.
+
+    With ``lines`` (..., 2, H, W; :mod:`vsdslnet.color.neighbourhood`) the gain is that of the level around a pixel. An
+    even area comes out the same.
     """
     linear = convert(srgb_to_linear(sdr.clamp(0, 1)), Primaries.BT709, Primaries.BT2020)
     luminance = luminance_of(linear)
+    if lines is not None:
+        level = linear_to_srgb(luminance)
+        around = surrounding(level, lines)
+        # A star in a black sky stays lit by its own level, and what is dark among lighter things keeps its detail.
+        toe = _toe(torch.maximum(level, around), curve)
+        return capped(linear * (toe * _gain_nits(around, curve)))
     return capped(linear * (curve_nits(linear_to_srgb(luminance), curve) / luminance.clamp(min=_DARKEST)))
 
 
@@ -131,11 +159,16 @@ def capped(nits: Tensor) -> Tensor:
     return scaled.clamp(max=MEASURED_PEAK_NITS)  # what rounding leaves above it
 
 
-def measured_nits(sdr: Tensor) -> Tensor:
+def measured_nits(sdr: Tensor, lines: Tensor | None = None) -> Tensor:
     """SDR R'G'B' 0..1 BT.709 (..., 3, H, W) -> BT.2020 light 0..1000 cd/m² as real masters have it in the middle."""
-    return expand(sdr)
+    return expand(sdr, lines=lines)
 
 
-def measured_pq(sdr: Tensor) -> Tensor:
+def measured_pq(sdr: Tensor, lines: Tensor | None = None) -> Tensor:
     """:func:`measured_nits` as PQ signal: the base that DSLNet corrects."""
-    return nits_to_pq(measured_nits(sdr))
+    return nits_to_pq(measured_nits(sdr, lines))
+
+
+def level_of(sdr: Tensor) -> Tensor:
+    """SDR R'G'B' 0..1 BT.709 (..., 3, H, W) -> the level (..., 1, H, W) of the grey that is as bright."""
+    return linear_to_srgb(luminance_of(convert(srgb_to_linear(sdr.clamp(0, 1)), Primaries.BT709, Primaries.BT2020)))

@@ -1,1 +1,1 @@
-"""A file in, an HDR10 file out: probe, plan, journal, chunks on one machine or many, mux."""
+"""A file in, an HDR10 file out: what the source is, a job, its chunks on one machine or many, the container."""

@@ -15,21 +15,29 @@ from vsdslnet.encode.progress import JsonReporter, PersonReporter, QuietReporter
 from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.probe import open_media
-from vsdslnet.encode.workers.interface import ChunkEngine
-from vsdslnet.errors import ArgumentError, DslnetError, EngineError, MediaError, OutputError, WeightsError
+from vsdslnet.encode.workers.interface import Executor
+from vsdslnet.errors import (
+    ArgumentError,
+    BackendError,
+    DslnetError,
+    ExecutorError,
+    MediaError,
+    OutputError,
+    WeightsError,
+)
 from vsdslnet.options import JobOptions
 
-__all__ = ["Job", "encode_jobs", "jobs_of"]
+__all__ = ["Conversion", "conversions_of", "encode_files"]
 
 
-class Job(NamedTuple):
+class Conversion(NamedTuple):
     """A file and what it becomes."""
 
     source: Path
     output: Path
 
 
-def jobs_of(sources: Sequence[Path], *, output: Path | None, output_dir: Path | None) -> list[Job]:
+def conversions_of(sources: Sequence[Path], *, output: Path | None, output_dir: Path | None) -> list[Conversion]:
     """What to make of which file; ``output_dir`` is made where there is none.
 
     Names with ``*``, ``?`` or ``[`` that are no file's are patterns: Windows' shells leave them to the program.
@@ -41,60 +49,62 @@ def jobs_of(sources: Sequence[Path], *, output: Path | None, output_dir: Path | 
     if output is not None and len(found) > 1:
         raise ArgumentError("output", str(output), f"only with one source, not {len(found)}", "use --output-dir")
     if output_dir is None:
-        jobs = [Job(source, output or _named(source)) for source in found]
+        files = [Conversion(source, output or _named(source)) for source in found]
     else:
-        jobs = [Job(source, output_dir / _named(source).name) for source in found]
+        files = [Conversion(source, output_dir / _named(source).name) for source in found]
         try:
             output_dir.expanduser().mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{output_dir}: can't be made ({error.strerror}); name another folder") from None
-    _check_differ(jobs)
-    return jobs
+    _check_differ(files)
+    return files
 
 
-def encode_jobs(
-    jobs: Sequence[Job], settings: EncodeSettings, options: JobOptions, *, engine: ChunkEngine
+def encode_files(
+    files: Sequence[Conversion], settings: EncodeSettings, options: JobOptions, *, executor: Executor
 ) -> DslnetError | None:
     """Convert one file after the other and tell of it; the first failure, None if there is none.
 
-    A single job's failure is raised instead. Of several, one that fails does not stop the rest, unless it is the
-    network that can't run (EngineError, WeightsError): the others would fail alike.
+    A single one's failure is raised instead. Of several, one that fails does not stop the rest, unless it is the
+    network or what it runs on (BackendError, ExecutorError, WeightsError): the others would fail alike.
     """
-    if len(jobs) == 1:
-        _encode(jobs[0], settings, options, engine)
+    if len(files) == 1:
+        _encode(files[0], settings, options, executor)
         return None
-    failures: dict[Job, DslnetError] = {}
+    failures: dict[Conversion, DslnetError] = {}
 
-    def failed(job: Job, error: DslnetError) -> None:
-        failures[job] = error
+    def failed(file: Conversion, error: DslnetError) -> None:
+        failures[file] = error
         _say(str(error))
-        _tell_program(options, "failed", source=str(job.source), error=str(error))
+        _tell_program(options, "failed", source=str(file.source), error=str(error))
 
-    for job in jobs:  # a wrong name is told now, not when its turn comes, days from now
+    for file in files:  # a wrong name is told now, not when its turn comes, days from now
         try:
-            open_media(job.source.expanduser()).close()
+            open_media(file.source.expanduser()).close()
         except DslnetError as error:
-            failed(job, error)
+            failed(file, error)
     kept = 0
-    for number, job in enumerate(jobs, 1):
-        if job in failures:
+    for number, file in enumerate(files, 1):
+        if file in failures:
             continue
-        _tell_program(options, "file", number=number, files=len(jobs), source=str(job.source), output=str(job.output))
-        if job.output.exists() and not options.overwrite and not holds_job(job_folder(job.output)):
+        _tell_program(
+            options, "file", number=number, files=len(files), source=str(file.source), output=str(file.output)
+        )
+        if file.output.exists() and not options.overwrite and not holds_job(job_folder(file.output)):
             kept += 1
-            _tell_person(options, f"{job.output}: is there already, and is kept (--overwrite replaces it)")
+            _tell_person(options, f"{file.output}: is there already, and is kept (--overwrite replaces it)")
             continue
         try:
-            _encode(job, settings, options, engine, within=f"{number} of {len(jobs)}: ")
-        except (EngineError, WeightsError):
+            _encode(file, settings, options, executor, within=f"{number} of {len(files)}: ")
+        except (BackendError, ExecutorError, WeightsError):
             raise
         except DslnetError as error:
-            failed(job, error)
-    done = len(jobs) - kept - len(failures)
+            failed(file, error)
+    done = len(files) - kept - len(failures)
     _tell_program(options, "summary", done=done, kept=kept, failed=len(failures))
-    _tell_person(options, f"{len(jobs)} files: {done} done, {kept} there already, {len(failures)} failed")
-    for job, failure in failures.items():
-        _tell_person(options, f"failed: {job.source}: {failure}")
+    _tell_person(options, f"{len(files)} files: {done} done, {kept} there already, {len(failures)} failed")
+    for file, failure in failures.items():
+        _tell_person(options, f"failed: {file.source}: {failure}")
     return next(iter(failures.values()), None)
 
 
@@ -103,16 +113,18 @@ def _say(text: str) -> None:
     print(f"vsdslnet: {text}", file=sys.stderr)
 
 
-def _encode(job: Job, settings: EncodeSettings, options: JobOptions, engine: ChunkEngine, *, within: str = "") -> None:
+def _encode(
+    file: Conversion, settings: EncodeSettings, options: JobOptions, executor: Executor, *, within: str = ""
+) -> None:
     reporter: Reporter = PersonReporter(within=within)
     if options.quiet or options.json_lines:
         reporter = QuietReporter() if options.quiet else JsonReporter()
     try:
         done = encode_file(
-            job.source,
-            job.output,
+            file.source,
+            file.output,
             settings,
-            engine=engine,
+            executor=executor,
             reporter=reporter,
             drop=_numbers(options.drop),
             restart=options.restart,
@@ -173,13 +185,13 @@ def _expanded(source: Path) -> list[Path]:
     return found
 
 
-def _check_differ(jobs: list[Job]) -> None:
+def _check_differ(files: list[Conversion]) -> None:
     """Two sources that would become one file are refused before either is begun."""
     seen: dict[Path, Path] = {}
-    for job in jobs:
-        place = job.output.expanduser().absolute()
+    for file in files:
+        place = file.output.expanduser().absolute()
         if place in seen:
             raise ArgumentError(
-                "source", str(job.source), f"not beside {seen[place]}: both would become {job.output}", "rename one"
+                "source", str(file.source), f"not beside {seen[place]}: both would become {file.output}", "rename one"
             )
-        seen[place] = job.source
+        seen[place] = file.source

@@ -10,7 +10,7 @@ import vsdslnet
 from vsdslnet import weights
 from vsdslnet.encode.chunk.encoder_parameters import one_spelling, preset_and_crf, svt_parameters, x265_parameters
 from vsdslnet.encode.chunk.encoders import choose_encoder
-from vsdslnet.encode.job.description import JobIdentity, JobPlan
+from vsdslnet.encode.job.description import Job, JobIdentity
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.probe import identify
 from vsdslnet.errors import ArgumentError, JobError, WeightsError
@@ -43,9 +43,9 @@ def difference(begun: JobIdentity, source: Path, settings: EncodeSettings) -> st
     return _made_otherwise(begun, settings) or _settings_difference(begun.settings, anywhere(settings))
 
 
-def check_node(plan: JobPlan) -> None:
+def check_node(job: Job) -> None:
     """JobError if this machine's weights or programs are not those the job was begun with."""
-    begun = plan.identity
+    begun = job.identity
     try:
         otherwise = _made_otherwise(begun, begun.settings)
     except (ArgumentError, WeightsError) as error:

@@ -14,8 +14,8 @@ import vapoursynth as vs
 from vsdslnet.encode.chunk.encoders import Picture, choose_encoder
 from vsdslnet.encode.chunk.trial import Trial, try_encoder
 from vsdslnet.encode.identity import anywhere, difference, job_identity
-from vsdslnet.encode.job.chunks import plan_chunks
-from vsdslnet.encode.job.description import PLAN_NAME, JobIdentity, JobPlan, read_plan
+from vsdslnet.encode.job.chunks import cut_into_chunks
+from vsdslnet.encode.job.description import JOB_NAME, Job, JobIdentity, read_job
 from vsdslnet.encode.job.folder import holds_job, job_folder
 from vsdslnet.encode.job.journal import write_durably
 from vsdslnet.encode.place import check_name
@@ -70,33 +70,33 @@ def check_room(source: Path, folder: Path) -> None:
 class Prepared:
     """A job that can be begun, and what the encoder made of a trial."""
 
-    plan: JobPlan
+    job: Job
     trial: Trial
 
 
 def prepare(source: Path, folder: Path, settings: EncodeSettings, *, threads: int, scanned: Scanned) -> Prepared:
-    """The plan in ``folder`` if it is for this very job, else a new one, written there.
+    """The job begun in ``folder``, if it is the one asked for, else a new one, written there.
 
-    JobError if the folder holds another job's plan.
+    JobError if the folder holds another job.
     """
     overrides = settings.part(ColorOverrides)
     info = probe(source, transfer_in=settings.transfer_in)
     overrides.check_family(vs.RGB if info.is_rgb else vs.YUV)
     trial = _try_encoder(info, settings, source, folder)
-    begun = read_plan(folder)
+    begun = read_job(folder)
     if begun is None:
-        plan = _plan_decodable(info, job_identity(source, settings), folder, threads, scanned)
+        job = _new_decodable_job(info, job_identity(source, settings), folder, threads, scanned)
     else:
         otherwise = difference(begun.identity, source, settings)
         if otherwise:
             raise JobError(f"{folder} holds a job begun otherwise: {otherwise}; undo that, or use --restart")
-        plan = _moved(begun, info, settings)
-    if plan != begun:
-        write_durably(folder / PLAN_NAME, msgspec.json.encode(plan))
-    return Prepared(plan=plan, trial=trial)
+        job = _moved(begun, info, settings)
+    if job != begun:
+        write_durably(folder / JOB_NAME, msgspec.json.encode(job))
+    return Prepared(job=job, trial=trial)
 
 
-def _moved(begun: JobPlan, info: SourceInfo, settings: EncodeSettings) -> JobPlan:
+def _moved(begun: Job, info: SourceInfo, settings: EncodeSettings) -> Job:
     """A begun job with its source, its model and its look where they lie today."""
     today = anywhere(settings)
     same = replace(begun.identity.settings, model=today.model, look=today.look)
@@ -115,20 +115,20 @@ def _try_encoder(info: SourceInfo, settings: EncodeSettings, source: Path, folde
     return try_encoder(choose_encoder(settings), settings, picture=picture, source=source, folder=folder)
 
 
-def _plan_decodable(info: SourceInfo, identity: JobIdentity, folder: Path, threads: int, scanned: Scanned) -> JobPlan:
+def _new_decodable_job(info: SourceInfo, identity: JobIdentity, folder: Path, threads: int, scanned: Scanned) -> Job:
     """With a decoder on one thread where one on several fails on the way."""
     try:
-        return _plan(info, identity, folder, threads, scanned, decoder_threads=0)
+        return _new_job(info, identity, folder, threads, scanned, decoder_threads=0)
     except DecodeError as error:
         try:
-            return _plan(info, identity, folder, threads, scanned, decoder_threads=1)
+            return _new_job(info, identity, folder, threads, scanned, decoder_threads=1)
         except DecodeError:
             raise error from None
 
 
-def _plan(
+def _new_job(
     info: SourceInfo, identity: JobIdentity, folder: Path, threads: int, scanned: Scanned, *, decoder_threads: int
-) -> JobPlan:
+) -> Job:
     path = Path(info.path)
     source = open_source(info, threads=decoder_threads, index=folder / "source")
     start = round(Fraction(source.timeline.start_seconds) / source.time_base)
@@ -148,7 +148,7 @@ def _plan(
             scanned(number + 1, frames)
     except vs.Error as error:
         raise DecodeError(f"{path}: can't be decoded ({one_line(error)})") from None
-    return JobPlan(
+    return Job(
         identity=identity,
         source=info,
         encoder=choose_encoder(identity.settings),
@@ -158,6 +158,6 @@ def _plan(
         time_base=(times.time_base.numerator, times.time_base.denominator),
         timestamps=times.timestamps,
         rate=(times.rate.numerator, times.rate.denominator),
-        chunks=plan_chunks(frames=frames, cuts=cuts, max_frames=identity.settings.chunk_frames),
+        chunks=cut_into_chunks(frames=frames, cuts=cuts, max_frames=identity.settings.chunk_frames),
         cuts=[cut for cut in cuts if cut],
     )

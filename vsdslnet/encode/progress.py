@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import ChunkResult, Journal
 
 __all__ = ["JsonReporter", "PersonReporter", "QuietReporter", "Reporter"]
@@ -32,7 +32,7 @@ class Reporter(Protocol):
     def noted(self, left_out: Sequence[str], warnings: Sequence[str]) -> None:
         """Before work: what the output will lack, and what the encoder says of its parameters."""
 
-    def planned(self, plan: JobPlan, journal: Journal) -> None:
+    def planned(self, job: Job, journal: Journal) -> None:
         """Work begins; the journal says what is finished already."""
 
     def working(self, index: int, frames: int, max_nits: float) -> None:
@@ -57,7 +57,7 @@ class QuietReporter:
     def noted(self, left_out: Sequence[str], warnings: Sequence[str]) -> None:
         """See :class:`Reporter`."""
 
-    def planned(self, plan: JobPlan, journal: Journal) -> None:
+    def planned(self, job: Job, journal: Journal) -> None:
         """See :class:`Reporter`."""
 
     def working(self, index: int, frames: int, max_nits: float) -> None:
@@ -76,9 +76,9 @@ class QuietReporter:
 class _Tally:
     """What is known at any moment: frames, speed, size, light."""
 
-    def __init__(self, plan: JobPlan, journal: Journal) -> None:
+    def __init__(self, job: Job, journal: Journal) -> None:
         results = journal.finished.values()
-        self.total = plan.frames
+        self.total = job.frames
         self.kept = self.done = sum(result.frames for result in results)
         self.size_bytes = sum(result.size_bytes for result in results)
         self.max_nits = max((result.max_nits for result in results), default=0.0)
@@ -133,16 +133,16 @@ class JsonReporter:
         if left_out or warnings:
             self.tell("noted", left_out=list(left_out), encoder_warnings=list(warnings))
 
-    def planned(self, plan: JobPlan, journal: Journal) -> None:
+    def planned(self, job: Job, journal: Journal) -> None:
         """See :class:`Reporter`."""
-        self._tally = _Tally(plan, journal)
+        self._tally = _Tally(job, journal)
         self.tell(
             "planned",
-            total_frames=plan.frames,
+            total_frames=job.frames,
             kept_frames=self._tally.kept,
-            chunks=len(plan.chunks),
+            chunks=len(job.chunks),
             kept_chunks=len(journal.finished),
-            encoder=plan.encoder,
+            encoder=job.encoder,
         )
 
     def working(self, index: int, frames: int, max_nits: float) -> None:
@@ -215,19 +215,19 @@ class PersonReporter:
         for line in [*said, *(f"the encoder warns: {warning}" for warning in warnings)]:
             self._progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def planned(self, plan: JobPlan, journal: Journal) -> None:
+    def planned(self, job: Job, journal: Journal) -> None:
         """See :class:`Reporter`."""
-        self._tally = _Tally(plan, journal)
+        self._tally = _Tally(job, journal)
         self._progress.start()
-        begins = f"{Path(plan.source.path).name}: frames {plan.frames}, chunks {len(plan.chunks)}, {plan.encoder}"
+        begins = f"{Path(job.source.path).name}: frames {job.frames}, chunks {len(job.chunks)}, {job.encoder}"
         self._progress.console.print(begins, highlight=False, markup=False, soft_wrap=True)
         if journal.finished:
-            kept = f"going on: {self._tally.kept} of {plan.frames} frames are finished"
+            kept = f"going on: {self._tally.kept} of {job.frames} frames are finished"
             self._progress.console.print(kept, highlight=False)
         if self._scan is not None:
             self._progress.update(self._scan, visible=False)
         self._work = self._progress.add_task(
-            f"{self._within}converting", total=plan.frames, completed=self._tally.kept, state=""
+            f"{self._within}converting", total=job.frames, completed=self._tally.kept, state=""
         )
 
     def working(self, index: int, frames: int, max_nits: float) -> None:

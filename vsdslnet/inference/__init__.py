@@ -1,1 +1,1 @@
-"""From a window of SDR frames to one HDR frame: settings, the engine seam, the look applied behind it."""
+"""From a window of SDR frames to one HDR frame: settings, the backend seam, the look applied behind it."""

@@ -1,4 +1,4 @@
-"""The seam: an engine renders DSLNet; everything before and behind it is the same for all engines."""
+"""What a backend is: it renders DSLNet; everything before and behind it is the same for all of them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor
 
 from vsdslnet.network.config import Base
 
-__all__ = ["Engine", "is_out_of_memory"]
+__all__ = ["Backend", "is_out_of_memory"]
 
 
-class Engine(Protocol):
+class Backend(Protocol):
     """One network, ready to run; safe to call from several threads at once."""
 
     radius_frames: int
@@ -23,8 +23,8 @@ class Engine(Protocol):
     def __call__(self, window: Tensor) -> Tensor:
         """SDR R'G'B' 0..1 (2T+1, 3, H, W), fp32, CPU -> PQ BT.2020 (3, H, W), fp32, CPU, not clamped.
 
-        The result depends on nothing but the window, whose neighbours the engine may move onto its centre in place
-        (:mod:`vsdslnet.network.motion`). EngineError if it can't run.
+        The result depends on nothing but the window, whose neighbours the backend may move onto its centre in place
+        (:mod:`vsdslnet.network.motion.compensation`). BackendError if it can't run.
         """
         ...
 

@@ -1,39 +1,39 @@
-"""Chooses and builds the engine that settings ask for."""
+"""Chooses and builds the backend that settings ask for."""
 
 from __future__ import annotations
 
 import torch
 
 from vsdslnet import weights
-from vsdslnet.errors import EngineError
-from vsdslnet.inference.backend import Engine
-from vsdslnet.inference.cpu.backend import TorchEngine
+from vsdslnet.errors import BackendError
+from vsdslnet.inference.backend import Backend
+from vsdslnet.inference.cpu.backend import CpuBackend
 from vsdslnet.inference.cpu.strip_layers import Target
+from vsdslnet.inference.cuda.backend import CudaBackend
 from vsdslnet.inference.cuda.device import CudaDevice
-from vsdslnet.inference.cuda.engine import CudaEngine
 from vsdslnet.inference.precision import automatic_precision, choose_precision
 from vsdslnet.options import BackendOptions
 
-__all__ = ["automatic_choice", "check_engine", "choose_backend", "choose_device", "create_engine"]
+__all__ = ["automatic_choice", "check_backend", "choose_backend", "choose_device", "create_backend"]
 
 
-def create_engine(settings: BackendOptions) -> Engine:
-    """Load the model and build its engine; WeightsError or EngineError if that can't be done."""
+def create_backend(settings: BackendOptions) -> Backend:
+    """Load the model and build its backend; WeightsError or BackendError if that can't be done."""
     file = weights.read(weights.find(settings.model))
     device, dtype = _choose(settings, file)
     network = weights.load_network(file)
     if device.type == "cuda":
-        return CudaEngine(network, CudaDevice(device.index), dtype=dtype, tile=settings.tile)
-    return TorchEngine(network, target=Target(device, dtype), tile=settings.tile)
+        return CudaBackend(network, CudaDevice(device.index), dtype=dtype, tile=settings.tile)
+    return CpuBackend(network, target=Target(device, dtype), tile=settings.tile)
 
 
-def check_engine(settings: BackendOptions) -> None:
-    """WeightsError or EngineError if :func:`create_engine` would raise one, without the time it takes."""
+def check_backend(settings: BackendOptions) -> None:
+    """WeightsError or BackendError if :func:`create_backend` would raise one, without the time it takes."""
     _choose(settings, weights.read(weights.find(settings.model)))
 
 
 def automatic_choice(settings: BackendOptions) -> str:
-    """What ``precision="auto"`` takes for these settings' model and device, and why; WeightsError or EngineError."""
+    """What ``precision="auto"`` takes for these settings' model and device, and why; WeightsError or BackendError."""
     file = weights.read(weights.find(settings.model))
     device = _device_for(settings, file)
     return f"precision auto is {automatic_precision(device, file.metadata)}"
@@ -45,30 +45,30 @@ def _choose(settings: BackendOptions, file: weights.WeightsFile) -> tuple[torch.
 
 
 def _device_for(settings: BackendOptions, file: weights.WeightsFile) -> torch.device:
-    """The device asked for; the CUDA engine has no kernels for blocks of pixels yet, so "auto" is the CPU for those."""
+    """The device asked for; CUDA has no kernels for blocks of pixels yet, so "auto" is the CPU for those."""
     device = choose_device(settings.device, settings.device_index)
     papers = (file.config.scale, file.config.deform_kernel, file.config.color_map) == (1, 3, False)
     if device.type == "cpu" or papers:
         return device
     if settings.device == "auto":
         return torch.device("cpu")
-    raise EngineError(f"device='{settings.device}': {file.path.name} works on blocks of pixels; use device='cpu'")
+    raise BackendError(f"device='{settings.device}': {file.path.name} works on blocks of pixels; use device='cpu'")
 
 
 def choose_backend(settings: BackendOptions) -> tuple[str, str]:
-    """(kind of device, precision) that these settings come to here; WeightsError or EngineError."""
+    """(kind of device, precision) that these settings come to here; WeightsError or BackendError."""
     device, dtype = _choose(settings, weights.read(weights.find(settings.model)))
     return device.type, str(dtype)
 
 
 def choose_device(asked: str, index: int) -> torch.device:
-    """ "auto" is CUDA where there is one; EngineError if the device asked for is not there."""
+    """ "auto" is CUDA where there is one; BackendError if the device asked for is not there."""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if asked == "cpu" or (asked == "auto" and not count):
         return torch.device("cpu")
     if index >= count:
         found = f"CUDA devices here: {count}" if count else _why_none()
-        raise EngineError(f"device='{asked}', device_index={index}: {found}; use a lower index, or device='cpu'")
+        raise BackendError(f"device='{asked}', device_index={index}: {found}; use a lower index, or device='cpu'")
     return torch.device("cuda", index)
 
 

@@ -1,4 +1,4 @@
-"""Windows of SDR frames to finished HDR frames: sanitise, run the engine, apply the look, measure light."""
+"""Windows of SDR frames to finished HDR frames: sanitise, run the backend, apply the look, measure light."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from vsdslnet.color.light import max_and_sum_nits
-from vsdslnet.errors import ArgumentError, EngineError
-from vsdslnet.inference.backend import Engine
-from vsdslnet.inference.backends import create_engine
-from vsdslnet.inference.cpu.lanes import in_lanes, on_engine_thread
+from vsdslnet.errors import ArgumentError, BackendError
+from vsdslnet.inference.backend import Backend
+from vsdslnet.inference.backends import create_backend
+from vsdslnet.inference.cpu.lanes import in_lanes, on_backend_thread
 from vsdslnet.inference.foreign_frames import without_foreign_frames
 from vsdslnet.inference.look import apply_look
 from vsdslnet.looks import check_look
@@ -23,7 +23,7 @@ from vsdslnet.options import BackendOptions, ConvertOptions, LookOptions
 __all__ = [
     "Converter",
     "HdrFrame",
-    "get_engine",
+    "get_backend",
     "looked",
     "network_picture",
     "sanitised",
@@ -61,32 +61,32 @@ class Converter:
     ((3, 16, 16), True)
     """
 
-    def __init__(self, engine: Engine, settings: ConvertOptions) -> None:
-        self._engine = engine
+    def __init__(self, backend: Backend, settings: ConvertOptions) -> None:
+        self._backend = backend
         self._look: LookOptions = settings
-        self.radius_frames = engine.radius_frames
-        self.base = engine.base
+        self.radius_frames = backend.radius_frames
+        self.base = backend.base
         if settings.look is not None:
-            check_look(settings.look, engine.base)
+            check_look(settings.look, backend.base)
 
     @classmethod
     def load(cls, options: ConvertOptions) -> Converter:
         """A converter for these options; those with equal backend options share one backend, and so one model.
 
-        WeightsError or EngineError if the model can't be loaded or can't run here.
+        WeightsError or BackendError if the model can't be loaded or can't run here.
         """
-        return cls(get_engine(options.part(BackendOptions)), options)
+        return cls(get_backend(options.part(BackendOptions)), options)
 
     def __call__(self, window: Tensor, *, overwrite: bool = False) -> HdrFrame:
         """SDR R'G'B' (2T+1, 3, H, W) fp32, nominally 0..1 (NaN counts as 0) -> the centre frame in HDR.
 
         With ``overwrite`` the window itself is worked on, which saves a copy of it (119 MiB of five 1080p frames).
-        ArgumentError on another shape; EngineError if the network's picture holds a NaN.
+        ArgumentError on another shape; BackendError if the network's picture holds a NaN.
         """
         frames = 2 * self.radius_frames + 1
         if window.dim() != 4 or window.shape[0] != frames or window.shape[1] != 3:
             raise ArgumentError("window", tuple(window.shape), f"({frames}, 3, height, width)")
-        return on_engine_thread(lambda: self._convert(window, overwrite))
+        return on_backend_thread(lambda: self._convert(window, overwrite))
 
     @torch.inference_mode()
     def _convert(self, window: Tensor, overwrite: bool) -> HdrFrame:
@@ -94,8 +94,8 @@ class Converter:
             centre = sanitised(window[self.radius_frames, None], overwrite=overwrite)[0]
             return _with_look(centre, centre, self._look)
         sdr = sanitised(window, overwrite=overwrite)
-        # The engine may move the centre's neighbours, and never the centre.
-        return _with_look(network_picture(self._engine, sdr), sdr[self.radius_frames], self._look)
+        # The backend may move the centre's neighbours, and never the centre.
+        return _with_look(network_picture(self._backend, sdr), sdr[self.radius_frames], self._look)
 
 
 def sanitised(window: Tensor, *, overwrite: bool = False) -> Tensor:
@@ -109,12 +109,12 @@ def sanitised(window: Tensor, *, overwrite: bool = False) -> Tensor:
     return sdr
 
 
-def network_picture(engine: Engine, sdr: Tensor) -> Tensor:
-    """An engine's picture of a sanitised window, without its foreign frames; EngineError if it holds a NaN."""
-    pq = engine(without_foreign_frames(sdr, in_lanes))
+def network_picture(backend: Backend, sdr: Tensor) -> Tensor:
+    """A backend's picture of a sanitised window, without its foreign frames; BackendError if it holds a NaN."""
+    pq = backend(without_foreign_frames(sdr, in_lanes))
     if bool(pq.isnan().any()):
-        raise EngineError(
-            f"the network gave numbers that are not finite ({engine.description}): "
+        raise BackendError(
+            f"the network gave numbers that are not finite ({backend.description}): "
             "use precision='fp32' or another model"
         )
     return pq
@@ -130,7 +130,7 @@ def looked(network_pq: Tensor, sdr: Tensor, look: LookOptions) -> HdrFrame:
     def finish() -> HdrFrame:
         return _with_look(network_pq, sanitised(sdr[None])[0], look)
 
-    return on_engine_thread(finish)
+    return on_backend_thread(finish)
 
 
 def _with_look(network_pq: Tensor, sdr: Tensor, look: LookOptions) -> HdrFrame:
@@ -147,14 +147,14 @@ def _with_look(network_pq: Tensor, sdr: Tensor, look: LookOptions) -> HdrFrame:
     return HdrFrame(pq, max(most for most, _ in light), math.fsum(total for _, total in light) / pq[0].numel())
 
 
-_engines: dict[BackendOptions, Engine] = {}
-_engines_lock = threading.Lock()
+_backends: dict[BackendOptions, Backend] = {}
+_backends_lock = threading.Lock()
 
 
-def get_engine(settings: BackendOptions) -> Engine:
-    """The engine for these settings; equal ones share it, and so one model."""
-    with _engines_lock:
-        engine = _engines.get(settings)
-        if engine is None:
-            engine = _engines[settings] = create_engine(settings)
-    return engine
+def get_backend(settings: BackendOptions) -> Backend:
+    """The backend for these settings; equal ones share it, and so one model."""
+    with _backends_lock:
+        backend = _backends.get(settings)
+        if backend is None:
+            backend = _backends[settings] = create_backend(settings)
+    return backend

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
-from vsdslnet.errors import EngineError
+from vsdslnet.errors import BackendError
 
 __all__ = ["JUDGED_KEYS", "automatic_precision", "bf16_is_native", "choose_precision"]
 
@@ -26,10 +26,10 @@ def choose_precision(asked: str, device: torch.device, metadata: Mapping[str, st
 
     "auto" is bf16 where the processor has instructions for it (AVX512-BF16, AMX; CUDA from 8.0), on older
     CUDA devices fp16, and fp32 everywhere else and whenever the weights have not been judged good in it.
-    EngineError if a CPU is asked for fp16, which it can only emulate.
+    BackendError if a CPU is asked for fp16, which it can only emulate.
     """
     if asked == "fp16" and device.type == "cpu":
-        raise EngineError("precision='fp16' needs a CUDA device; on a CPU use 'bf16', 'fp32' or 'auto'")
+        raise BackendError("precision='fp16' needs a CUDA device; on a CPU use 'bf16', 'fp32' or 'auto'")
     if asked != "auto":
         return _DTYPES[asked]
     fast = _fastest(device)

@@ -35,11 +35,15 @@ class DSLNetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ``condition_pixels``  area the frames are averaged down to before ConditionNet, so that its vectors
                           do not depend on the frame's size; 0 feeds full-size frames (the letter).
     ``base``              what the network corrects (:mod:`vsdslnet.color.bases`); "none" predicts PQ outright.
+    ``gain_radius``       positions of the frames averaged down over which the base's gain follows the neighbourhood
+                          (:mod:`vsdslnet.color.neighbourhood`); 0: every pixel has its own. For base "measured".
     ``black_anchor``      SDR code value (0..1) below which the correction fades to 0, so black stays black.
     ``color_map``         the head also gives each block an affine map of colours, read bilinearly at every pixel
                           (Gharbi et al. 2017, without their guide): colour at full detail, whatever the ``scale``.
+    ``frame_blend``       the head also gives each block how far the other frames and what is smooth of the centre one
+                          are blended into it before anything else (:mod:`vsdslnet.network.frame_blend`).
     ``motion_compensated`` neighbours are brought onto the centre frame before they go in
-                          (:mod:`vsdslnet.network.motion`); without it DMFA is all there is (the letter).
+                          (:mod:`vsdslnet.network.motion.compensation`); without it DMFA is all there is (the letter).
 
     ArgumentError on a value that no network can be built with, or one so large that a weights file
     which asks for it means harm.
@@ -57,8 +61,10 @@ class DSLNetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     offset_conv: bool = True
     condition_pixels: int = 128 * 72
     base: Base = "measured"
+    gain_radius: int = 0
     black_anchor: float = 3 / 255
     color_map: bool = False
+    frame_blend: bool = False
     motion_compensated: bool = True
 
     def __post_init__(self) -> None:
@@ -70,12 +76,16 @@ class DSLNetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         _within("deform_kernel", self.deform_kernel, 1, 5)
         _within("dynamic_kernel", self.dynamic_kernel, 0, 15)
         _within("condition_pixels", self.condition_pixels, 0, 1 << 24)
+        _within("gain_radius", self.gain_radius, 0, 8)
         _within("black_anchor", self.black_anchor, 0, 1)
         for side in ("kernel", "deform_kernel"):
             if getattr(self, side) % 2 == 0:
                 raise ArgumentError(side, getattr(self, side), "an odd number", "an even one can't keep the size")
         if self.dynamic_kernel and self.dynamic_kernel % 2 == 0:
             raise ArgumentError("dynamic_kernel", self.dynamic_kernel, "an odd number, or 0 for none")
+        if self.gain_radius and (self.base != "measured" or not self.condition_pixels):
+            got, cure = (self.gain_radius, self.base, self.condition_pixels), 'base "measured" and frames averaged down'
+            raise ArgumentError("gain_radius, base, condition_pixels", got, f"gain_radius 0, or {cure}")
         if 0 < self.condition_pixels < 256:
             raise ArgumentError("condition_pixels", self.condition_pixels, "256 and more, or 0 for full size")
 

@@ -9,15 +9,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vsdslnet.color.measured import level_of
+from vsdslnet.color.neighbourhood import neighbourhood_lines
 from vsdslnet.network.blocks import he_init
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dmfa import DMFA
+from vsdslnet.network.frame_blend import blended, block_means
 from vsdslnet.network.lkqe import LKQE
 from vsdslnet.network.pixel_blocks import shuffled, whole_blocks
 from vsdslnet.network.stfm import STFM, ModulationVectors
 from vsdslnet.network.window import Box, WindowNetwork, start_at_base
 
-__all__ = ["MAP_CHANNELS", "Conditions", "DSLNet", "mapped_colors", "upsample_crop"]
+__all__ = ["MAP_CHANNELS", "Conditions", "DSLNet", "coarse_channels", "mapped_colors", "refined", "upsample_crop"]
 
 MAP_CHANNELS = 3 * 4
 """Channels of a colour map: for each colour of the correction its factors on R', G', B' and what is added."""
@@ -28,6 +31,8 @@ class Conditions(NamedTuple):
 
     vectors: ModulationVectors
     kernels: Tensor | None
+    lines: Tensor | None = None
+    """Of the neighbourhood that the base's gain follows (N, 2, h, w), at the size of the frames averaged down."""
 
 
 class DSLNet(WindowNetwork):
@@ -46,7 +51,7 @@ class DSLNet(WindowNetwork):
         self.dmfa = DMFA(self.config)
         self.stfm = STFM(self.config)
         self.lkqe = LKQE(self.config)
-        outputs = 3 * self.config.scale**2 + (MAP_CHANNELS if self.config.color_map else 0)
+        outputs = 3 * self.config.scale**2 + coarse_channels(self.config)
         self.head = nn.Conv2d(self.config.features, outputs, 3, padding=1)
         he_init(self.stfm.residual)
         he_init(self.stfm.modulation)
@@ -56,11 +61,19 @@ class DSLNet(WindowNetwork):
     def conditions(self, window: Tensor) -> Conditions:
         """Whole frames (N, 2T+1, 3, H, W) -> the global conditions under which to render them."""
         encoded = self.dmfa.ldoe.encode(whole_blocks(window, self.config.scale).flatten(1, 2))
-        return Conditions(self.stfm.condition(window), self.dmfa.ldoe.kernels(encoded))
+        return Conditions(self.stfm.condition(window), self.dmfa.ldoe.kernels(encoded), self.neighbourhood(window))
 
     def shared_conditions(self, whole: Tensor) -> Conditions:
         """What whole frames, averaged down, say about any crop of theirs; the crop's kernels are its own."""
-        return Conditions(self.stfm.condition(whole), None)
+        return Conditions(self.stfm.condition(whole), None, self.neighbourhood(whole))
+
+    def neighbourhood(self, whole: Tensor) -> Tensor | None:
+        """Lines of whole centre frames (N, 2, h, w), of windows (N, 2T+1, 3, H, W); None with ``gain_radius`` 0."""
+        if not self.config.gain_radius:
+            return None
+        with torch.autocast(whole.device.type, enabled=False):
+            small = self.stfm.condition.shrink(self.centre(whole)[:, None].float())[:, 0]
+            return neighbourhood_lines(level_of(small), self.config.gain_radius)
 
     def render(self, window: Tensor, conditions: Conditions, boxes: list[Box] | None = None) -> Tensor:
         """See :meth:`WindowNetwork.render`.
@@ -68,37 +81,64 @@ class DSLNet(WindowNetwork):
         Crops that begin and end between blocks are others than those of the frame. With ``conditions.kernels`` None
         the dynamic kernels come from the crops themselves.
         """
-        return super().render(window, conditions, boxes)
+        return self.render_with_offsets(window, conditions, boxes)[0]
 
     def render_with_offsets(
         self, window: Tensor, conditions: Conditions, boxes: list[Box] | None = None
     ) -> tuple[Tensor, Tensor]:
         """:meth:`render`, and LDOE's offsets on the way, (N, F*k*k*2, h, w) in pixels."""
-        correction, offsets = self._correction(window, conditions, boxes)
-        return self.compose(window[:, self.config.radius].float(), correction.float()), offsets
+        sdr, correction, offsets = self._pixels(window, conditions, boxes)
+        lines = conditions.lines
+        if lines is not None:
+            lines = upsample_crop(lines, (window.shape[-2], window.shape[-1]), boxes)
+        return self.compose(sdr, correction.float(), lines), offsets
 
     def correction(self, window: Tensor, conditions: Conditions, boxes: list[Box] | None = None) -> Tensor:
         """What the head says before it is gated and added to the base: (N, 3, h, w), PQ units."""
-        return self._correction(window, conditions, boxes)[0]
+        return self._pixels(window, conditions, boxes)[1]
 
-    def _correction(self, window: Tensor, conditions: Conditions, boxes: list[Box] | None) -> tuple[Tensor, Tensor]:
+    def _pixels(self, window: Tensor, conditions: Conditions, boxes: list[Box] | None) -> tuple[Tensor, Tensor, Tensor]:
+        """The SDR frame that the base is taken of, the correction, and LDOE's offsets."""
         height, width = window.shape[-2:]
         window = whole_blocks(window, self.config.scale)
         aligned, offsets = self.dmfa.align(window.flatten(1, 2), conditions.kernels)
         spatial = upsample_crop(conditions.vectors.spatial, (aligned.shape[-2], aligned.shape[-1]), boxes)
         modulated = self.stfm(aligned, conditions.vectors, spatial)
         said = self.head(self.lkqe(modulated))
-        return self.pixels_of(said, window[:, self.config.radius])[..., :height, :width], offsets
+        sdr, correction = (planes[..., :height, :width] for planes in self.pixels_of(said, window))
+        return sdr, correction, offsets
 
-    def pixels_of(self, said: Tensor, sdr: Tensor) -> Tensor:
-        """What the head says (N, 3*s*s [+ 12], h, w) of frames (N, 3, H, W) of whole blocks -> the correction there."""
-        scale = self.config.scale
-        pixels = 3 * scale**2
-        correction = shuffled(said[:, :pixels], scale)
-        if not self.config.color_map:
-            return correction
-        maps = F.interpolate(said[:, pixels:].float(), scale_factor=scale, mode="bilinear", align_corners=False)
-        return correction.float() + mapped_colors(maps, sdr.float())
+    def pixels_of(self, said: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
+        """What the head says (N, 3*s*s + coarse, h, w) of windows (N, 2T+1, 3, H, W) of whole blocks, for every pixel.
+
+        The SDR frame that the base is to be taken of, fp32, and the correction, (N, 3, H, W) each.
+        """
+        scale, pixels = self.config.scale, 3 * self.config.scale**2
+        correction, coarse = shuffled(said[:, :pixels], scale), said[:, pixels:].float()
+        if not coarse.shape[1]:
+            return window[:, self.config.radius].float(), correction
+        if self.config.frame_blend:
+            coarse = torch.cat([coarse, block_means(window[:, self.config.radius], scale)], dim=1)
+        fine = F.interpolate(coarse, scale_factor=scale, mode="bilinear", align_corners=False)
+        return refined(self.config, correction, fine, window)
+
+
+def coarse_channels(config: DSLNetConfig) -> int:
+    """How many channels of the head are read bilinearly at every pixel."""
+    return (MAP_CHANNELS if config.color_map else 0) + (config.frames if config.frame_blend else 0)
+
+
+def refined(config: DSLNetConfig, correction: Tensor, fine: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
+    """SDR frame and correction (N, 3, H, W), with what coarse channels say at every pixel (N, coarse [+ 3], H, W).
+
+    Behind them lie, where frames are blended, the means of the centre frame's blocks, read in the same way.
+    """
+    sdr, maps = window[:, config.radius].float(), MAP_CHANNELS if config.color_map else 0
+    if config.frame_blend:
+        sdr = blended(fine[:, maps:-3], fine[:, -3:], window, anchor=config.black_anchor)
+    if config.color_map:
+        correction = correction.float() + mapped_colors(fine[:, :maps], sdr)
+    return sdr, correction
 
 
 def mapped_colors(maps: Tensor, sdr: Tensor) -> Tensor:

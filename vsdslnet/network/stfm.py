@@ -12,7 +12,15 @@ from torch import Tensor, nn
 from vsdslnet.network.blocks import LKRB, make_norm
 from vsdslnet.network.config import DSLNetConfig, Norm
 
-__all__ = ["STFM", "ColorBlock", "ConditionNet", "ModulationBranch", "ModulationVectors", "ResidualBranch"]
+__all__ = [
+    "STFM",
+    "ColorBlock",
+    "ConditionNet",
+    "ModulationBranch",
+    "ModulationVectors",
+    "ResidualBranch",
+    "averaged_down",
+]
 
 _LEAK = 0.1
 _COLOR_WIDTHS = (16, 32, 64, 128)
@@ -31,6 +39,22 @@ class ModulationVectors(NamedTuple):
     temporal: Tensor
     current: Tensor
     spatial: Tensor
+
+
+def averaged_down(window: Tensor, pixels: int) -> Tensor:
+    """Frames (N, F, C, H, W) area-averaged to about so many pixels each, near their aspect; as they are with 0."""
+    n, f, c, h, w = window.shape
+    if not pixels:
+        return window
+    scale = (pixels / (h * w)) ** 0.5
+    size = tuple(max(_MIN_SIDE, round(side * scale / _MIN_SIDE) * _MIN_SIDE) for side in (h, w))
+    if size == (h, w):
+        return window
+    # A strip of a frame can't be followed at 1:100; its long side is bounded like its area.
+    limit = pixels // _MIN_SIDE
+    size = (min(size[0], limit), min(size[1], limit))
+    small = F.interpolate(window.reshape(n * f, c, h, w), size=size, mode="area")
+    return small.view(n, f, c, *size)
 
 
 class ColorBlock(nn.Module):
@@ -91,18 +115,7 @@ class ConditionNet(nn.Module):
 
     def shrink(self, window: Tensor) -> Tensor:
         """Average frames down (or stretch tiny ones) to about ``condition_pixels``, near their aspect."""
-        n, f, c, h, w = window.shape
-        if not self.condition_pixels:
-            return window
-        scale = (self.condition_pixels / (h * w)) ** 0.5
-        size = tuple(max(_MIN_SIDE, round(side * scale / _MIN_SIDE) * _MIN_SIDE) for side in (h, w))
-        if size == (h, w):
-            return window
-        # A strip of a frame can't be followed at 1:100; its long side is bounded like its area.
-        limit = self.condition_pixels // _MIN_SIDE
-        size = (min(size[0], limit), min(size[1], limit))
-        small = F.interpolate(window.reshape(n * f, c, h, w), size=size, mode="area")
-        return small.view(n, f, c, *size)
+        return averaged_down(window, self.condition_pixels)
 
     def frame_features(self, window: Tensor) -> Tensor:
         """ColorBlock features of every frame by itself: (N, F, 128, h, w); shareable between windows."""

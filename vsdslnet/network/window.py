@@ -32,9 +32,10 @@ class WindowNetwork(nn.Module, ABC):
 
     def __init__(self, config: DSLNetConfig) -> None:
         super().__init__()
-        if not self.works_on_blocks and (config.scale != 1 or config.color_map):
-            got, cure = (config.scale, config.color_map), "only DSLNet works on blocks or has a colour map"
-            raise ArgumentError("scale, color_map", got, "1, false", cure)
+        if not self.works_on_blocks and not _as_the_paper(config):
+            got = (config.scale, config.color_map, config.frame_blend, config.gain_radius)
+            cure = "only DSLNet works on blocks, has a colour map, blends frames or knows the neighbourhood"
+            raise ArgumentError("scale, color_map, frame_blend, gain_radius", got, "1, false, false, 0", cure)
         self.config = config
 
     def forward(self, window: Tensor) -> Tensor:
@@ -57,12 +58,15 @@ class WindowNetwork(nn.Module, ABC):
         sdr = window[:, self.config.radius].float()
         return self.compose(sdr, self.correction(window, conditions, boxes).float())
 
-    def compose(self, sdr: Tensor, correction: Tensor) -> Tensor:
-        """Base plus gated correction, in fp32: SDR (N, 3, h, w), correction (N, 3, h, w) -> PQ."""
+    def compose(self, sdr: Tensor, correction: Tensor, lines: Tensor | None = None) -> Tensor:
+        """Base plus gated correction, in fp32: SDR (N, 3, h, w), correction (N, 3, h, w) -> PQ.
+
+        ``lines`` (N, 2, h, w) tell the neighbourhood that the base's gain follows.
+        """
         with torch.autocast(sdr.device.type, enabled=False):
             if self.config.base == "none":
                 return correction
-            return base_pq(sdr, self.config.base) + black_gate(sdr, self.config.black_anchor) * correction
+            return base_pq(sdr, self.config.base, lines) + black_gate(sdr, self.config.black_anchor) * correction
 
     @abstractmethod
     def correction(self, window: Tensor, conditions: Any, boxes: list[Box] | None) -> Tensor:
@@ -71,6 +75,10 @@ class WindowNetwork(nn.Module, ABC):
     def centre(self, window: Tensor) -> Tensor:
         """The centre frame (N, 3, H, W) of a window."""
         return window[:, self.config.radius]
+
+
+def _as_the_paper(config: DSLNetConfig) -> bool:
+    return config.scale == 1 and not (config.color_map or config.frame_blend or config.gain_radius)
 
 
 def start_at_base(config: DSLNetConfig, *layers: nn.Conv2d | nn.Linear) -> None:

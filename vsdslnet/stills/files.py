@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
 from vsdslnet.color.h273 import Matrix, Primaries, Transfer
-from vsdslnet.errors import EngineError, MediaError, one_line
+from vsdslnet.errors import MediaError, MissingPackageError, one_line
 from vsdslnet.stills.codes import read_rgb
 
 __all__ = ["Still", "open_still", "profile_primaries"]
@@ -30,7 +30,7 @@ class Still(NamedTuple):
 
 
 def open_still(path: Path) -> Still:
-    """A picture upright; MediaError if it can't be read, EngineError where a package for it is missing."""
+    """A picture upright; MediaError if it can't be read, MissingPackageError where a package for it is missing."""
     suffix = path.suffix.lower()
     if suffix in {".jpg", ".jpeg"}:
         return _jpeg(path)
@@ -127,7 +127,7 @@ def _heif(path: Path) -> Still:
     try:
         import pillow_heif
     except ImportError:
-        raise EngineError("HEIC needs pillow-heif, which is not installed; pip install 'vsdslnet[train]'") from None
+        raise MissingPackageError("HEIC", "pillow-heif", "pip install 'vsdslnet[train]'") from None
     try:
         picture = pillow_heif.open_heif(path, convert_hdr_to_8bit=False)
         codes = np.asarray(picture)[..., :3]

@@ -70,7 +70,10 @@ def _xyz(x: float, y: float) -> NDArray[np.float64]:
 
 
 def _radiance_chromaticities(path: Path) -> list[float] | None:
-    """What a header's last ``PRIMARIES`` says; OpenCV does not tell. A file without one counts as BT.709."""
+    """What a header's last ``PRIMARIES`` says; OpenCV does not tell. A file without one counts as BT.709.
+
+    So does one that says eight zeros, as Photoshop writes into every file, most public HDRIs among them.
+    """
     with path.open("rb") as file:
         header = file.read(_HEADER_BYTES).split(b"\n\n", 1)[0]
     found = re.findall(rb"^PRIMARIES\s*=(.*)$", header, re.MULTILINE)
@@ -82,7 +85,7 @@ def _radiance_chromaticities(path: Path) -> list[float] | None:
         xy = []
     if len(xy) != 8:
         raise MediaError(f"{path.name} has PRIMARIES that are not eight numbers: {found[-1].decode(errors='replace')}")
-    return xy
+    return xy if any(xy) else None
 
 
 def _read_exr(path: Path) -> tuple[Any, Sequence[float] | None]:

@@ -8,7 +8,7 @@ import vapoursynth as vs
 
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import convert
-from vsdslnet.errors import ArgumentError, EngineError, one_line
+from vsdslnet.errors import ArgumentError, BackendError, one_line
 from vsdslnet.inference.backends import automatic_choice
 from vsdslnet.options import BackendOptions
 
@@ -16,14 +16,14 @@ __all__ = ["conversion_speed", "machine_line"]
 
 
 def machine_line(backend: BackendOptions) -> str:
-    """What ``precision="auto"`` takes on this machine, and why; WeightsError or EngineError as an encode's."""
+    """What ``precision="auto"`` takes on this machine, and why; WeightsError or BackendError as an encode's."""
     return automatic_choice(backend)
 
 
 def conversion_speed(*, width: int, height: int, frames: int, backend: BackendOptions) -> float:
     """Frames a second of ``core.dslnet.Convert`` on a grey YUV420P8 clip; the first frame is not timed.
 
-    ArgumentError for a number out of range; EngineError if the model can't run on the device.
+    ArgumentError for a number out of range; BackendError if the model can't run on the device.
     """
     if not 1 <= frames <= 10_000:
         raise ArgumentError("frames", frames, "1 to 10000")
@@ -39,5 +39,5 @@ def conversion_speed(*, width: int, height: int, frames: int, backend: BackendOp
         for frame in hdr[1:].frames(close=True):
             frame.close()
     except vs.Error as error:
-        raise EngineError(one_line(error)) from None
+        raise BackendError(one_line(error)) from None
     return frames / (time.perf_counter() - started)

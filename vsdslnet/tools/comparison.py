@@ -18,7 +18,7 @@ from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import convert_alike, deliver
 from vsdslnet.encode.source.frame_errors import told_of
 from vsdslnet.encode.source.times import seconds_at
-from vsdslnet.errors import ArgumentError, EngineError, MediaError
+from vsdslnet.errors import ArgumentError, MediaError, MissingPackageError
 from vsdslnet.tools import page
 from vsdslnet.tools.light_curve import light_curves
 from vsdslnet.tools.preview import write_page
@@ -78,8 +78,8 @@ def _picture(path: Path) -> Tensor:
     try:
         from vsdslnet.stills.pictures import read_hdr
     except ModuleNotFoundError as error:
-        what = f"HDR pictures need {error.name}, which is not installed"
-        raise EngineError(f"{what}; pip install 'vsdslnet[train]'") from None
+        package = error.name or "a package"
+        raise MissingPackageError("an HDR picture", package, "pip install 'vsdslnet[train]'") from None
     return read_hdr(path)
 
 

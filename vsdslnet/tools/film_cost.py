@@ -16,7 +16,7 @@ import vapoursynth as vs
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import convert
 from vsdslnet.encode.source.probe import open_media, probe
-from vsdslnet.errors import EngineError, MediaError, one_line
+from vsdslnet.errors import BackendError, MediaError, one_line
 from vsdslnet.options import BackendOptions
 from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES
 from vsdslnet.weights import LUT_SUFFIX, available_models, is_lut
@@ -85,7 +85,7 @@ def model_costs(
     """The cost of every installed model, of the precisions that pay here, then of its LUTs; the dearest first.
 
     ``backend``: on which device; a precision that is not "auto" is the only one. ``told`` hears what is timed.
-    EngineError if a model can't run on the device.
+    BackendError if a model can't run on the device.
     """
     precisions = [backend.precision] if backend.precision != "auto" else _precisions(backend)
     runs = [(model, precision) for model in available_models() for precision in precisions]
@@ -139,7 +139,7 @@ def _seconds(clip: vs.VideoNode, first: int, frames: int) -> float:
         for frame in clip[first : first + frames].frames(close=True):
             frame.close()
     except vs.Error as error:
-        raise EngineError(one_line(error)) from None
+        raise BackendError(one_line(error)) from None
     return (time.perf_counter() - started) / frames
 
 

@@ -42,7 +42,7 @@ def write_report(
     """Write the page and return the frames it shows: those at ``at_seconds``, or some of its own choice.
 
     The model converts the frames shown and no others: the light curve is that of its LUTs. MediaError or ClipError
-    if the source can't be converted; OutputError if the page can't be written; EngineError without matplotlib.
+    if the source can't be converted; OutputError if the page can't be written; MissingPackageError without matplotlib.
     """
     require_matplotlib()
     with told_of(source):

@@ -12,7 +12,7 @@ from torch import Tensor
 from vsdslnet.color.h273 import Primaries
 from vsdslnet.color.primaries import CHROMATICITIES, D65_XY, apply_matrix, rgb_to_xyz
 from vsdslnet.color.transfer import nits_to_pq, pq_scalar, pq_to_nits
-from vsdslnet.errors import ArgumentError, EngineError
+from vsdslnet.errors import ArgumentError, MissingPackageError
 from vsdslnet.views.pixels import BANDS, Picture, false_colour_nits, luminance_nits
 
 if TYPE_CHECKING:
@@ -223,11 +223,11 @@ def _nits_axis(axes: Axes, which: str) -> None:
 
 
 def require_matplotlib() -> None:
-    """EngineError with the cure where matplotlib can't be imported."""
+    """MissingPackageError where matplotlib can't be imported."""
     try:
         import matplotlib.figure  # noqa: F401 - asked for before the work that ends in a plot
     except ImportError:
-        raise EngineError("plots need matplotlib, which is not installed; pip install matplotlib") from None
+        raise MissingPackageError("a plot", "matplotlib", "pip install matplotlib") from None
 
 
 def _rectangle(row: int, colour: tuple[float, ...]) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from plugin_tests.encode.container.odd_media import cover_bytes, film, join, remux
-from plugin_tests.encode.media import InProcessEngine, packets, video_times
+from plugin_tests.encode.media import InProcessExecutor, packets, video_times
 from plugin_tests.reliability.conformance.hdr10_files import media_info
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import Finished, encode_file
@@ -27,12 +27,12 @@ TEXT = ("subrip", [(100, 300, "Hello"), (300, 450, "{\\i1}there{\\i0}")])
 class Listener(QuietReporter):
     """Remembers what was said before the work, and how many chunks had been made by then."""
 
-    def __init__(self, engine: InProcessEngine) -> None:
-        self._engine = engine
+    def __init__(self, executor: InProcessExecutor) -> None:
+        self._executor = executor
         self.said: list[tuple[list[str], int]] = []
 
     def noted(self, left_out: Any, warnings: Any) -> None:
-        self.said.append(([*left_out, *warnings], len(self._engine.made)))
+        self.said.append(([*left_out, *warnings], len(self._executor.made)))
 
 
 @pytest.fixture
@@ -43,9 +43,9 @@ def quick(tmp_path_factory: pytest.TempPathFactory, small_model: str) -> EncodeS
 
 def encode(source: Path, output: Path, settings: EncodeSettings, **options: Any) -> tuple[Finished, list[str]]:
     """What came of it, and what was said before the first frame."""
-    engine = InProcessEngine()
-    listener = Listener(engine)
-    done = encode_file(source, output, settings, engine=engine, reporter=listener, **options)
+    executor = InProcessExecutor()
+    listener = Listener(executor)
+    done = encode_file(source, output, settings, executor=executor, reporter=listener, **options)
     [(said, made)] = listener.said
     assert made == 0
     assert done.dropped == said
@@ -55,10 +55,10 @@ def encode(source: Path, output: Path, settings: EncodeSettings, **options: Any)
 def refused(source: Path, output: Path, settings: EncodeSettings, kind: type[DslnetError], **options: Any) -> str:
     """What is said of it; nothing was computed and nothing is left behind."""
     before = set(output.parent.iterdir())
-    engine = InProcessEngine()
+    executor = InProcessExecutor()
     with pytest.raises(kind) as caught:
-        encode_file(source, output, settings, engine=engine, reporter=QuietReporter(), **options)
-    assert engine.made == []
+        encode_file(source, output, settings, executor=executor, reporter=QuietReporter(), **options)
+    assert executor.made == []
     assert set(output.parent.iterdir()) == before
     assert "\n" not in str(caught.value)
     return str(caught.value)

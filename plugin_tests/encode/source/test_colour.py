@@ -13,7 +13,7 @@ from av.bitstream import BitStreamFilterContext
 
 from plugin_tests.encode.conftest import Command
 from plugin_tests.encode.dolby_vision import make_stream_with_rpus, with_record
-from plugin_tests.encode.media import InProcessEngine, picture
+from plugin_tests.encode.media import InProcessExecutor, picture
 from vsdslnet.encode.chunk.scheduling import ordinary_scheduling
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import encode_file
@@ -235,7 +235,7 @@ def test_every_command_takes_a_matrix_that_resize_refuses(silent: Path, small_mo
     path = with_matrix(silent, tmp_path / silent.name, 15)
     settings = EncodeSettings(model=small_model, strength=0.0, preset="draft", encoder="av")
     output = tmp_path / "out.mkv"
-    assert encode_file(path, output, settings, engine=InProcessEngine(), reporter=QuietReporter()).frames == 3
+    assert encode_file(path, output, settings, executor=InProcessExecutor(), reporter=QuietReporter()).frames == 3
     results = []
     for number, source in enumerate((silent, path)):
         page, cube = tmp_path / f"{number}.html", tmp_path / f"{number}.cube"

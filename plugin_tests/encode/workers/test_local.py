@@ -16,12 +16,12 @@ import pytest
 from plugin_tests.encode.media import decoded_video, make_clip
 from vsdslnet.encode.chunk.maker import Progress
 from vsdslnet.encode.job.chunks import Chunk
-from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import ChunkResult
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.workers.local import LocalEngine
+from vsdslnet.encode.workers.local import LocalExecutor
 from vsdslnet.errors import JobError, MediaError
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers through /proc")
@@ -47,16 +47,16 @@ class Murderer(QuietReporter):
                 os.kill(pid, signal.SIGKILL)
 
 
-def encode(source: Path, output: Path, settings: EncodeSettings, engine: Any, reporter: Any = None) -> None:
-    encode_file(source, output, settings, engine=engine, reporter=reporter or QuietReporter())
+def encode(source: Path, output: Path, settings: EncodeSettings, executor: Any, reporter: Any = None) -> None:
+    encode_file(source, output, settings, executor=executor, reporter=reporter or QuietReporter())
 
 
 def test_a_dead_worker_is_replaced_and_the_file_is_the_same(
     clip: Path, settings: EncodeSettings, tmp_path: Path
 ) -> None:
-    encode(clip, tmp_path / "whole.mkv", settings, LocalEngine(threads=1))
+    encode(clip, tmp_path / "whole.mkv", settings, LocalExecutor(threads=1))
     murderer = Murderer(1)
-    encode(clip, tmp_path / "out.mkv", settings, LocalEngine(workers=2, threads=1), murderer)
+    encode(clip, tmp_path / "out.mkv", settings, LocalExecutor(workers=2, threads=1), murderer)
     assert murderer.left == 0
     assert decoded_video(tmp_path / "out.mkv") == decoded_video(tmp_path / "whole.mkv")
     assert workers() == []
@@ -66,7 +66,7 @@ def test_a_chunk_that_kills_every_worker_stops_the_job_in_one_line(
     clip: Path, settings: EncodeSettings, tmp_path: Path
 ) -> None:
     with pytest.raises(JobError, match=r"died 3 times in chunk \d, by signal SIGKILL") as caught:
-        encode(clip, tmp_path / "out.mkv", settings, LocalEngine(), Murderer(99))
+        encode(clip, tmp_path / "out.mkv", settings, LocalExecutor(), Murderer(99))
     assert "\n" not in str(caught.value)
     assert workers() == []
 
@@ -79,22 +79,22 @@ def test_a_worker_that_talks_nonsense_stops_the_job_in_one_line(
     python.write_text("#!/bin/sh\necho nonsense\nexec sleep 600\n")
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
-    plan = cast(JobPlan, SimpleNamespace(threads=1))
+    job = cast(Job, SimpleNamespace(threads=1))
     with pytest.raises(JobError, match=r"died 3 times at its start, as it said what is no event: b'nonsense\\n'"):
-        list(LocalEngine(threads=1).run(plan, tmp_path, [Chunk(0, 0, 8)], lambda index, frames, max_nits: None))
+        list(LocalExecutor(threads=1).run(job, tmp_path, [Chunk(0, 0, 8)], lambda index, frames, max_nits: None))
 
 
 class _WithoutSource:
-    """The local engine, with the source gone before it starts."""
+    """The local executor, with the source gone before it starts."""
 
     threads = 1
 
     def check(self, settings: EncodeSettings) -> None:
         """Nothing is wrong with them."""
 
-    def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
-        Path(plan.source.path).unlink()
-        return LocalEngine().run(plan, folder, chunks, progress)
+    def run(self, job: Job, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
+        Path(job.source.path).unlink()
+        return LocalExecutor().run(job, folder, chunks, progress)
 
 
 def test_an_error_in_a_worker_arrives_as_what_it_is(settings: EncodeSettings, tmp_path: Path) -> None:

@@ -63,8 +63,8 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
         told: queue.SimpleQueue[Any] = queue.SimpleQueue()
         orders = Orders(count, told)
-        monkeypatch.setattr(job, "read_plan", lambda _folder: SimpleNamespace(chunks=list(range(count))))
-        monkeypatch.setattr(chunks, "ChunkMaker", lambda _plan, _folder: SimpleNamespace(feed=feed))
+        monkeypatch.setattr(job, "read_job", lambda _folder: SimpleNamespace(chunks=list(range(count))))
+        monkeypatch.setattr(chunks, "ChunkMaker", lambda _job, _folder: SimpleNamespace(feed=feed))
         teller: Any = SimpleNamespace(tell=told.put, working=None)
         with pytest.raises(NoMoreOrdersError):
             worker._serve(Path(), orders, teller)  # type: ignore[arg-type]

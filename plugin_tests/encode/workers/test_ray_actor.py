@@ -14,7 +14,7 @@ from plugin_tests.encode.results import synthetic_result
 from vsdslnet.encode.chunk.encoders import Picture, open_encoder
 from vsdslnet.encode.chunk.maker import ChunkMaker, Progress
 from vsdslnet.encode.job.chunks import Chunk
-from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import ChunkResult, Journal
 from vsdslnet.encode.prepare import prepare
 from vsdslnet.encode.progress import _Tally
@@ -25,8 +25,8 @@ from vsdslnet.errors import JobError
 
 
 @pytest.fixture
-def plan(clip: Path, settings: EncodeSettings, tmp_path: Path) -> JobPlan:
-    return prepare(clip, tmp_path, settings, threads=1, scanned=lambda frames, total: None).plan
+def job(clip: Path, settings: EncodeSettings, tmp_path: Path) -> Job:
+    return prepare(clip, tmp_path, settings, threads=1, scanned=lambda frames, total: None).job
 
 
 class _InstantMaker:
@@ -37,23 +37,23 @@ class _InstantMaker:
         return synthetic_result(chunk.index, frames=chunk.frames, max_nits=100.0)
 
 
-def test_a_finished_chunk_is_not_counted_as_being_worked_on(plan: JobPlan, tmp_path: Path) -> None:
+def test_a_finished_chunk_is_not_counted_as_being_worked_on(job: Job, tmp_path: Path) -> None:
     actor = _ChunkActor(str(tmp_path), None)
-    actor._plan, actor._maker = plan, cast(ChunkMaker, _InstantMaker())
-    tally = _Tally(plan, Journal(tmp_path, suffix=plan.suffix))
+    actor._job, actor._maker = job, cast(ChunkMaker, _InstantMaker())
+    tally = _Tally(job, Journal(tmp_path, suffix=job.suffix))
     event = actor.make(0)
     assert isinstance(event, Done)
     tally.finished(event.result)
     state = actor.state()
     if state is not None:
         tally.working(*state)
-    assert tally.frames == plan.chunks[0].frames
+    assert tally.frames == job.chunks[0].frames
 
 
-def _written(plan: JobPlan, tmp_path: Path, **changes: Any) -> _ChunkActor:
+def _written(job: Job, tmp_path: Path, **changes: Any) -> _ChunkActor:
     """An actor for a job whose head had another identity."""
-    begun = msgspec.structs.replace(plan, identity=msgspec.structs.replace(plan.identity, **changes))
-    (tmp_path / "plan.json").write_bytes(msgspec.json.encode(begun))
+    begun = msgspec.structs.replace(job, identity=msgspec.structs.replace(job.identity, **changes))
+    (tmp_path / "job.json").write_bytes(msgspec.json.encode(begun))
     return _ChunkActor(str(tmp_path), None)
 
 
@@ -65,28 +65,28 @@ def _written(plan: JobPlan, tmp_path: Path, **changes: Any) -> _ChunkActor:
     ],
 )
 def test_a_node_with_another_model_or_other_programs_makes_nothing(
-    changes: dict[str, str], says: str, plan: JobPlan, tmp_path: Path
+    changes: dict[str, str], says: str, job: Job, tmp_path: Path
 ) -> None:
-    event = _written(plan, tmp_path, **changes).make(0)
+    event = _written(job, tmp_path, **changes).make(0)
     assert isinstance(event, Failed)
     assert event.kind == "JobError"
     assert event.text.startswith("node ")
     assert says in event.text
 
 
-def test_a_node_without_the_model_says_so(plan: JobPlan, tmp_path: Path) -> None:
-    settings = replace(plan.identity.settings, model=str(tmp_path / "missing.safetensors"))
-    event = _written(plan, tmp_path, settings=settings).make(0)
+def test_a_node_without_the_model_says_so(job: Job, tmp_path: Path) -> None:
+    settings = replace(job.identity.settings, model=str(tmp_path / "missing.safetensors"))
+    event = _written(job, tmp_path, settings=settings).make(0)
     assert isinstance(event, Failed)
     assert event.kind == "JobError"
     assert "missing.safetensors': there is no such file" in event.text
 
 
-def test_a_node_that_cannot_run_the_network_as_asked_says_so(plan: JobPlan, tmp_path: Path) -> None:
-    settings = replace(plan.identity.settings, precision="fp16", device="cpu")
-    event = _written(plan, tmp_path, settings=settings).make(0)
+def test_a_node_that_cannot_run_the_network_as_asked_says_so(job: Job, tmp_path: Path) -> None:
+    settings = replace(job.identity.settings, precision="fp16", device="cpu")
+    event = _written(job, tmp_path, settings=settings).make(0)
     assert isinstance(event, Failed)
-    assert event.kind == "EngineError"
+    assert event.kind == "BackendError"
     assert "fp16" in event.text
 
 
@@ -105,5 +105,5 @@ def test_a_model_by_its_path_is_found_from_any_folder(
     model = Path(settings.model)
     monkeypatch.chdir(model.parent)
     relative = replace(settings, model=model.name)
-    plan = prepare(clip, tmp_path, relative, threads=1, scanned=lambda frames, total: None).plan
-    assert plan.identity.settings.model == str(model)
+    job = prepare(clip, tmp_path, relative, threads=1, scanned=lambda frames, total: None).job
+    assert job.identity.settings.model == str(model)

@@ -1,4 +1,4 @@
-"""Many machines: two nodes, one of them killed half-way, and the file is the local engine's."""
+"""Many machines: two nodes, one of them killed half-way, and the file is the local executor's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vsdslnet.encode.job.journal import ChunkResult
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.workers.local import LocalEngine
+from vsdslnet.encode.workers.local import LocalExecutor
 
 ray = pytest.importorskip("ray")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
@@ -52,34 +52,34 @@ class NodeKiller(QuietReporter):
 def test_a_killed_node_costs_nothing_but_time(
     cluster: Any, clip: Path, settings: EncodeSettings, tmp_path: Path
 ) -> None:
-    from vsdslnet.encode.workers.ray_cluster import RayEngine
+    from vsdslnet.encode.workers.ray_cluster import RayExecutor
 
     killer = NodeKiller(cluster)
-    engine = RayEngine(address=cluster.address, threads=1)
-    encode_file(clip, tmp_path / "ray.mkv", settings, engine=engine, reporter=killer)
+    executor = RayExecutor(address=cluster.address, threads=1)
+    encode_file(clip, tmp_path / "ray.mkv", settings, executor=executor, reporter=killer)
     assert killer.killed
     assert killer.finished_after >= 2
-    local = LocalEngine(threads=1)
-    encode_file(clip, tmp_path / "local.mkv", settings, engine=local, reporter=QuietReporter())
+    local = LocalExecutor(threads=1)
+    encode_file(clip, tmp_path / "local.mkv", settings, executor=local, reporter=QuietReporter())
     assert decoded_video(tmp_path / "ray.mkv") == decoded_video(tmp_path / "local.mkv")
 
 
 def test_nodes_without_a_shared_path_work_through_a_store(
     cluster: Any, clip: Path, settings: EncodeSettings, tmp_path: Path
 ) -> None:
-    from vsdslnet.encode.workers.ray_cluster import RayEngine
+    from vsdslnet.encode.workers.ray_cluster import RayExecutor
 
     store = tmp_path / "store"
-    engine = RayEngine(address=cluster.address, threads=1, store=store.as_uri())
-    encode_file(clip, tmp_path / "ray.mkv", settings, engine=engine, reporter=QuietReporter())
+    executor = RayExecutor(address=cluster.address, threads=1, store=store.as_uri())
+    encode_file(clip, tmp_path / "ray.mkv", settings, executor=executor, reporter=QuietReporter())
     assert list(store.iterdir()) == []
-    encode_file(clip, tmp_path / "local.mkv", settings, engine=LocalEngine(threads=1), reporter=QuietReporter())
+    encode_file(clip, tmp_path / "local.mkv", settings, executor=LocalExecutor(threads=1), reporter=QuietReporter())
     assert decoded_video(tmp_path / "ray.mkv") == decoded_video(tmp_path / "local.mkv")
 
 
-def test_a_wrong_address_is_an_engine_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vsdslnet.encode.workers.ray_cluster import RayEngine
-    from vsdslnet.errors import EngineError
+def test_a_wrong_address_is_an_executor_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vsdslnet.encode.workers.ray_cluster import RayExecutor
+    from vsdslnet.errors import ExecutorError
 
-    with pytest.raises(EngineError, match="no Ray cluster answers"):
-        RayEngine(address="127.0.0.1:1")
+    with pytest.raises(ExecutorError, match="no Ray cluster answers"):
+        RayExecutor(address="127.0.0.1:1")

@@ -13,12 +13,12 @@ import pytest
 
 pytest.importorskip("fsspec")
 
-from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import ChunkResult, chunk_path, file_sha256
 from vsdslnet.encode.prepare import prepare
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.workers.store import JobStore, store_name
-from vsdslnet.errors import EngineError, JobError
+from vsdslnet.errors import ExecutorError, JobError
 
 
 @pytest.fixture(params=["memory", "file", "s3"])
@@ -53,17 +53,17 @@ def s3_bucket() -> Iterator[str]:
 
 
 @pytest.fixture
-def plan(clip: Path, settings: EncodeSettings, tmp_path: Path) -> JobPlan:
+def job(clip: Path, settings: EncodeSettings, tmp_path: Path) -> Job:
     (tmp_path / "job").mkdir()
-    return prepare(clip, tmp_path / "job", settings, threads=1, scanned=lambda frames, total: None).plan
+    return prepare(clip, tmp_path / "job", settings, threads=1, scanned=lambda frames, total: None).job
 
 
-def made_chunk(folder: Path, plan: JobPlan) -> tuple[Path, ChunkResult]:
-    path = chunk_path(folder, 0, plan.suffix)
+def made_chunk(folder: Path, job: Job) -> tuple[Path, ChunkResult]:
+    path = chunk_path(folder, 0, job.suffix)
     path.write_bytes(b"pictures" * 1000)
     return path, ChunkResult(
         index=0,
-        frames=plan.chunks[0].frames,
+        frames=job.chunks[0].frames,
         size_bytes=path.stat().st_size,
         sha256=file_sha256(path),
         frames_sha256="",
@@ -73,58 +73,58 @@ def made_chunk(folder: Path, plan: JobPlan) -> tuple[Path, ChunkResult]:
     )
 
 
-def test_a_chunk_comes_back_whole_and_nothing_stays(url: str, plan: JobPlan, clip: Path, tmp_path: Path) -> None:
+def test_a_chunk_comes_back_whole_and_nothing_stays(url: str, job: Job, clip: Path, tmp_path: Path) -> None:
     node = tmp_path / "node"
     node.mkdir()
     store = JobStore(url, job="film")
-    store.offer(plan)
-    store.offer(plan)  # a job that goes on
+    store.offer(job)
+    store.offer(job)  # a job that goes on
 
     there = JobStore(url, job="film").fetch_job(node)
     copy = Path(there.source.path)
     assert copy.parent == node
     assert copy.read_bytes() == clip.read_bytes()
-    assert msgspec.structs.replace(there, source=plan.source) == plan
+    assert msgspec.structs.replace(there, source=job.source) == job
 
-    path, result = made_chunk(node, plan)
+    path, result = made_chunk(node, job)
     data = path.read_bytes()
     store.put_chunk(path)
     assert not path.exists()
-    store.take_chunk(result, tmp_path / "job", suffix=plan.suffix)
-    assert chunk_path(tmp_path / "job", 0, plan.suffix).read_bytes() == data
+    store.take_chunk(result, tmp_path / "job", suffix=job.suffix)
+    assert chunk_path(tmp_path / "job", 0, job.suffix).read_bytes() == data
     store.clear()
     assert not store._files.exists(store._root)
 
 
-def test_a_damaged_chunk_is_not_taken(plan: JobPlan, tmp_path: Path) -> None:
+def test_a_damaged_chunk_is_not_taken(job: Job, tmp_path: Path) -> None:
     store = JobStore(f"memory://{uuid.uuid4().hex}", job="film")
-    store.offer(plan)
-    path, result = made_chunk(tmp_path, plan)
+    store.offer(job)
+    path, result = made_chunk(tmp_path, job)
     store.put_chunk(path)
     with pytest.raises(JobError, match="chunk 0 is damaged"):
-        store.take_chunk(msgspec.structs.replace(result, sha256="0"), tmp_path / "job", suffix=plan.suffix)
+        store.take_chunk(msgspec.structs.replace(result, sha256="0"), tmp_path / "job", suffix=job.suffix)
     assert not list((tmp_path / "job").glob("*chunk*"))
 
 
-def test_jobs_of_one_store_have_folders_of_their_own(plan: JobPlan, tmp_path: Path) -> None:
+def test_jobs_of_one_store_have_folders_of_their_own(job: Job, tmp_path: Path) -> None:
     folder = tmp_path / "out.mkv.vsdslnet"
-    brighter = replace(plan.identity.settings, peak_nits=600.0)
-    other = msgspec.structs.replace(plan, identity=msgspec.structs.replace(plan.identity, settings=brighter))
+    brighter = replace(job.identity.settings, peak_nits=600.0)
+    other = msgspec.structs.replace(job, identity=msgspec.structs.replace(job.identity, settings=brighter))
     names = {
-        store_name(plan, folder),
+        store_name(job, folder),
         store_name(other, folder),
-        store_name(plan, tmp_path / "elsewhere" / folder.name),
+        store_name(job, tmp_path / "elsewhere" / folder.name),
     }
     assert len(names) == 3
-    assert store_name(plan, folder) == store_name(plan, folder)  # a job that goes on finds its source there
+    assert store_name(job, folder) == store_name(job, folder)  # a job that goes on finds its source there
 
 
 def test_a_store_that_forbids_deleting_keeps_the_chunk_and_the_job(
-    plan: JobPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = JobStore(f"memory://{uuid.uuid4().hex}", job="film")
-    store.offer(plan)
-    path, result = made_chunk(tmp_path, plan)
+    store.offer(job)
+    path, result = made_chunk(tmp_path, job)
     store.put_chunk(path)
 
     def forbidden(*arguments: object, **options: object) -> None:
@@ -132,18 +132,16 @@ def test_a_store_that_forbids_deleting_keeps_the_chunk_and_the_job(
 
     monkeypatch.setattr(store._files, "rm_file", forbidden)
     monkeypatch.setattr(store._files, "rm", forbidden)
-    store.take_chunk(result, tmp_path / "job", suffix=plan.suffix)
+    store.take_chunk(result, tmp_path / "job", suffix=job.suffix)
     store.clear()
-    assert file_sha256(chunk_path(tmp_path / "job", 0, plan.suffix)) == result.sha256
+    assert file_sha256(chunk_path(tmp_path / "job", 0, job.suffix)) == result.sha256
 
 
-def test_a_store_that_fails_on_a_node_is_one_line(
-    plan: JobPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_that_fails_on_a_node_is_one_line(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = JobStore(f"memory://{uuid.uuid4().hex}", job="film")
-    with pytest.raises(JobError, match=r"^store='memory.*plan and source can't be read on a node"):
+    with pytest.raises(JobError, match=r"^store='memory.*job.json and source can't be read on a node"):
         store.fetch_job(tmp_path)
-    path, _ = made_chunk(tmp_path, plan)
+    path, _ = made_chunk(tmp_path, job)
 
     def forbidden(*arguments: object, **options: object) -> None:
         raise PermissionError(13, "Access\nDenied")
@@ -155,10 +153,10 @@ def test_a_store_that_fails_on_a_node_is_one_line(
     assert path.exists()
 
 
-def test_an_unknown_or_unreachable_store_is_one_line(plan: JobPlan, tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="store='nowhere://x'"):
+def test_an_unknown_or_unreachable_store_is_one_line(job: Job, tmp_path: Path) -> None:
+    with pytest.raises(ExecutorError, match="store='nowhere://x'"):
         JobStore("nowhere://x", job="film")
     blocked = tmp_path / "blocked"
     blocked.write_text("a file, not a folder")
-    with pytest.raises(EngineError, match="can't be written to"):
-        JobStore(blocked.as_uri(), job="film").offer(plan)
+    with pytest.raises(ExecutorError, match="can't be written to"):
+        JobStore(blocked.as_uri(), job="film").offer(job)

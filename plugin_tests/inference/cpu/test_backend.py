@@ -1,4 +1,4 @@
-"""The streamed engine against the plain network: the same picture, whatever the size and the tiles."""
+"""The streamed backend against the plain network: the same picture, whatever the size and the tiles."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from plugin_tests.inference.networks import BLOCKS, SMALL, lively, window
-from vsdslnet.errors import EngineError
+from vsdslnet.errors import BackendError
 from vsdslnet.inference.backend import is_out_of_memory
-from vsdslnet.inference.cpu.backend import TorchEngine
-from vsdslnet.inference.cpu.graph import Flow
+from vsdslnet.inference.cpu.backend import CpuBackend
+from vsdslnet.inference.cpu.graph import StripGraph
 from vsdslnet.inference.cpu.strip_layers import Target
 from vsdslnet.inference.cpu.strip_network import halo_blocks
 from vsdslnet.network.config import DSLNetConfig
-from vsdslnet.network.motion import compensated
+from vsdslnet.network.motion.compensation import compensated
 
 EXACT = 2.5e-5
 SIZES = [(1, 1), (1, 90), (90, 1), (2, 2), (7, 5), (33, 47), (64, 64), (131, 30), (30, 301), (97, 96)]
@@ -31,28 +31,28 @@ def plain(network: torch.nn.Module, frames: torch.Tensor) -> torch.Tensor:
 def test_equals_the_plain_network_at_any_size(size: tuple[int, int]) -> None:
     network, frames = lively(), window(*size)
     expected = plain(network, frames)
-    assert (TorchEngine(network)(frames) - expected).abs().max() <= EXACT
+    assert (CpuBackend(network)(frames) - expected).abs().max() <= EXACT
 
 
 @pytest.mark.parametrize("tile", [(64, 64), (100, 66), (130, 500)], ids=str)
 def test_tiles_leave_no_seam(tile: tuple[int, int]) -> None:
     network, frames = lively(), window(150, 420)
     expected = plain(network, frames)
-    assert (TorchEngine(network, tile=tile)(frames) - expected).abs().max() <= EXACT
+    assert (CpuBackend(network, tile=tile)(frames) - expected).abs().max() <= EXACT
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_equals_the_plain_network_on_blocks_of_pixels_at_any_size(size: tuple[int, int]) -> None:
     network, frames = lively(BLOCKS), window(*size, config=BLOCKS)
-    assert (TorchEngine(network)(frames) - plain(network, frames)).abs().max() <= EXACT
+    assert (CpuBackend(network)(frames) - plain(network, frames)).abs().max() <= EXACT
 
 
 @pytest.mark.parametrize("tile", [(64, 64), (100, 66), (130, 500)], ids=str)
 def test_tiles_of_blocks_leave_no_seam(tile: tuple[int, int]) -> None:
     network, frames = lively(BLOCKS), window(131, 421, config=BLOCKS)
     expected = plain(network, frames)
-    assert (TorchEngine(network, tile=tile)(frames) - expected).abs().max() <= EXACT
-    bands = TorchEngine(network, tile=tile).plan(width=421, height=131).bands
+    assert (CpuBackend(network, tile=tile)(frames) - expected).abs().max() <= EXACT
+    bands = CpuBackend(network, tile=tile).tiling(width=421, height=131).bands
     assert bands[-1][1] == 106  # blocks
 
 
@@ -72,7 +72,7 @@ def test_the_halo_is_as_wide_as_layers_reach(config: DSLNetConfig) -> None:
     features = torch.zeros(1, config.features, 2, columns, dtype=torch.float64)
     features[..., 0] = 1
     said = network.head(network.lkqe(network.stfm.residual(features)))
-    pixels = network.pixels_of(said, torch.ones(1, 3, *frames.shape[-2:]))
+    pixels = network.pixels_of(said, torch.ones(1, config.frames, 3, *frames.shape[-2:]))[1]
     reach = [int(layer.any(dim=1)[0].any(dim=0).nonzero().max()) for layer in (offsets, pixels)]
     assert 0 <= halo_blocks(config) - (reach[0] + reach[1] // config.scale) <= 2
 
@@ -82,23 +82,34 @@ def test_the_halo_is_as_wide_as_layers_reach(config: DSLNetConfig) -> None:
     [
         {"scale": 2},
         {"color_map": True},
+        {"frame_blend": True},
+        {"scale": 2, "frame_blend": True},
         {"chain": 1},
         {"deform_kernel": 1},
         {"scale": 4, "kernel": 9, "color_map": True},
         {"lkrb": "text"},
         {"offset_conv": False},
         {"dynamic_kernel": 0},
-        {"base": "none"},
+        {"base": "none", "gain_radius": 0},
         {"radius": 2},
-        {"condition_pixels": 0},
+        {"condition_pixels": 0, "gain_radius": 0},
         {"black_anchor": 0.0},
+        {"gain_radius": 0},
     ],
     ids=str,
 )
 def test_follows_every_reading_a_config_can_ask_for(changes: dict[str, object]) -> None:
     config = msgspec.structs.replace(SMALL, **changes)
     network, frames = lively(config), window(70, 61, config=config)
-    assert (TorchEngine(network)(frames) - plain(network, frames)).abs().max() <= EXACT
+    assert (CpuBackend(network)(frames) - plain(network, frames)).abs().max() <= EXACT
+
+
+@pytest.mark.parametrize("blocks", [True, False])
+def test_large_kernels_give_the_plain_picture_in_either_form(blocks: bool) -> None:
+    network, frames = lively(), window(71, 83)
+    target = Target(torch.device("cpu"), torch.float32)
+    target.blocks_pay = blocks
+    assert (CpuBackend(network, target=target)(frames) - plain(network, frames)).abs().max() <= EXACT
 
 
 def test_the_test_networks_correct_and_move_enough_to_notice() -> None:
@@ -115,7 +126,7 @@ def test_the_test_networks_correct_and_move_enough_to_notice() -> None:
 def test_bf16_stays_close_to_fp32() -> None:
     network, frames = lively(), window(80, 112)
     expected = plain(network, frames)
-    result = TorchEngine(network, target=Target(torch.device("cpu"), torch.bfloat16))(frames)
+    result = CpuBackend(network, target=Target(torch.device("cpu"), torch.bfloat16))(frames)
     assert result.dtype == torch.float32
     assert 0 < (result - expected).abs().mean() < 2e-3
 
@@ -126,21 +137,21 @@ def test_bf16_sees_no_motion_where_nothing_moves() -> None:
     kernels = stem.weight.view(-1, SMALL.frames, 3, 3, 3)
     kernels[:, SMALL.radius] -= kernels.sum(dim=1)
     stem.bias.zero_()  # type: ignore[union-attr]
-    engine = TorchEngine(network, target=Target(torch.device("cpu"), torch.bfloat16))
-    spans = Flow(40, 16).spans
-    features = torch.cat([engine._streamed._stem.strip(still, span) for span in spans], dim=-2)
+    backend = CpuBackend(network, target=Target(torch.device("cpu"), torch.bfloat16))
+    spans = StripGraph(40, 16).spans
+    features = torch.cat([backend._streamed._stem.strip(still, span) for span in spans], dim=-2)
     assert features.shape == (1, SMALL.features, 20, 24)
     assert features.abs().max() < 1e-5
 
 
 def test_threads_at_once_get_what_one_gets() -> None:
-    engine = TorchEngine(lively())
+    backend = CpuBackend(lively())
     frames = [window(60, 70, seed=seed) for seed in range(4)]
-    alone = [engine(each) for each in frames]
+    alone = [backend(each) for each in frames]
     together: dict[int, torch.Tensor] = {}
 
     def run(index: int) -> None:
-        together[index] = engine(frames[index])
+        together[index] = backend(frames[index])
 
     threads = [threading.Thread(target=run, args=(index,)) for index in range(4)]
     for thread in threads:
@@ -153,7 +164,7 @@ def test_threads_at_once_get_what_one_gets() -> None:
 def test_leaves_the_window_alone() -> None:
     frames = window(40, 40)
     before = frames.clone()
-    TorchEngine(lively())(frames)
+    CpuBackend(lively())(frames)
     assert torch.equal(frames, before)
 
 
@@ -176,29 +187,29 @@ class Starved:
 
 def test_out_of_memory_falls_to_smaller_strips() -> None:
     network, frames = lively(), window(60, 70)
-    engine = TorchEngine(network)
-    starved = Starved(engine._streamed, largest_rows=8)
-    engine._streamed = starved  # type: ignore[assignment]
-    assert (engine(frames) - plain(network, frames)).abs().max() <= EXACT
+    backend = CpuBackend(network)
+    starved = Starved(backend._streamed, largest_rows=8)
+    backend._streamed = starved  # type: ignore[assignment]
+    assert (backend(frames) - plain(network, frames)).abs().max() <= EXACT
     assert starved.refused > 0
 
 
 def test_out_of_memory_at_the_smallest_size_says_what_to_do() -> None:
-    engine = TorchEngine(lively())
-    engine._streamed = Starved(engine._streamed, largest_rows=0)  # type: ignore[assignment]
-    with pytest.raises(EngineError, match=r"out of memory for a 300x40 frame.*smaller"):
-        engine(window(40, 300))
+    backend = CpuBackend(lively())
+    backend._streamed = Starved(backend._streamed, largest_rows=0)  # type: ignore[assignment]
+    with pytest.raises(BackendError, match=r"out of memory for a 300x40 frame.*smaller"):
+        backend(window(40, 300))
 
 
 def test_other_failures_are_not_taken_for_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = TorchEngine(lively())
+    backend = CpuBackend(lively())
 
     def broken(*_: object) -> None:
         raise RuntimeError("could not create a primitive")
 
-    monkeypatch.setattr(engine._streamed, "render", broken)
-    with pytest.raises(EngineError, match="could not create a primitive"):
-        engine(window(20, 20))
+    monkeypatch.setattr(backend._streamed, "render", broken)
+    with pytest.raises(BackendError, match="could not create a primitive"):
+        backend(window(20, 20))
     assert not is_out_of_memory(RuntimeError("could not create a primitive"))
 
 
@@ -207,4 +218,4 @@ def test_neighbours_are_moved_onto_the_centre_first() -> None:
     frames = torch.stack([still[1].roll(shift, dims=-1) for shift in (-2, 0, 2)])
     expected = plain(network, compensated(frames[None])[0])
     assert (expected - plain(network, frames)).abs().max() > 0.01
-    assert (TorchEngine(network)(frames.clone()) - expected).abs().max() <= EXACT
+    assert (CpuBackend(network)(frames.clone()) - expected).abs().max() <= EXACT

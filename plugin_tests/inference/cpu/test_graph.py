@@ -1,4 +1,4 @@
-"""Graphs of strips: every strip with its context, the same on any number of threads, and nothing held for nothing."""
+"""Graphs of strips: every strip with its halo, the same on any number of threads, and nothing held for nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vsdslnet.inference.cpu.graph import Flow, Span
+from vsdslnet.inference.cpu.graph import Span, StripGraph
 from vsdslnet.inference.cpu.lanes import in_lanes
 from vsdslnet.network.side_by_side import Everywhere, on_this_thread
 
@@ -41,37 +41,37 @@ def on_threads(count: int) -> Everywhere:
 def test_every_strip_comes_with_its_context_and_zeros_outside(
     height: int, eighths: int, radius: int, threads: int
 ) -> None:
-    whole, flow = frame(height), Flow(height, 8 * eighths)
+    whole, graph = frame(height), StripGraph(height, 8 * eighths)
     around = torch.nn.functional.pad(whole, (0, 0, radius, radius))
     seen: list[Span] = []
 
-    def check(span: Span, near: Tensor, strip: Tensor) -> Tensor:
-        assert torch.equal(near, around[..., span.top : span.bottom + 2 * radius, :])
+    def check(span: Span, haloed: Tensor, strip: Tensor) -> Tensor:
+        assert torch.equal(haloed, around[..., span.top : span.bottom + 2 * radius, :])
         assert torch.equal(strip, whole[..., span.top : span.bottom, :])
         seen.append(span)
         return strip
 
-    source = flow.add(lambda span: whole[..., span.top : span.bottom, :])
-    flow.add(check, source.near(radius), source)
-    flow.run(on_threads(threads))
-    assert sorted(seen) == flow.spans
+    source = graph.add(lambda span: whole[..., span.top : span.bottom, :])
+    graph.add(check, source.with_halo(radius), source)
+    graph.run(on_threads(threads))
+    assert sorted(seen) == graph.spans
 
 
 @pytest.mark.parametrize("height", [1, 7, 40, 41])
 def test_half_the_resolution_has_half_the_rows_of_context(height: int) -> None:
-    half, flow = frame((height + 1) // 2), Flow(height, 8)
+    half, graph = frame((height + 1) // 2), StripGraph(height, 8)
     around = torch.nn.functional.pad(half, (0, 0, 5, 5))
     seen: list[bool] = []
 
-    def check(span: Span, near: Tensor) -> Tensor:
+    def check(span: Span, haloed: Tensor) -> Tensor:
         top, bottom = span.top // 2, (span.bottom + 1) // 2
-        seen.append(torch.equal(near, around[..., top : bottom + 10, :]))
-        return near
+        seen.append(torch.equal(haloed, around[..., top : bottom + 10, :]))
+        return haloed
 
-    source = flow.add(lambda span: half[..., span.top // 2 : (span.bottom + 1) // 2, :], step=2)
-    flow.add(check, source.near(5), step=2)
-    flow.run(on_this_thread)
-    assert seen == [True] * len(flow.spans)
+    source = graph.add(lambda span: half[..., span.top // 2 : (span.bottom + 1) // 2, :], step=2)
+    graph.add(check, source.with_halo(5), step=2)
+    graph.run(on_this_thread)
+    assert seen == [True] * len(graph.spans)
 
 
 def test_strips_live_no_longer_than_they_are_read() -> None:
@@ -85,11 +85,11 @@ def test_strips_live_no_longer_than_they_are_read() -> None:
         alive.append(weakref.ref(strip))
         return strip
 
-    flow = Flow(200, 8)
-    first = flow.add(source)
-    second = flow.add(lambda _, near: near[..., 3:-3, :], first.near(3))
-    flow.add(lambda _, strip, skip: strip + skip, second, first)
-    flow.run(on_this_thread)
+    graph = StripGraph(200, 8)
+    first = graph.add(source)
+    second = graph.add(lambda _, haloed: haloed[..., 3:-3, :], first.with_halo(3))
+    graph.add(lambda _, strip, skip: strip + skip, second, first)
+    graph.run(on_this_thread)
     # The strip before as context, and the one that waits for the next as its own.
     assert most == 2
     assert not any(ref() is not None for ref in alive)
@@ -101,10 +101,10 @@ def test_nothing_outlives_a_run(everywhere: Everywhere) -> None:
     held = weakref.ref(window)
 
     def run(window: Tensor) -> None:
-        flow = Flow(800, 8)
-        source = flow.add(lambda span: window[..., slice(*span), :])
-        flow.add(lambda _, near, strip: strip, source.near(3), source)
-        flow.run(everywhere)
+        graph = StripGraph(800, 8)
+        source = graph.add(lambda span: window[..., slice(*span), :])
+        graph.add(lambda _, haloed, strip: strip, source.with_halo(3), source)
+        graph.run(everywhere)
 
     gc.disable()
     try:
@@ -122,7 +122,7 @@ def test_what_an_op_raises_ends_the_run(everywhere: Everywhere) -> None:
             raise RuntimeError("no memory for row 24")
         return strip
 
-    flow = Flow(800, 8)
-    flow.add(refuse, flow.add(lambda _: torch.zeros(1, 1, 8, 1)))
+    graph = StripGraph(800, 8)
+    graph.add(refuse, graph.add(lambda _: torch.zeros(1, 1, 8, 1)))
     with pytest.raises(RuntimeError, match="row 24"):
-        flow.run(everywhere)
+        graph.run(everywhere)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from vsdslnet.inference.cpu.lanes import in_lanes, on_engine_thread
+from vsdslnet.inference.cpu.lanes import in_lanes, on_backend_thread
 from vsdslnet.network.side_by_side import each, on_this_thread
 
 
@@ -38,7 +38,7 @@ def on_a_new_thread() -> int:
 def test_there_are_as_many_lanes_as_threads_and_each_computes_alone(threads: int) -> None:
     torch.set_num_threads(threads)
     assert numbers_in_lanes() == [1] * threads
-    assert on_engine_thread(numbers_in_lanes) == [1] * threads
+    assert on_backend_thread(numbers_in_lanes) == [1] * threads
     assert torch.get_num_threads() == threads
     assert on_a_new_thread() == threads
 
@@ -46,13 +46,13 @@ def test_there_are_as_many_lanes_as_threads_and_each_computes_alone(threads: int
 def test_there_are_no_more_lanes_than_asked_for() -> None:
     torch.set_num_threads(6)
     assert numbers_in_lanes(4) == [1] * 4
-    assert on_engine_thread(lambda: numbers_in_lanes(1)) == [1]
+    assert on_backend_thread(lambda: numbers_in_lanes(1)) == [1]
 
 
-def test_what_an_engine_does_beside_its_lanes_has_one_thread_as_well() -> None:
+def test_what_an_backend_does_beside_its_lanes_has_one_thread_as_well() -> None:
     torch.set_num_threads(4)
-    assert on_engine_thread(torch.get_num_threads) == 1
-    assert on_engine_thread(lambda: on_engine_thread(numbers_in_lanes)) == [1] * 4
+    assert on_backend_thread(torch.get_num_threads) == 1
+    assert on_backend_thread(lambda: on_backend_thread(numbers_in_lanes)) == [1] * 4
 
 
 @pytest.mark.parametrize(("threads", "frames", "lanes"), [(2, 1, 2), (2, 2, 1), (2, 3, 1), (6, 2, 3), (16, 4, 4)])
@@ -66,7 +66,7 @@ def test_frames_under_way_share_the_threads(threads: int, frames: int, lanes: in
         seen.append(numbers_in_lanes())
         gone.wait(60)
 
-    calls = [threading.Thread(target=on_engine_thread, args=(frame,)) for _ in range(frames)]
+    calls = [threading.Thread(target=on_backend_thread, args=(frame,)) for _ in range(frames)]
     for call in calls:
         call.start()
     for call in calls:

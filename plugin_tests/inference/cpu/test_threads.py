@@ -1,4 +1,4 @@
-"""Engines run on threads that never end, whoever calls them."""
+"""Backends run on threads that never end, whoever calls them."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def test_nothing_of_a_call_is_kept() -> None:
 
 AT_EXIT = """
 import atexit, threading, time
-from vsdslnet.errors import EngineError
+from vsdslnet.errors import BackendError
 atexit.register(lambda: print(late()))
 from vsdslnet.inference.cpu.threads import LastingThreads
 threads = LastingThreads()
 def late():
     try:
         return threads.run(lambda: "computed")
-    except EngineError as error:
+    except BackendError as error:
         return error
 started = threading.Event()
 def slow():
@@ -88,7 +88,7 @@ def test_at_exit_calls_under_way_end_and_later_ones_are_refused(run_script: Any)
 
 TOO_LATE = """
 import atexit, faulthandler
-from vsdslnet.errors import EngineError
+from vsdslnet.errors import BackendError
 from vsdslnet.inference.cpu.threads import LastingThreads
 
 faulthandler.dump_traceback_later(30, exit=True)
@@ -97,7 +97,7 @@ threads = LastingThreads()
 def call():
     try:
         threads.run(int)
-    except EngineError as error:
+    except BackendError as error:
         print(error, flush=True)
 
 atexit.register(call)

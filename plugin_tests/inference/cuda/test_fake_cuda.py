@@ -16,7 +16,7 @@ from plugin_tests.questions import NoQuestions
 from vsdslnet.color.bases import base_pq
 from vsdslnet.inference.cuda.network import DeviceNetwork
 from vsdslnet.inference.foreign_frames import without_foreign_frames_on_device
-from vsdslnet.network.motion import compensated_on_device
+from vsdslnet.network.motion.compensation import compensated_on_device
 
 CUDA = torch.device("cuda", 0)
 TINY = msgspec.structs.replace(SMALL, features=16, kernel=9, dynamic_kernel=3)

@@ -10,7 +10,7 @@ import av
 import numpy as np
 from pymediainfo import MediaInfo
 
-from plugin_tests.encode.media import InProcessEngine, make_clip
+from plugin_tests.encode.media import InProcessExecutor, make_clip
 from plugin_tests.reliability.figures import Figure, Options, none_of
 from plugin_tests.small_network import save_small_network
 from vsdslnet.encode.progress import QuietReporter
@@ -38,7 +38,7 @@ def measure(options: Options) -> list[Figure]:
         settings = EncodeSettings(
             model=model, preset=preset, codec=codec, encoder="av", chunk_frames=8, peak_nits=PEAK_NITS
         )
-        done = encode_file(source, output, settings, engine=InProcessEngine(), reporter=QuietReporter())
+        done = encode_file(source, output, settings, executor=InProcessExecutor(), reporter=QuietReporter())
         failures += [f"{output.name}: {wrong}" for wrong in wrong_fields(output, codec, done.light)]
     words = "HDR10 files of every preset, codec and container have every field right"
     return [

@@ -42,8 +42,8 @@ class _Steps(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-class _Engine:
-    """An engine whose next call runs under ``steps``."""
+class _Backend:
+    """A backend whose next call runs under ``steps``."""
 
     def __init__(self, real: Any) -> None:
         self._real = real
@@ -70,37 +70,37 @@ def measure(options: Options) -> list[Figure]:
     """Memory that runs out once or for good and other errors, at each step; sources and selectors that fail."""
     model = str(save_small_network(options.folder / "failures.safetensors", tiny=True))
     source = textured(vs.core, vs.YUV420P8, width=24, height=16, length=_LENGTH)
-    # RGB: the limiter of YUV keeps frames, and a kept frame asks no engine.
+    # RGB: the limiter of YUV keeps frames, and a kept frame asks no backend.
     clip = vs.core.dslnet.Convert(source, model=model, precision="fp32", format=vs.RGB48)
     clip.std.SetVideoCache(mode=0)
     settings = BackendOptions(model=model, precision="fp32")
     with clip.get_frame(_FRAME) as frame:
         expected = planes(frame)
-    engine = _Engine(converter._engines[settings])
-    converter._engines[settings] = engine  # type: ignore[assignment]
+    backend = _Backend(converter._backends[settings])
+    converter._backends[settings] = backend  # type: ignore[assignment]
     try:
-        engine.steps = counting = _Steps(1 << 30, 0, RuntimeError)
+        backend.steps = counting = _Steps(1 << 30, 0, RuntimeError)
         clip.get_frame(_FRAME).close()
         steps = range(0, counting.count, 40 if options.quick else 1)
         return [
-            _at_each(clip, engine, steps, expected, 1, lambda: RuntimeError(NO_MEMORY), "memory runs out once"),
-            _at_each(clip, engine, steps, expected, 1e9, lambda: MemoryError(), "memory runs out for good"),
-            _at_each(clip, engine, steps, expected, 1, lambda: RuntimeError("a\nbug"), "another error"),
+            _at_each(clip, backend, steps, expected, 1, lambda: RuntimeError(NO_MEMORY), "memory runs out once"),
+            _at_each(clip, backend, steps, expected, 1e9, lambda: MemoryError(), "memory runs out for good"),
+            _at_each(clip, backend, steps, expected, 1, lambda: RuntimeError("a\nbug"), "another error"),
             _sources(source, model),
             _selectors(),
         ]
     finally:
-        converter._engines[settings] = engine._real
+        converter._backends[settings] = backend._real
 
 
 def _at_each(
-    clip: Any, engine: _Engine, steps: range, expected: Any, times: float, error: Callable[[], Exception], what: str
+    clip: Any, backend: _Backend, steps: range, expected: Any, times: float, error: Callable[[], Exception], what: str
 ) -> Figure:
     """Fail at each step in turn: the frame comes right all the same or fails in one line; the next is right."""
     failures = []
     refused = 0
     for step in steps:
-        engine.steps = _Steps(step, times, error)
+        backend.steps = _Steps(step, times, error)
         try:
             with clip.get_frame(_FRAME) as frame:
                 if not _near(planes(frame), expected):
@@ -112,7 +112,7 @@ def _at_each(
         with clip.get_frame(_FRAME) as frame:
             if not same(planes(frame), expected):
                 failures.append(f"step {step}: the next frame differs")
-    words = f"steps of the engine ({len(steps) - refused} frames saved, {refused} refused)"
+    words = f"steps of the backend ({len(steps) - refused} frames saved, {refused} refused)"
     return none_of(f"{what}: the frame is right or refused in one line, the next is right", failures, len(steps), words)
 
 

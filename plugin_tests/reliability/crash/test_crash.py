@@ -12,7 +12,7 @@ from plugin_tests.reliability.figures import Options, broken
 pytestmark = pytest.mark.usefixtures("core", "plugin_in_children")
 
 
-def test_failures_at_the_engines_steps_cost_one_frame_at_most(tmp_path: Path) -> None:
+def test_failures_at_the_backends_steps_cost_one_frame_at_most(tmp_path: Path) -> None:
     assert broken(failures.measure(Options(folder=tmp_path, quick=True))) == []
 
 

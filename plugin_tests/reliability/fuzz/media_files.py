@@ -74,7 +74,7 @@ def damaged(good: bytes) -> list[tuple[str, bytes]]:
 
 def encode_one(source: Path, output: Path, model: Path) -> tuple[str, str]:
     """Encode; the outcome and what is wrong with it, if anything."""
-    from plugin_tests.encode.media import InProcessEngine
+    from plugin_tests.encode.media import InProcessExecutor
     from vsdslnet.encode.progress import QuietReporter
     from vsdslnet.encode.run import encode_file
     from vsdslnet.encode.settings import EncodeSettings
@@ -82,7 +82,7 @@ def encode_one(source: Path, output: Path, model: Path) -> tuple[str, str]:
 
     settings = EncodeSettings(model=str(model), preset="draft", encoder="av", chunk_frames=8)
     try:
-        done = encode_file(source, output, settings, engine=InProcessEngine(), reporter=QuietReporter())
+        done = encode_file(source, output, settings, executor=InProcessExecutor(), reporter=QuietReporter())
     except DslnetError as error:
         text = str(error)
         if output.exists():

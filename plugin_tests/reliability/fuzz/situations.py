@@ -97,20 +97,20 @@ def _situations() -> dict[str, Callable[[Path], Any]]:
 
 
 def _encode(source: Path, output: Path, model: Path) -> tuple[str, str]:
-    from plugin_tests.encode.media import InProcessEngine
+    from plugin_tests.encode.media import InProcessExecutor
     from vsdslnet.encode.progress import QuietReporter
     from vsdslnet.encode.run import encode_file
     from vsdslnet.encode.settings import EncodeSettings
     from vsdslnet.errors import DslnetError
 
     settings = EncodeSettings(model=str(model), strength=0.0, preset="draft", encoder="av")
-    engine, folder = InProcessEngine(), output.with_name(f"{output.name}.vsdslnet")
+    executor, folder = InProcessExecutor(), output.with_name(f"{output.name}.vsdslnet")
     try:
-        done = encode_file(source, output, settings, engine=engine, reporter=QuietReporter(), overwrite=True)
+        done = encode_file(source, output, settings, executor=executor, reporter=QuietReporter(), overwrite=True)
     except DslnetError as error:
         text = str(error)
         faults = {
-            "frames were computed first": bool(engine.made),
+            "frames were computed first": bool(executor.made),
             "not one line": not text.strip() or "\n" in text,
             "a folder is left behind": folder.exists(),
         }

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from plugin_tests.paths import ROOT
-from vsdslnet.training.dataset.store import Pool
+from vsdslnet.training.dataset.store import WindowDataset
 
 RECIPE = """
 validation_scenes = ["held"]
@@ -28,18 +28,18 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=environment)
 
 
-def test_one_command_builds_a_pool_from_a_recipe(data_folder: Path, tmp_path: Path) -> None:
+def test_one_command_builds_a_dataset_from_a_recipe(data_folder: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(RECIPE)
-    done = run("--data", data_folder, "--out", tmp_path / "pool", "--windows", 4, "--seed", 5, "--config", recipe)
+    done = run("--data", data_folder, "--out", tmp_path / "dataset", "--windows", 4, "--seed", 5, "--config", recipe)
     assert done.returncode == 0, done.stderr
-    pool = Pool(tmp_path / "pool")
-    assert len(pool) == 4
-    assert pool.manifest["sha256"] in done.stdout
+    dataset = WindowDataset(tmp_path / "dataset")
+    assert len(dataset) == 4
+    assert dataset.manifest["sha256"] in done.stdout
 
 
 def test_a_mistake_ends_in_one_line(tmp_path: Path) -> None:
-    done = run("--data", tmp_path / "none", "--out", tmp_path / "pool")
+    done = run("--data", tmp_path / "none", "--out", tmp_path / "dataset")
     assert done.returncode == 1
     assert done.stderr.startswith("build: data=")
     assert "Traceback" not in done.stderr

@@ -20,7 +20,7 @@ from vsdslnet.errors import ArgumentError, MediaError
 from vsdslnet.training.config.dataset import DataConfig
 from vsdslnet.training.dataset import from_video as video_dataset
 from vsdslnet.training.dataset.from_video import Film, build_video_dataset
-from vsdslnet.training.dataset.store import Pool
+from vsdslnet.training.dataset.store import WindowDataset
 from vsdslnet.training.material.video_read import VideoFile
 from vsdslnet.training.material.video_sync import frame_offset, split_scenes
 
@@ -137,11 +137,11 @@ def test_a_data_set_is_aligned_split_and_cut_as_the_paper_says(
     assert len(one["firsts"]) == len(two["firsts"]) == 3
     for first, start, length in zip(two["firsts"], starts, (16, 13, 14), strict=True):
         assert start <= first <= start + length - 10
-    pool = Pool(tmp_path / "train")
-    assert len(pool) == 6
-    assert pool.groups == {"one": list(range(6))}
-    assert pool.array("hdr").max() <= round(65535 * pq_scalar(1000)) + 1
-    window, meta = pool[0], pool.meta[0]
+    dataset = WindowDataset(tmp_path / "train")
+    assert len(dataset) == 6
+    assert dataset.groups == {"one": list(range(6))}
+    assert dataset.array("hdr").max() <= round(65535 * pq_scalar(1000)) + 1
+    window, meta = dataset[0], dataset.meta[0]
     # Both sides show the same picture: the simulated SDR of the stored target is the stored SDR.
     nits = film_nits(0)[meta["frame"]]
     x, y = (round(float(window["crop"][k]) * n) for k, n in ((0, WIDTH), (1, HEIGHT)))

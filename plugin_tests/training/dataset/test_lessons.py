@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from plugin_tests.training.dataset.pools import write_pool
+from plugin_tests.training.dataset.small_datasets import write_dataset
 from vsdslnet import weights
 from vsdslnet.errors import ArgumentError, MediaError
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.network.motion import compensated
+from vsdslnet.network.motion.compensation import compensated
 from vsdslnet.training.config.run import LossConfig, OptimiserConfig, TrainConfig, load_schedule
 from vsdslnet.training.dataset.batches import draw_batch
 from vsdslnet.training.dataset.lessons import Lessons, Painter, prepare_lessons
-from vsdslnet.training.dataset.store import Pool, planes
+from vsdslnet.training.dataset.store import WindowDataset, planes
 from vsdslnet.training.initialisation.from_teacher import inherit_conditions
 from vsdslnet.training.loop.log_plots import read_log
 from vsdslnet.training.loop.run import train
@@ -31,10 +31,10 @@ CODE = 1 / 65535
 
 
 @pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
-    folder = write_pool(tmp_path_factory.mktemp("lessons") / "pool", windows=WINDOWS)
-    (folder / "manifest.json").write_text(json.dumps({"format": 2, "complete": True, "sha256": "of this pool"}))
-    return Pool(folder)
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> WindowDataset:
+    folder = write_dataset(tmp_path_factory.mktemp("lessons") / "dataset", windows=WINDOWS)
+    (folder / "manifest.json").write_text(json.dumps({"format": 2, "complete": True, "sha256": "of this dataset"}))
+    return WindowDataset(folder)
 
 
 @pytest.fixture(scope="module")
@@ -46,21 +46,21 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> weights.WeightsFile:
 
 
 @pytest.fixture(scope="module")
-def folder(pool: Pool, teacher: weights.WeightsFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(dataset: WindowDataset, teacher: weights.WeightsFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("lessons") / "all"
-    prepare_lessons(pool, teacher, out)
+    prepare_lessons(dataset, teacher, out)
     return out
 
 
 @torch.no_grad()
 def test_a_picture_is_the_plain_teachers_on_aligned_frames(
-    pool: Pool, teacher: weights.WeightsFile, folder: Path
+    dataset: WindowDataset, teacher: weights.WeightsFile, folder: Path
 ) -> None:
-    network, lessons = weights.load_network(teacher), Lessons([(pool, folder)])
+    network, lessons = weights.load_network(teacher), Lessons([(dataset, folder)])
     item = lessons[1]
     window, whole = compensated(planes(item["sdr"])[None]), planes(item["cond"])[None]
     assert (planes(item["aligned"]) - window[0]).abs().max() <= CODE
-    assert not torch.equal(window[0], planes(item["sdr"]))  # the pool's pan is there to be undone
+    assert not torch.equal(window[0], planes(item["sdr"]))  # the dataset's pan is there to be undone
     expected = network.render(window, network.shared_conditions(whole), [tuple(item["crop"].tolist())])[0].clamp(0, 1)
     painted = Painter(network, torch.float32)(window[0], whole[0], tuple(item["crop"].tolist()))
     assert (painted.clamp(0, 1) - expected).abs().max() < 2.5e-5
@@ -69,31 +69,31 @@ def test_a_picture_is_the_plain_teachers_on_aligned_frames(
 
 
 def test_unfinished_lessons_are_gone_on_with_and_no_others(
-    pool: Pool, teacher: weights.WeightsFile, folder: Path, tmp_path: Path
+    dataset: WindowDataset, teacher: weights.WeightsFile, folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "lessons"
-    prepare_lessons(pool, teacher, out, windows=2)
-    assert len(Lessons([(pool, out)])) == 2
+    prepare_lessons(dataset, teacher, out, windows=2)
+    assert len(Lessons([(dataset, out)])) == 2
     with pytest.raises(ArgumentError, match="lessons"):
-        prepare_lessons(pool, teacher, out)
+        prepare_lessons(dataset, teacher, out)
     # As a kill behind the second window leaves them.
     half = tmp_path / "half"
-    prepare_lessons(pool, teacher, half)
+    prepare_lessons(dataset, teacher, half)
     found = json.loads((half / "lessons.json").read_text())
     (half / "lessons.json").write_text(json.dumps({**found, "done": 2}))
     pictures = np.load(half / "picture.npy", mmap_mode="r+")
     pictures[2:] = 0
     pictures.flush()
     with pytest.raises(MediaError, match="unfinished"):
-        Lessons([(pool, half)])
+        Lessons([(dataset, half)])
     seen: list[int] = []
-    prepare_lessons(pool, teacher, half, on_progress=lambda done, _: seen.append(done))
+    prepare_lessons(dataset, teacher, half, on_progress=lambda done, _: seen.append(done))
     assert seen == [2, WINDOWS]
     assert np.array_equal(np.load(half / "picture.npy"), np.load(folder / "picture.npy"))
 
 
-def test_lessons_of_several_datasets_are_one(pool: Pool, folder: Path) -> None:
-    both = Lessons([(pool, folder), (pool, folder)])
+def test_lessons_of_several_datasets_are_one(dataset: WindowDataset, folder: Path) -> None:
+    both = Lessons([(dataset, folder), (dataset, folder)])
     assert len(both) == 2 * WINDOWS
     assert both.crop_size == (96, 160)
     assert torch.equal(both[WINDOWS + 1]["picture"], both[1]["picture"])
@@ -102,9 +102,11 @@ def test_lessons_of_several_datasets_are_one(pool: Pool, folder: Path) -> None:
         both[2 * WINDOWS]
 
 
-def test_crops_of_lessons_begin_at_whole_blocks_and_have_the_teachers_target(pool: Pool, folder: Path) -> None:
+def test_crops_of_lessons_begin_at_whole_blocks_and_have_the_teachers_target(
+    dataset: WindowDataset, folder: Path
+) -> None:
     config = TrainConfig(network=PUPIL, batch=16, patch_px=32, noise_share=1.0, repeat_centre=1.0)
-    lessons = Lessons([(pool, folder)])
+    lessons = Lessons([(dataset, folder)])
     batch = draw_batch(lessons, config, 0)
     pictures = torch.stack([planes(lessons[index]["picture"]) for index in range(WINDOWS)])
     whole = {(top, left) for top in range(0, 65, 4) for left in range(0, 129, 4)}
@@ -120,7 +122,7 @@ def test_crops_of_lessons_begin_at_whole_blocks_and_have_the_teachers_target(poo
 
 
 def test_a_pupil_learns_from_lessons_and_repeats_itself(
-    pool: Pool, teacher: weights.WeightsFile, folder: Path, tmp_path: Path
+    dataset: WindowDataset, teacher: weights.WeightsFile, folder: Path, tmp_path: Path
 ) -> None:
     loss = LossConfig(flow=0.0, detail=0.5, steady=0.0, ramp=0.1, guard_every=4)
     optimiser = OptimiserConfig(rate=3e-3, warmup_steps=2)
@@ -132,19 +134,19 @@ def test_a_pupil_learns_from_lessons_and_repeats_itself(
         torch.manual_seed(config.seed)
         network = DSLNet(PUPIL)
         inherit_conditions(network, weights.load_network(teacher))
-        train(config, Lessons([(pool, folder)]), tmp_path / name, network=network)
+        train(config, Lessons([(dataset, folder)]), tmp_path / name, network=network)
         steps, _ = read_log(tmp_path / name / "log.jsonl")
         runs.append([row["l1"] for row in steps])
     assert runs[0] == runs[1]
     assert np.mean(runs[0][-6:]) < 0.6 * np.mean(runs[0][:6])
 
 
-def test_stages_for_masters_are_refused_with_lessons(pool: Pool, folder: Path, tmp_path: Path) -> None:
-    config = TrainConfig(network=PUPIL, alignment_batches=2, steps=1, batch=1, patch_px=32)
-    with pytest.raises(ArgumentError, match="alignment_batches"):
-        train(config, Lessons([(pool, folder)]), tmp_path / "run")
+def test_stages_for_masters_are_refused_with_lessons(dataset: WindowDataset, folder: Path, tmp_path: Path) -> None:
+    config = TrainConfig(network=PUPIL, offset_batches=2, steps=1, batch=1, patch_px=32)
+    with pytest.raises(ArgumentError, match="offset_batches"):
+        train(config, Lessons([(dataset, folder)]), tmp_path / "run")
     with pytest.raises(ArgumentError, match="scale"):
-        train(config, pool, tmp_path / "other")
+        train(config, dataset, tmp_path / "other")
 
 
 def test_a_pupil_sees_whole_frames_as_its_teacher_does(teacher: weights.WeightsFile) -> None:
@@ -177,5 +179,5 @@ def test_the_shipped_schedule_is_of_blocks_and_asks_for_nothing_that_lessons_lac
     config = load_schedule("distil")
     assert config.network.scale == 4
     assert not config.tone.steps
-    assert not config.alignment_batches
+    assert not config.offset_batches
     assert not config.loss.flow

@@ -1,4 +1,4 @@
-"""Pools: the same bytes from the same recipe, whatever the workers or interruptions."""
+"""Datasets: the same bytes from the same recipe, whatever the workers or interruptions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ import torch
 from vsdslnet.color.transfer import pq_scalar
 from vsdslnet.errors import ArgumentError, MediaError
 from vsdslnet.training.config.dataset import DataConfig, DegradeConfig, GradeConfig, GroupConfig, MotionConfig
-from vsdslnet.training.dataset.store import Pool, build_pool
+from vsdslnet.training.dataset.from_scenes import build_dataset
+from vsdslnet.training.dataset.store import WindowDataset
 from vsdslnet.training.simulation.shot import ShotMaker
 
 ARRAYS = ("sdr", "cond", "hdr", "clean", "crop", "flow")
@@ -41,15 +42,15 @@ def digest(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def built(data_folder: Path, small_recipe: DataConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("pool")
-    build_pool(small_recipe, data=data_folder, out=out, windows=70, seed=3)
+    out = tmp_path_factory.mktemp("dataset")
+    build_dataset(small_recipe, data=data_folder, out=out, windows=70, seed=3)
     return out
 
 
-def test_a_pool_opens_with_the_shapes_it_promises(built: Path, small_recipe: DataConfig) -> None:
-    pool = Pool(built)
-    assert len(pool) == 70
-    window = pool[5]
+def test_a_dataset_opens_with_the_shapes_it_promises(built: Path, small_recipe: DataConfig) -> None:
+    dataset = WindowDataset(built)
+    assert len(dataset) == 70
+    window = dataset[5]
     view = small_recipe.view
     assert window["sdr"].shape == (5, view.crop_height, view.crop_width, 3)
     assert window["cond"].shape == (5, view.cond_height, view.cond_width, 3)
@@ -58,41 +59,41 @@ def test_a_pool_opens_with_the_shapes_it_promises(built: Path, small_recipe: Dat
     assert window["flow"].dtype == torch.float16
     box = window["crop"]
     assert (box[2] > box[0]) and (box[3] > box[1]) and box.min() >= 0 and box.max() <= 1
-    assert pool.groups == {"train": list(range(70))}
-    assert {"scene", "look", "degradation", "kind"} <= set(pool.meta[0])
+    assert dataset.groups == {"train": list(range(70))}
+    assert {"scene", "look", "degradation", "kind"} <= set(dataset.meta[0])
     with pytest.raises(IndexError):
-        pool[70]
+        dataset[70]
 
 
-def test_a_pool_of_one_look_holds_the_same_windows_and_no_others(built: Path) -> None:
-    whole = Pool(built)
+def test_a_dataset_of_one_look_holds_the_same_windows_and_no_others(built: Path) -> None:
+    whole = WindowDataset(built)
     look = whole.meta[-1]["look"]
     rows = [row for row, meta in enumerate(whole.meta) if meta["look"] == look]
-    part = Pool(built, look=look)
+    part = WindowDataset(built, look=look)
     assert len(part) == len(rows)
     assert part.meta == [whole.meta[row] for row in rows]
     assert torch.equal(part[-1]["sdr"], whole[rows[-1]]["sdr"])
     assert part.groups == {"train": list(range(len(rows)))}
     with pytest.raises(MediaError, match="sepia"):
-        Pool(built, look="sepia")
+        WindowDataset(built, look="sepia")
 
 
-def test_no_target_is_brighter_than_1000_nits_and_the_pool_is_not_dark(built: Path) -> None:
-    hdr = Pool(built).array("hdr")
+def test_no_target_is_brighter_than_1000_nits_and_the_dataset_is_not_dark(built: Path) -> None:
+    hdr = WindowDataset(built).array("hdr")
     assert hdr.max() <= round(65535 * pq_scalar(1000)) + 1
     assert np.median(hdr) > 65535 * pq_scalar(2)
 
 
 def test_training_never_sees_a_validation_scene(built: Path) -> None:
-    assert {meta["scene"] for meta in Pool(built).meta} == {"alpha", "beta", "phone"}
+    assert {meta["scene"] for meta in WindowDataset(built).meta} == {"alpha", "beta", "phone"}
 
 
 def test_the_same_arguments_give_the_same_bytes_with_two_workers(
     built: Path, data_folder: Path, small_recipe: DataConfig, tmp_path: Path
 ) -> None:
-    manifest = build_pool(small_recipe, data=data_folder, out=tmp_path, windows=70, seed=3, workers=2)
+    manifest = build_dataset(small_recipe, data=data_folder, out=tmp_path, windows=70, seed=3, workers=2)
     assert digest(tmp_path) == digest(built)
-    assert manifest["sha256"] == Pool(built).manifest["sha256"]
+    assert manifest["sha256"] == WindowDataset(built).manifest["sha256"]
 
 
 def test_what_the_caller_has_set_in_its_process_changes_nothing(
@@ -102,14 +103,14 @@ def test_what_the_caller_has_set_in_its_process_changes_nothing(
     torch.set_flush_denormal(True)
     cv2.setUseOptimized(not before)  # rounds differently: made in this process, the bytes would differ
     try:
-        build_pool(small_recipe, data=data_folder, out=tmp_path, windows=70, seed=3)
+        build_dataset(small_recipe, data=data_folder, out=tmp_path, windows=70, seed=3)
     finally:
         cv2.setUseOptimized(before)
         torch.set_flush_denormal(False)
     assert digest(tmp_path) == digest(built)
 
 
-def test_an_interrupted_pool_is_finished_to_the_same_bytes(
+def test_an_interrupted_dataset_is_finished_to_the_same_bytes(
     built: Path, data_folder: Path, small_recipe: DataConfig, tmp_path: Path
 ) -> None:
     def stop_after_the_first_shard(done: int, _total: int) -> None:
@@ -117,16 +118,16 @@ def test_an_interrupted_pool_is_finished_to_the_same_bytes(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build_pool(
+        build_dataset(
             small_recipe, data=data_folder, out=tmp_path, windows=70, seed=3, on_progress=stop_after_the_first_shard
         )
     assert multiprocessing.active_children() == []
-    with pytest.raises(MediaError, match="no finished pool"):
-        Pool(tmp_path)
+    with pytest.raises(MediaError, match="no finished dataset"):
+        WindowDataset(tmp_path)
     [first] = json.loads((tmp_path / "manifest.json").read_text())["shards"]
     made_at = (tmp_path / "shards" / "00000.jsonl").stat().st_mtime_ns
     told: list[int] = []
-    build_pool(
+    build_dataset(
         small_recipe,
         data=data_folder,
         out=tmp_path,
@@ -140,25 +141,25 @@ def test_an_interrupted_pool_is_finished_to_the_same_bytes(
     assert digest(tmp_path) == digest(built)
 
 
-def test_another_seed_gives_other_windows_and_may_not_go_on_with_this_pool(
+def test_another_seed_gives_other_windows_and_may_not_go_on_with_this_dataset(
     built: Path, data_folder: Path, small_recipe: DataConfig, tmp_path: Path
 ) -> None:
     with pytest.raises(ArgumentError, match="differs in seed"):
-        build_pool(small_recipe, data=data_folder, out=built, windows=70, seed=4)
+        build_dataset(small_recipe, data=data_folder, out=built, windows=70, seed=4)
     (tmp_path / "other").mkdir()
     shutil.copytree(data_folder, tmp_path / "changed")
     shutil.copy(data_folder / "hdri" / "beta.hdr", tmp_path / "changed" / "hdri" / "alpha.hdr")
     with pytest.raises(ArgumentError, match="differs in sources_sha256"):
-        build_pool(small_recipe, data=tmp_path / "changed", out=built, windows=70, seed=3)
+        build_dataset(small_recipe, data=tmp_path / "changed", out=built, windows=70, seed=3)
     tmp_path = tmp_path / "other"
-    build_pool(small_recipe, data=data_folder, out=tmp_path, windows=2, seed=4)
-    assert not np.array_equal(Pool(tmp_path)[0]["hdr"], Pool(built)[0]["hdr"])
+    build_dataset(small_recipe, data=data_folder, out=tmp_path, windows=2, seed=4)
+    assert not np.array_equal(WindowDataset(tmp_path)[0]["hdr"], WindowDataset(built)[0]["hdr"])
 
 
-def test_a_pool_can_be_read_in_loader_workers(built: Path) -> None:
-    loader = torch.utils.data.DataLoader(Pool(built), batch_size=4, num_workers=1)
+def test_a_dataset_can_be_read_in_loader_workers(built: Path) -> None:
+    loader = torch.utils.data.DataLoader(WindowDataset(built), batch_size=4, num_workers=1)
     batch = next(iter(loader))
-    assert torch.equal(batch["sdr"][1], Pool(built)[1]["sdr"])
+    assert torch.equal(batch["sdr"][1], WindowDataset(built)[1]["sdr"])
 
 
 def test_validation_groups_are_built_from_validation_scenes_only(
@@ -171,12 +172,12 @@ def test_validation_groups_are_built_from_validation_scenes_only(
         GroupConfig(name="moving", windows=4, motion=MotionConfig(still_share=0)),
     )
     recipe = msgspec.structs.replace(small_recipe, validation=groups)
-    build_pool(recipe, data=data_folder, out=tmp_path, windows=0, seed=1, split="validation")
-    pool = Pool(tmp_path)
-    assert pool.groups == {"clean": [0, 1, 2, 3], "moving": [4, 5, 6, 7]}
-    assert {meta["scene"] for meta in pool.meta} == {"held"}
-    assert {meta["look"] for meta in pool.meta[:4]} == {"hard_clip"}
-    assert all(meta["degradation"]["noise_code"] == 0 for meta in pool.meta[:4])
+    build_dataset(recipe, data=data_folder, out=tmp_path, windows=0, seed=1, split="validation")
+    dataset = WindowDataset(tmp_path)
+    assert dataset.groups == {"clean": [0, 1, 2, 3], "moving": [4, 5, 6, 7]}
+    assert {meta["scene"] for meta in dataset.meta} == {"held"}
+    assert {meta["look"] for meta in dataset.meta[:4]} == {"hard_clip"}
+    assert all(meta["degradation"]["noise_code"] == 0 for meta in dataset.meta[:4])
 
 
 def maker(data: Path, recipe: DataConfig, **changes: Any) -> ShotMaker:

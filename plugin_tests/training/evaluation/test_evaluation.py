@@ -1,4 +1,4 @@
-"""Evaluation from files and pools to tables, with a small network."""
+"""Evaluation from files and datasets to tables, with a small network."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def network() -> DSLNet:
     return DSLNet(config).eval()
 
 
-class SmallPool:
+class SmallDataset:
     """Three windows of two groups in memory, SDR noise differing from frame to frame."""
 
     groups = {"noisy-moving": [0, 2], "clean": [1]}  # noqa: RUF012
@@ -79,19 +79,19 @@ def test_pair_of_two_sizes_is_refused(tmp_path: Path) -> None:
 
 
 def test_untrained_network_is_its_base_to_the_last_digit(network: DSLNet) -> None:
-    for group in evaluation.evaluate_pool(SmallPool(), network):
+    for group in evaluation.evaluate_dataset(SmallDataset(), network):
         assert group.rows[OURS] == group.rows["measured base"]
         assert multi_frame_gain_db(group) == 0
 
 
-def test_pool_groups_stay_apart_and_per_group_spreads(network: DSLNet) -> None:
-    groups = evaluation.evaluate_pool(SmallPool(), network, per_group=1)
+def test_dataset_groups_stay_apart_and_per_group_spreads(network: DSLNet) -> None:
+    groups = evaluation.evaluate_dataset(SmallDataset(), network, per_group=1)
     assert [(group.name, group.pictures) for group in groups] == [
         ("noisy-moving", ["noisy-moving 0"]),
         ("clean", ["clean 1"]),
     ]
     with pytest.raises(ArgumentError, match="per_group=0"):
-        evaluation.evaluate_pool(SmallPool(), network, per_group=0)
+        evaluation.evaluate_dataset(SmallDataset(), network, per_group=0)
 
 
 def test_a_network_that_uses_its_neighbours_shows_a_gain() -> None:
@@ -103,14 +103,14 @@ def test_a_network_that_uses_its_neighbours_shows_a_gain() -> None:
 
     config = DSLNetConfig(radius=2, features=8, kernel=5, condition_pixels=1024, motion_compensated=False)
     network = Averager(config)
-    group = evaluation.evaluate_pool(SmallPool(), network)[0]
+    group = evaluation.evaluate_dataset(SmallDataset(), network)[0]
     gain = multi_frame_gain_db(group)
     assert gain is not None and gain > 3
     assert lead_over_formulas(group)["psnr_db"] > 3
 
 
 def test_report_has_a_table_a_group_and_plain_json(network: DSLNet) -> None:
-    groups = evaluation.evaluate_pool(SmallPool(), network)
+    groups = evaluation.evaluate_dataset(SmallDataset(), network)
     checks = {"DSLNet": {"black": {"black_nits": 0.0}}, "BT.2446-A": {"black": {"black_nits": 0.5}}}
     text = as_markdown(groups, checks, title="small")
     assert text.count("| BT.2446-A |") == 3  # two groups and the heading of the checks

@@ -7,8 +7,16 @@ import torch
 
 from vsdslnet.color.ictcp import nits_to_ictcp
 from vsdslnet.color.sdr_to_hdr import plain_nits
-from vsdslnet.color.transfer import pq_scalar, pq_to_nits
-from vsdslnet.training.evaluation.formulas import FORMULAS, bt2446c_nits, spline_curve, spline_pq
+from vsdslnet.color.transfer import nits_to_pq, pq_scalar, pq_to_nits
+from vsdslnet.network.config import DSLNetConfig
+from vsdslnet.network.dslnet import DSLNet
+from vsdslnet.training.evaluation.formulas import (
+    FORMULAS,
+    bt2446c_nits,
+    neighbourhood_base_nits,
+    spline_curve,
+    spline_pq,
+)
 
 
 def grey(levels: int = 256) -> torch.Tensor:
@@ -54,3 +62,11 @@ def test_spline_lowers_chroma_where_it_raises_brightness() -> None:
     before, after = nits_to_ictcp(plain_nits(red)), nits_to_ictcp(pq_to_nits(spline_pq(red)))
     assert after[0] > before[0]
     assert 0 < after[2] < before[2]
+
+
+def test_the_neighbourhoods_base_is_that_of_a_network_without_corrections() -> None:
+    sdr = torch.rand((3, 90, 161), generator=torch.Generator().manual_seed(4))
+    network = DSLNet(DSLNetConfig(features=4, radius=0, gain_radius=3))
+    with torch.no_grad():
+        expected = network(sdr[None, None])[0]
+    assert (nits_to_pq(neighbourhood_base_nits(sdr)) - expected).abs().max() < 1e-5

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from plugin_tests.paths import SCRIPTS
-from plugin_tests.training.dataset.pools import write_pool
+from plugin_tests.training.dataset.small_datasets import write_dataset
 from plugin_tests.training.networks import base_only
 from vsdslnet import weights
 from vsdslnet.errors import ArgumentError
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.training.dataset.store import Pool
+from vsdslnet.training.dataset.store import WindowDataset
 from vsdslnet.training.evaluation.noise import evaluate_noise
 
 SCRIPT = SCRIPTS / "evaluate.py"
@@ -26,19 +26,19 @@ def network() -> DSLNet:
     return base_only()
 
 
-def write_clean_pool(path: Path, *, noise_codes: int) -> Pool:
-    """A pool whose centre frames are the clean ones, and as far from them as told."""
-    write_pool(path, windows=3)
+def write_clean_dataset(path: Path, *, noise_codes: int) -> WindowDataset:
+    """A dataset whose centre frames are the clean ones, and as far from them as told."""
+    write_dataset(path, windows=3)
     windows = np.load(path / "sdr.npy")
     np.save(path / "clean.npy", (windows[:, 2].astype(np.uint16) * 257))
     sign = np.random.default_rng(1).integers(0, 2, windows.shape) * 2 - 1
     np.save(path / "sdr.npy", np.clip(windows.astype(int) + sign * noise_codes, 0, 255).astype(np.uint8))
-    return Pool(path)
+    return WindowDataset(path)
 
 
 def test_a_network_that_takes_nothing_away_is_as_far_from_clean_as_its_input(tmp_path: Path, network: DSLNet) -> None:
-    (quiet,) = evaluate_noise(write_clean_pool(tmp_path / "quiet", noise_codes=0), network)
-    (noisy,) = evaluate_noise(write_clean_pool(tmp_path / "noisy", noise_codes=6), network)
+    (quiet,) = evaluate_noise(write_clean_dataset(tmp_path / "quiet", noise_codes=0), network)
+    (noisy,) = evaluate_noise(write_clean_dataset(tmp_path / "noisy", noise_codes=6), network)
     for method in ("all frames", "centre frame repeated", "point by point"):
         assert all(row["psnr_db"] > 80 for row in quiet.rows[method]), method
     for five, one, none in zip(*(noisy.rows[m] for m in list(noisy.rows)[:3]), strict=True):
@@ -49,22 +49,22 @@ def test_a_network_that_takes_nothing_away_is_as_far_from_clean_as_its_input(tmp
 
 
 def test_a_network_of_three_frames_sees_the_middle_of_a_window(tmp_path: Path) -> None:
-    (group,) = evaluate_noise(write_clean_pool(tmp_path / "pool", noise_codes=0), base_only(radius=1))
+    (group,) = evaluate_noise(write_clean_dataset(tmp_path / "dataset", noise_codes=0), base_only(radius=1))
     assert all(row["psnr_db"] > 80 for row in group.rows["all frames"])
 
 
 def test_windows_are_spread_and_none_is_refused(tmp_path: Path, network: DSLNet) -> None:
-    pool = write_clean_pool(tmp_path / "pool", noise_codes=2)
-    (group,) = evaluate_noise(pool, network, per_group=2)
+    dataset = write_clean_dataset(tmp_path / "dataset", noise_codes=2)
+    (group,) = evaluate_noise(dataset, network, per_group=2)
     assert group.pictures == ["made 0", "made 1"]
     with pytest.raises(ArgumentError, match="per_group"):
-        evaluate_noise(pool, network, per_group=0)
+        evaluate_noise(dataset, network, per_group=0)
 
 
 def test_the_command_prints_the_table(tmp_path: Path, network: DSLNet) -> None:
-    write_clean_pool(tmp_path / "a", noise_codes=4)
+    write_clean_dataset(tmp_path / "a", noise_codes=4)
     weights.save(network, tmp_path / "small.safetensors")
-    command = [sys.executable, SCRIPT, "noise", "--model", tmp_path / "small.safetensors", "--pool", tmp_path / "a"]
+    command = [sys.executable, SCRIPT, "noise", "--model", tmp_path / "small.safetensors", "--dataset", tmp_path / "a"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "| made | 3 |" in done.stdout

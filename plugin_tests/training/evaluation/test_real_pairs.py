@@ -14,6 +14,7 @@ from vsdslnet.color.measured import MEASURED, expand
 from vsdslnet.color.transfer import nits_to_pq
 from vsdslnet.training.evaluation.real_pairs import (
     LEFT_OUT,
+    LEFT_OUT_NEAR,
     evaluate_real_pairs,
     find_real_pairs,
     real_pairs_as_markdown,
@@ -57,6 +58,7 @@ def test_a_source_is_judged_by_a_base_that_never_saw_it(data: Path) -> None:
     rows = evaluate_real_pairs(pairs, {"ours": (lambda window: nits_to_pq(expand(window[1])), 1)})
     assert rows["ours"]["one_a"]["psnr_db"] > 60
     assert rows["ours"] == rows["measured base"]
+    assert rows[LEFT_OUT_NEAR]["one_a"] != rows[LEFT_OUT]["one_a"]
     # The brighter source pulls the base up for the other, and not for itself.
     shifts = {
         name: rows[LEFT_OUT][name]["exposure_stops"] - rows["ours"][name]["exposure_stops"] for name in rows["ours"]

@@ -13,12 +13,12 @@ import torch
 from safetensors.torch import load_file
 
 from plugin_tests.paths import ROOT
-from plugin_tests.training.dataset.pools import write_pool
+from plugin_tests.training.dataset.small_datasets import write_dataset
 from vsdslnet import weights
 from vsdslnet.errors import ArgumentError
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.training.config.run import load_schedule
-from vsdslnet.training.dataset.store import Pool
+from vsdslnet.training.dataset.store import WindowDataset
 from vsdslnet.training.loop import run as loop
 from vsdslnet.training.loop.log_plots import read_log
 from vsdslnet.training.loop.run import train
@@ -47,7 +47,7 @@ def _train_in_two_processes(folder: Path, schedule: Path) -> None:
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     script = str(ROOT / "scripts" / "train.py")
     # --run and --start by the names that torchrun does not take for its own.
-    arguments = ["--pool", str(folder / "pool"), "--schedule", str(schedule), "--out", str(folder / "shared")]
+    arguments = ["--dataset", str(folder / "dataset"), "--schedule", str(schedule), "--out", str(folder / "shared")]
     arguments += ["--from", str(folder / "start.safetensors")]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, *launcher, script, *arguments]
@@ -60,14 +60,14 @@ def _losses(run: Path) -> list[float]:
 
 
 def test_two_processes_train_as_one_with_the_same_global_batch(tmp_path: Path) -> None:
-    pool = write_pool(tmp_path / "pool", windows=6)
+    dataset = write_dataset(tmp_path / "dataset", windows=6)
     schedule = tmp_path / "tiny.toml"
     schedule.write_text(SCHEDULE)
     config = load_schedule(str(schedule))
     torch.manual_seed(5)
     network = DSLNet(config.network)
     weights.save(network, tmp_path / "start.safetensors")
-    train(config, Pool(pool), tmp_path / "alone", network=network)
+    train(config, WindowDataset(dataset), tmp_path / "alone", network=network)
     _train_in_two_processes(tmp_path, schedule)
     alone = _losses(tmp_path / "alone")
     # It learns, or equality would say nothing; and it does not diverge, which would blow a rounding of sums up
@@ -85,6 +85,6 @@ def test_a_batch_that_does_not_divide_among_the_processes_is_refused(
 ) -> None:
     (tmp_path / "odd.toml").write_text(SCHEDULE.replace("batch = 4", "batch = 3"))
     monkeypatch.setattr(loop, "Accelerator", lambda **_: SimpleNamespace(num_processes=2))
-    pool = Pool(write_pool(tmp_path / "pool", windows=2))
+    dataset = WindowDataset(write_dataset(tmp_path / "dataset", windows=2))
     with pytest.raises(ArgumentError, match="multiple of the 2 processes"):
-        train(load_schedule(str(tmp_path / "odd.toml")), pool, tmp_path / "run")
+        train(load_schedule(str(tmp_path / "odd.toml")), dataset, tmp_path / "run")

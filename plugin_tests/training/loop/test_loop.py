@@ -11,23 +11,25 @@ import pytest
 import torch
 from PIL import Image
 
-from plugin_tests.training.dataset.pools import write_pool
+from plugin_tests.training.dataset.small_datasets import write_dataset
 from vsdslnet import weights
 from vsdslnet.errors import ArgumentError
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.training.config.run import (
     LossConfig,
     OptimiserConfig,
+    Precision,
     ToneConfig,
     TrainConfig,
     available_schedules,
     load_schedule,
 )
 from vsdslnet.training.dataset.batches import draw_batch
-from vsdslnet.training.dataset.store import Pool
+from vsdslnet.training.dataset.store import WindowDataset
 from vsdslnet.training.loop.log_plots import plot_log, read_log
 from vsdslnet.training.loop.objective import entering, grey_fields, ramp_shortfall, with_intruder
-from vsdslnet.training.loop.run import rate_factor, train
+from vsdslnet.training.loop.run import train
+from vsdslnet.training.loop.state import rate_factor
 
 SMALL = DSLNetConfig(features=8, kernel=5, dynamic_kernel=3)
 CONFIG = TrainConfig(
@@ -44,8 +46,8 @@ CONFIG = TrainConfig(
 
 
 @pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
-    return Pool(write_pool(tmp_path_factory.mktemp("pool") / "train"))
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> WindowDataset:
+    return WindowDataset(write_dataset(tmp_path_factory.mktemp("dataset") / "train"))
 
 
 def _losses(run: Path) -> list[dict[str, float]]:
@@ -53,13 +55,13 @@ def _losses(run: Path) -> list[dict[str, float]]:
     return [{k: v for k, v in row.items() if k != "seconds"} for row in steps]
 
 
-def test_a_stopped_run_goes_on_with_the_same_losses_and_weights(pool: Pool, tmp_path: Path) -> None:
-    whole = train(CONFIG, pool, tmp_path / "whole", validation=pool)
-    train(CONFIG, pool, tmp_path / "parts", stop_after=4)
+def test_a_stopped_run_goes_on_with_the_same_losses_and_weights(dataset: WindowDataset, tmp_path: Path) -> None:
+    whole = train(CONFIG, dataset, tmp_path / "whole", validation=dataset)
+    train(CONFIG, dataset, tmp_path / "parts", stop_after=4)
     # What a kill leaves behind: lines in the log past the last checkpoint.
     with (tmp_path / "parts" / "log.jsonl").open("a") as log:
         log.write(json.dumps({"step": 5, "loss": 99.0}) + '\n{"step": 6, "lo')
-    parts = train(CONFIG, pool, tmp_path / "parts")
+    parts = train(CONFIG, dataset, tmp_path / "parts")
     assert _losses(tmp_path / "parts") == _losses(tmp_path / "whole")
     samples = sorted((tmp_path / "whole" / "samples").iterdir())
     assert [path.name for path in samples] == ["step-000003.png", "step-000006.png"]
@@ -70,26 +72,28 @@ def test_a_stopped_run_goes_on_with_the_same_losses_and_weights(pool: Pool, tmp_
         assert torch.equal(value, parts.state_dict()[name]), name
 
 
-def test_a_run_with_a_tone_stage_is_the_same_killed_before_its_first_checkpoint(pool: Pool, tmp_path: Path) -> None:
+def test_a_run_with_a_tone_stage_is_the_same_killed_before_its_first_checkpoint(
+    dataset: WindowDataset, tmp_path: Path
+) -> None:
     config = msgspec.structs.replace(CONFIG, tone=ToneConfig(steps=4, windows=4, points=16), steps=2)
-    whole = train(config, pool, tmp_path / "whole", tone_pools=[pool])
-    train(config, pool, tmp_path / "parts", tone_pools=[pool], stop_after=0)
+    whole = train(config, dataset, tmp_path / "whole", tone_datasets=[dataset])
+    train(config, dataset, tmp_path / "parts", tone_datasets=[dataset], stop_after=0)
     (tmp_path / "parts" / "checkpoint.pt").unlink()
-    parts = train(config, pool, tmp_path / "parts", tone_pools=[pool])
+    parts = train(config, dataset, tmp_path / "parts", tone_datasets=[dataset])
     assert len((tmp_path / "parts" / "tone.jsonl").read_text().splitlines()) == 4
     for name, value in whole.state_dict().items():
         assert torch.equal(value, parts.state_dict()[name]), name
 
 
-def test_a_finished_network_is_shrunk_towards_its_base_once(pool: Pool, tmp_path: Path) -> None:
-    whole = train(CONFIG, pool, tmp_path / "whole")
+def test_a_finished_network_is_shrunk_towards_its_base_once(dataset: WindowDataset, tmp_path: Path) -> None:
+    whole = train(CONFIG, dataset, tmp_path / "whole")
     config = msgspec.structs.replace(CONFIG, shrink=0.5)
-    shrunk = [train(config, pool, tmp_path / "shrunk") for _ in range(2)]
+    shrunk = [train(config, dataset, tmp_path / "shrunk") for _ in range(2)]
     for network in shrunk:
         assert torch.equal(network.state_dict()["head.weight"], 0.5 * whole.state_dict()["head.weight"])
 
 
-def test_training_lowers_the_loss_and_writes_loadable_weights(pool: Pool, tmp_path: Path) -> None:
+def test_training_lowers_the_loss_and_writes_loadable_weights(dataset: WindowDataset, tmp_path: Path) -> None:
     config = TrainConfig(
         network=SMALL,
         loss=LossConfig(steady=0, ramp=0),
@@ -99,7 +103,7 @@ def test_training_lowers_the_loss_and_writes_loadable_weights(pool: Pool, tmp_pa
         patch_px=16,
         precision="bf16",
     )
-    train(config, pool, tmp_path)
+    train(config, dataset, tmp_path)
     losses = [row["loss"] for row in _losses(tmp_path)]
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
     network = weights.load_network(weights.read(tmp_path / "ema.safetensors"))
@@ -108,36 +112,51 @@ def test_training_lowers_the_loss_and_writes_loadable_weights(pool: Pool, tmp_pa
     assert (tmp_path / "log.png").stat().st_size > 1000
 
 
-def test_another_configuration_is_refused_in_the_same_folder(pool: Pool, tmp_path: Path) -> None:
-    train(CONFIG, pool, tmp_path, stop_after=1)
+@pytest.mark.parametrize(("native", "same"), [(True, "bf16"), (False, "no")])
+def test_auto_takes_the_precision_that_the_device_has(
+    dataset: WindowDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, native: bool, same: Precision
+) -> None:
+    monkeypatch.setattr("vsdslnet.training.loop.state.bf16_is_native", lambda device: native)
+    config = TrainConfig(network=SMALL, loss=LossConfig(steady=0, ramp=0), steps=2, batch=2, patch_px=16)
+    runs: tuple[Precision, ...] = ("auto", same, "no" if native else "bf16")
+    auto, named, other = (
+        train(msgspec.structs.replace(config, precision=name), dataset, tmp_path / str(k))
+        for k, name in enumerate(runs)
+    )
+    assert torch.equal(auto.state_dict()["head.weight"], named.state_dict()["head.weight"])
+    assert not torch.equal(auto.state_dict()["head.weight"], other.state_dict()["head.weight"])
+
+
+def test_another_configuration_is_refused_in_the_same_folder(dataset: WindowDataset, tmp_path: Path) -> None:
+    train(CONFIG, dataset, tmp_path, stop_after=1)
     other = TrainConfig(network=SMALL, steps=6, batch=2, patch_px=16)
     with pytest.raises(ArgumentError, match="configuration it was started with"):
-        train(other, pool, tmp_path)
+        train(other, dataset, tmp_path)
 
 
-def test_a_patch_larger_than_the_pools_windows_is_refused(pool: Pool, tmp_path: Path) -> None:
-    with pytest.raises(ArgumentError, match="at most the side of the pool's windows, 96"):
-        train(msgspec.structs.replace(CONFIG, patch_px=160), pool, tmp_path)
+def test_a_patch_larger_than_the_datasets_windows_is_refused(dataset: WindowDataset, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="at most the side of the dataset's windows, 96"):
+        train(msgspec.structs.replace(CONFIG, patch_px=160), dataset, tmp_path)
 
 
-def test_processes_share_one_global_batch(pool: Pool) -> None:
-    whole = draw_batch(pool, CONFIG, 3)
-    halves = [draw_batch(pool, CONFIG, 3, rank, 2) for rank in range(2)]
+def test_processes_share_one_global_batch(dataset: WindowDataset) -> None:
+    whole = draw_batch(dataset, CONFIG, 3)
+    halves = [draw_batch(dataset, CONFIG, 3, rank, 2) for rank in range(2)]
     assert torch.equal(torch.cat([h.window for h in halves]), whole.window)
     assert halves[0].boxes + halves[1].boxes == whole.boxes
 
 
-def test_a_crop_and_its_target_show_the_same_place(pool: Pool) -> None:
+def test_a_crop_and_its_target_show_the_same_place(dataset: WindowDataset) -> None:
     for step in range(8):
-        batch = draw_batch(pool, CONFIG, step)
+        batch = draw_batch(dataset, CONFIG, step)
         expected = batch.window[:, 2].pow(2.2) * batch.target.amax() / batch.window[:, 2].amax() ** 2.2
         assert torch.nn.functional.l1_loss(batch.target, expected) < 0.02
 
 
-def test_flow_follows_the_flips(pool: Pool) -> None:
+def test_flow_follows_the_flips(dataset: WindowDataset) -> None:
     as_they_are = msgspec.structs.replace(CONFIG, network=msgspec.structs.replace(SMALL, motion_compensated=False))
     for step in range(8):
-        batch = draw_batch(pool, as_they_are, step)
+        batch = draw_batch(dataset, as_they_are, step)
         for window, flow, clean in zip(batch.window, batch.flow, batch.clean, strict=True):
             assert torch.equal(clean, window[2])
             shift = int(flow[3, 0, 8, 8])
@@ -205,19 +224,19 @@ def test_grey_fields_come_in_rising_pairs() -> None:
     assert fields.max() <= 1
 
 
-def test_neighbours_of_a_batch_lie_on_the_centre_and_flow_is_what_is_left(pool: Pool) -> None:
+def test_neighbours_of_a_batch_lie_on_the_centre_and_flow_is_what_is_left(dataset: WindowDataset) -> None:
     left, before = [], []
     as_they_are = msgspec.structs.replace(CONFIG, network=msgspec.structs.replace(SMALL, motion_compensated=False))
     for step in range(6):
-        left.append(draw_batch(pool, CONFIG, step).flow.abs().nanmean())
-        before.append(draw_batch(pool, as_they_are, step).flow.abs().nanmean())
+        left.append(draw_batch(dataset, CONFIG, step).flow.abs().nanmean())
+        before.append(draw_batch(dataset, as_they_are, step).flow.abs().nanmean())
     assert sum(left) < 0.5 * sum(before)
 
 
-def test_the_head_moves_as_little_as_its_rate_says(pool: Pool, tmp_path: Path) -> None:
+def test_the_head_moves_as_little_as_its_rate_says(dataset: WindowDataset, tmp_path: Path) -> None:
     """Adam's first step moves every weight by the rate: of the head, that starts at zero, by its share of it."""
     optimiser = OptimiserConfig(rate=1e-3, warmup_steps=0, head_rate=0.02)
     config = msgspec.structs.replace(CONFIG, optimiser=optimiser, steps=1, ema_decay=0.0)
-    network = train(config, pool, tmp_path / "run")
+    network = train(config, dataset, tmp_path / "run")
     moved = network.get_parameter("head.weight").abs()
     assert 0.9 * 2e-5 < float(moved.max()) < 1.1 * 2e-5

@@ -10,15 +10,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from plugin_tests.training.dataset.pools import write_pool
+from plugin_tests.training.dataset.small_datasets import write_dataset
 from vsdslnet.errors import ArgumentError
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.training.config.run import ToneConfig, TrainConfig
 from vsdslnet.training.dataset.batches import Batch, draw_batch
-from vsdslnet.training.dataset.store import Pool
-from vsdslnet.training.initialisation.activations import calibrate
-from vsdslnet.training.initialisation.offsets import motion_distance, start_alignment
+from vsdslnet.training.dataset.store import WindowDataset
+from vsdslnet.training.initialisation.activations import initialise_activations
+from vsdslnet.training.initialisation.offsets import initialise_offsets, motion_distance
 from vsdslnet.training.loop.tone import train_tone
 from vsdslnet.training.pointwise.flat_field import render_points, spatial_at, vectors_of_frames
 from vsdslnet.training.pointwise.points import Points
@@ -29,7 +29,7 @@ SMALL = DSLNetConfig(features=8, kernel=5, dynamic_kernel=3)
 
 @pytest.fixture(scope="module")
 def points(tmp_path_factory: pytest.TempPathFactory) -> Points:
-    return Points([Pool(write_pool(tmp_path_factory.mktemp("tone") / "pool"))])
+    return Points([WindowDataset(write_dataset(tmp_path_factory.mktemp("tone") / "dataset"))])
 
 
 ON_BLOCKS = {"scale": 4, "kernel": 3, "chain": 1, "dynamic_kernel": 0, "deform_kernel": 1, "color_map": True}
@@ -53,14 +53,14 @@ def test_a_point_answers_as_the_middle_of_a_flat_picture(changes: dict[str, Any]
 
 
 def test_positions_say_where_the_points_lie_however_the_frame_is_cut(tmp_path: Path) -> None:
-    folder = write_pool(tmp_path / "pool", windows=4)
+    folder = write_dataset(tmp_path / "dataset", windows=4)
     x, y = np.meshgrid((np.arange(128) + 0.5) / 128, (np.arange(72) + 0.5) / 72)
     places = np.stack([x, y, 0 * x], axis=-1)
     np.save(folder / "cond.npy", np.broadcast_to((255 * places).astype(np.uint8), (4, 5, 72, 128, 3)))
     cut = np.stack(np.meshgrid(0.2 + 0.6 * (np.arange(160) + 0.5) / 160, 0.2 + 0.6 * (np.arange(96) + 0.5) / 96), -1)
     pixels = np.concatenate([cut, np.zeros((96, 160, 1))], axis=-1)
     np.save(folder / "sdr.npy", np.broadcast_to((255 * pixels).astype(np.uint8), (4, 5, 96, 160, 3)))
-    points = Points([Pool(folder)])
+    points = Points([WindowDataset(folder)])
     for seed in range(6):
         batch = points.draw(np.random.default_rng(seed), 4, 64)
         seen = torch.nn.functional.grid_sample(
@@ -70,22 +70,22 @@ def test_positions_say_where_the_points_lie_however_the_frame_is_cut(tmp_path: P
 
 
 def test_looks_are_drawn_as_often_as_asked(tmp_path: Path) -> None:
-    folder = write_pool(tmp_path / "pool", windows=12)
+    folder = write_dataset(tmp_path / "dataset", windows=12)
     looks = ["youtube"] * 9 + ["phone"] * 2 + ["filmic"]
     (folder / "meta.jsonl").write_text("".join(f'{{"group": "made", "look": "{look}"}}\n' for look in looks))
-    points = Points([Pool(folder)], {"youtube": 1.0, "phone": 3.0})
+    points = Points([WindowDataset(folder)], {"youtube": 1.0, "phone": 3.0})
     chances = points.chances
     assert chances is not None
     assert np.allclose(chances, [0.25 / 9] * 9 + [0.75 / 2] * 2 + [0.0])
     with pytest.raises(ArgumentError, match="sepia"):
-        Points([Pool(folder)], {"sepia": 1.0})
+        Points([WindowDataset(folder)], {"sepia": 1.0})
 
 
-def test_points_are_those_of_the_look_that_a_pool_was_opened_for(tmp_path: Path) -> None:
-    folder = write_pool(tmp_path / "pool", windows=6)
+def test_points_are_those_of_the_look_that_a_dataset_was_opened_for(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "dataset", windows=6)
     looks = ["youtube", "phone", "youtube", "phone", "filmic", "phone"]
     (folder / "meta.jsonl").write_text("".join(f'{{"group": "made", "look": "{look}"}}\n' for look in looks))
-    every, phone = Points([Pool(folder)]), Points([Pool(folder, look="phone")], {"phone": 1.0})
+    every, phone = Points([WindowDataset(folder)]), Points([WindowDataset(folder, look="phone")], {"phone": 1.0})
     assert (len(every), len(phone)) == (6, 3)
     for name in ("sdr", "hdr", "whole", "crop"):
         assert np.array_equal(getattr(phone, name), getattr(every, name)[[1, 3, 5]])
@@ -97,7 +97,7 @@ def test_the_start_puts_the_vectors_of_pictures_on_one_scale(points: Points) -> 
     torch.manual_seed(1)
     network = DSLNet(SMALL)
     batch = points.take(np.arange(len(points)), np.random.default_rng(1), 32)
-    calibrate(network, batch)
+    initialise_activations(network, batch)
     with torch.no_grad():
         vectors = vectors_of_frames(network, network.stfm.condition.blocks(batch.frames))
         output = render_points(network, batch.sdr, vectors, spatial_at(vectors.spatial, batch.positions))
@@ -124,10 +124,10 @@ def test_the_stage_learns_and_repeats_itself(points: Points) -> None:
 def test_settling_moves_the_conditions_and_nothing_else(points: Points) -> None:
     torch.manual_seed(4)
     network = DSLNet(SMALL)
-    calibrate(network, points.take(np.arange(4), np.random.default_rng(4), 16))
+    initialise_activations(network, points.take(np.arange(4), np.random.default_rng(4), 16))
     nn.init.normal_(network.head.weight, std=0.05)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    tone = ToneConfig(steps=3, windows=4, points=16, calibrate=False, conditions_only=True)
+    tone = ToneConfig(steps=3, windows=4, points=16, initialise=False, conditions_only=True)
     train_tone(network, points, TrainConfig(network=SMALL, tone=tone))
     moved = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
     assert {name.split(".")[1] for name in moved} == {"condition", "modulation"}
@@ -138,7 +138,7 @@ def test_only_the_middle_tap_is_trained(points: Points) -> None:
     torch.manual_seed(2)
     network = DSLNet(SMALL)
     batch = points.take(np.arange(4), np.random.default_rng(2), 16)
-    calibrate(network, batch)
+    initialise_activations(network, batch)
     nn.init.normal_(network.head.weight, std=0.1)
     vectors = vectors_of_frames(network, network.stfm.condition.blocks(batch.frames))
     render_points(network, batch.sdr, vectors, spatial_at(vectors.spatial, batch.positions)).sum().backward()
@@ -159,24 +159,24 @@ def endpoint_error_px(network: DSLNet, batch: Batch) -> Tensor:
 
 
 def test_the_start_of_ldoe_sees_a_motion_it_was_not_solved_on(tmp_path: Path) -> None:
-    pool = Pool(write_pool(tmp_path / "pool", windows=12))
+    dataset = WindowDataset(write_dataset(tmp_path / "dataset", windows=12))
     torch.manual_seed(1)
     network = DSLNet()
     as_they_are = DSLNetConfig(motion_compensated=False)
     config = TrainConfig(network=as_they_are, batch=4, patch_px=64, repeat_centre=0.0)
-    before = endpoint_error_px(network, draw_batch(pool, config, 100))
-    start_alignment(network, lambda n: draw_batch(pool, config, n, stream=1), 6)
-    after = endpoint_error_px(network, draw_batch(pool, config, 100))
+    before = endpoint_error_px(network, draw_batch(dataset, config, 100))
+    initialise_offsets(network, lambda n: draw_batch(dataset, config, n, stream=1), 6)
+    after = endpoint_error_px(network, draw_batch(dataset, config, 100))
     assert after < 0.8 * before
 
 
 def test_where_nothing_is_to_be_seen_nothing_moves_at_the_start(tmp_path: Path) -> None:
-    pool = Pool(write_pool(tmp_path / "pool", windows=12))
+    dataset = WindowDataset(write_dataset(tmp_path / "dataset", windows=12))
     torch.manual_seed(1)
     network = DSLNet()
     as_they_are = DSLNetConfig(motion_compensated=False)
     config = TrainConfig(network=as_they_are, batch=4, patch_px=64, repeat_centre=0.0)
-    start_alignment(network, lambda n: draw_batch(pool, config, n, stream=1), 6)
+    initialise_offsets(network, lambda n: draw_batch(dataset, config, n, stream=1), 6)
     ldoe = network.dmfa.ldoe
     assert ldoe.stem.bias is not None
     constant = ldoe.stem.bias == 1
@@ -205,10 +205,10 @@ def test_points_in_coloured_light_are_those_of_their_frames(points: Points) -> N
 def test_coloured_light_learns_to_come_out_near_the_base(points: Points) -> None:
     torch.manual_seed(6)
     network = DSLNet(SMALL)
-    calibrate(network, points.take(np.arange(4), np.random.default_rng(6), 16))
+    initialise_activations(network, points.take(np.arange(4), np.random.default_rng(6), 16))
     nn.init.normal_(network.head.weight, std=0.1)
     tone = ToneConfig(
-        steps=60, windows=8, points=16, rate=3e-3, calibrate=False, ramp=0, steady=0, colors=5.0, guard_every=1
+        steps=60, windows=8, points=16, rate=3e-3, initialise=False, ramp=0, steady=0, colors=5.0, guard_every=1
     )
     seen: list[float] = []
     train_tone(network, points, TrainConfig(network=SMALL, tone=tone), lambda _, terms: seen.append(terms["colors"]))

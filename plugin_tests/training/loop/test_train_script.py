@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from plugin_tests.paths import SCRIPTS
-from plugin_tests.training.dataset.pools import write_pool
+from plugin_tests.training.dataset.small_datasets import write_dataset
 
 SCRIPT = SCRIPTS / "train.py"
 SCHEDULE = """
@@ -25,7 +25,7 @@ dynamic_kernel = 3
 steps = 1
 windows = 2
 points = 4
-calibrate = false
+initialise = false
 ramp = 0.0
 steady = 0.0
 colors = 0.0
@@ -37,7 +37,7 @@ filmic = 0.5
 
 @pytest.fixture
 def schedule(tmp_path: Path) -> Path:
-    folder = write_pool(tmp_path / "pool", windows=4)
+    folder = write_dataset(tmp_path / "dataset", windows=4)
     looks = ["youtube", "phone", "filmic", "phone"]
     (folder / "meta.jsonl").write_text("".join(json.dumps({"group": "made", "look": look}) + "\n" for look in looks))
     path = tmp_path / "tiny.toml"
@@ -47,7 +47,7 @@ def schedule(tmp_path: Path) -> Path:
 
 def train(schedule: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     folder = schedule.parent
-    command = [sys.executable, str(SCRIPT), "--pool", str(folder / "pool"), "--run", str(folder / "run")]
+    command = [sys.executable, str(SCRIPT), "--dataset", str(folder / "dataset"), "--run", str(folder / "run")]
     command += ["--schedule", str(schedule), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -62,7 +62,7 @@ def test_given_shares_stand_for_the_schedules(schedule: Path) -> None:
 @pytest.mark.parametrize(
     ("look", "share", "said"),
     [
-        ("sepia", "0.8", "looks of the pools: filmic, phone, youtube"),
+        ("sepia", "0.8", "looks of the datasets: filmic, phone, youtube"),
         ("phone", "-0.8", "shares from 0 on"),
         ("phone", "nan", "shares from 0 on"),
         ("phone", "much", "a look and a number"),

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from plugin_tests.paths import ROOT, SCRIPTS
-from plugin_tests.training.dataset.pools import write_pool
+from plugin_tests.training.dataset.small_datasets import write_dataset
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.training.config.run import TrainConfig, load_schedule
-from vsdslnet.training.dataset.store import Pool
+from vsdslnet.training.dataset.store import WindowDataset
 from vsdslnet.training.loop.log_plots import read_log
 from vsdslnet.training.loop.run import train
 from vsdslnet.training.paper.comparison import compare, scaled_schedule
@@ -27,8 +27,8 @@ SMALL = DSLNetConfig(features=8, kernel=5, dynamic_kernel=3)
 
 
 @pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
-    return Pool(write_pool(tmp_path_factory.mktemp("tables") / "pool", windows=6))
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> WindowDataset:
+    return WindowDataset(write_dataset(tmp_path_factory.mktemp("tables") / "dataset", windows=6))
 
 
 def small_config(steps: int = 3) -> TrainConfig:
@@ -46,9 +46,9 @@ def test_halvings_keep_their_place_in_a_shorter_run() -> None:
     assert full.optimiser.halve_at == load_schedule("paper").optimiser.halve_at
 
 
-def test_variants_train_on_the_same_batches_and_are_measured(pool: Pool, tmp_path: Path) -> None:
+def test_variants_train_on_the_same_batches_and_are_measured(dataset: WindowDataset, tmp_path: Path) -> None:
     names = ["dslnet", "m0", "csrnet"]
-    figures = compare(names, small_config(), pool, pool, tmp_path, seeds=[1], windows=2)
+    figures = compare(names, small_config(), dataset, dataset, tmp_path, seeds=[1], windows=2)
     assert [row.variant for row in figures] == names
     for row in figures:
         assert 5 < row.psnr_db < 80
@@ -61,29 +61,29 @@ def test_variants_train_on_the_same_batches_and_are_measured(pool: Pool, tmp_pat
     assert len(set(first.values())) == 1
     # A finished comparison is read back, not trained again.
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("figures.json")}
-    again = compare(names, small_config(), pool, pool, tmp_path, seeds=[1], windows=2)
+    again = compare(names, small_config(), dataset, dataset, tmp_path, seeds=[1], windows=2)
     assert again == figures
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("figures.json")} == stamps
 
 
 @pytest.mark.parametrize("name", ["m1", "adaint"])  # AdaInt has dropout
-def test_a_stopped_variant_goes_on_to_the_same_weights(name: str, pool: Pool, tmp_path: Path) -> None:
+def test_a_stopped_variant_goes_on_to_the_same_weights(name: str, dataset: WindowDataset, tmp_path: Path) -> None:
     def network() -> torch.nn.Module:
         torch.manual_seed(1)
         return build_variant(name, SMALL)
 
     config = small_config(4)
-    whole = train(config, pool, tmp_path / "whole", network=network())  # type: ignore[arg-type]
-    train(config, pool, tmp_path / "parts", network=network(), stop_after=2)  # type: ignore[arg-type]
-    parts = train(config, pool, tmp_path / "parts", network=network())  # type: ignore[arg-type]
+    whole = train(config, dataset, tmp_path / "whole", network=network())  # type: ignore[arg-type]
+    train(config, dataset, tmp_path / "parts", network=network(), stop_after=2)  # type: ignore[arg-type]
+    parts = train(config, dataset, tmp_path / "parts", network=network())  # type: ignore[arg-type]
     for name, value in whole.state_dict().items():
         assert torch.equal(parts.state_dict()[name], value), name
 
 
-def test_statistics_of_batch_norm_reach_the_averaged_network(pool: Pool, tmp_path: Path) -> None:
+def test_statistics_of_batch_norm_reach_the_averaged_network(dataset: WindowDataset, tmp_path: Path) -> None:
     torch.manual_seed(1)
     config = msgspec.structs.replace(small_config(), network=VARIANTS["norm-batch"].config(SMALL))
-    average = train(config, pool, tmp_path / "run", network=build_variant("norm-batch", SMALL))
+    average = train(config, dataset, tmp_path / "run", network=build_variant("norm-batch", SMALL))
     assert average.stfm.condition.blocks[0].norm.num_batches_tracked == 3
 
 
@@ -124,17 +124,17 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_script_runs_end_to_end_on_a_tiny_budget(tmp_path: Path) -> None:
-    pool = write_pool(tmp_path / "pool", windows=3)
+    dataset = write_dataset(tmp_path / "dataset", windows=3)
     budget = ["--steps", "2", "--batch", "1", "--patch", "16", "--seeds", "1", "--windows", "1"]
     out = tmp_path / "out"
-    done = _run("csrnet", "adaint", "--pool", str(pool), "--validation", str(pool), "--out", str(out), *budget)
+    done = _run("csrnet", "adaint", "--dataset", str(dataset), "--validation", str(dataset), "--out", str(out), *budget)
     assert done.returncode == 0, done.stderr
     text = (out / "tables.md").read_text()
     assert text in done.stdout
     assert "csrnet: CSRNet | 36,489 (0.036M) | 1 |" in text
     assert (out / "figures.png").is_file()
     assert len(msgspec.json.decode((out / "figures.json").read_bytes(), type=list[Figures])) == 2
-    collected = _run("--collect", "--validation", str(pool), "--out", str(out), *budget)
+    collected = _run("--collect", "--validation", str(dataset), "--out", str(out), *budget)
     assert collected.stdout == done.stdout, collected.stderr
 
 
@@ -143,7 +143,7 @@ def test_the_script_lists_every_variant_and_refuses_unknown_ones() -> None:
     assert listed.returncode == 0
     assert [line.split()[0] for line in listed.stdout.splitlines()] == list(VARIANTS)
     assert "929,949" in listed.stdout
-    refused = _run("m9", "--pool", "x", "--validation", "x")
+    refused = _run("m9", "--dataset", "x", "--validation", "x")
     assert refused.returncode == 1
     assert "m9" in refused.stderr
     assert "Traceback" not in refused.stderr

@@ -66,7 +66,7 @@ def test_every_table_of_the_paper_is_covered() -> None:
 @pytest.mark.parametrize("name", list(VARIANTS))
 def test_any_frame_size_gives_a_frame_of_that_size(name: str) -> None:
     network = build_variant(name, SMALL).eval()
-    for size in ((33, 39), (18, 20)):  # instance norm needs more than one cell after four pools
+    for size in ((33, 39), (18, 20)):  # instance norm needs more than one cell after four datasets
         with torch.no_grad():
             pq = network(torch.rand(2, 5, 3, *size))
         assert pq.shape == (2, 3, *size)

@@ -10,19 +10,19 @@ import pytest
 import torch
 from torch import nn
 
-from plugin_tests.training.dataset.pools import write_pool
+from plugin_tests.training.dataset.small_datasets import write_dataset
 from vsdslnet import weights
 from vsdslnet.errors import ArgumentError
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.training.config.run import LossConfig, OptimiserConfig, TrainConfig
 from vsdslnet.training.dataset.batches import draw_batch
-from vsdslnet.training.dataset.store import Pool
+from vsdslnet.training.dataset.store import WindowDataset
 from vsdslnet.training.loop.log_plots import read_log
 from vsdslnet.training.loop.objective import Objective
 from vsdslnet.training.loop.run import train
 from vsdslnet.training.paper.variants import build_variant
-from vsdslnet.training.pointwise.restoration import PointwiseTeacher
+from vsdslnet.training.pointwise.restoration import CleanBase, PointwiseTeacher
 from vsdslnet.training.simulation.synthetic import saturated_shapes
 
 SMALL = DSLNetConfig(features=8, kernel=5, dynamic_kernel=3)
@@ -40,13 +40,13 @@ CONFIG = TrainConfig(
 
 
 @pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
-    return Pool(write_pool(tmp_path_factory.mktemp("restoration") / "pool"))
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> WindowDataset:
+    return WindowDataset(write_dataset(tmp_path_factory.mktemp("restoration") / "dataset"))
 
 
-def spatial_network(seed: int = 3) -> DSLNet:
+def spatial_network(seed: int = 3, config: DSLNetConfig = SMALL) -> DSLNet:
     torch.manual_seed(seed)
-    network = DSLNet(SMALL)
+    network = DSLNet(config)
     nn.init.normal_(network.head.weight, std=0.02)
     return network
 
@@ -62,10 +62,31 @@ def test_the_teacher_says_of_a_flat_frame_what_the_network_says() -> None:
     assert torch.allclose(PointwiseTeacher(network)(flat[:, 2], flat, boxes)[middle], whole[middle], atol=2e-5)
 
 
-def test_noise_in_the_window_does_not_reach_the_target(pool: Pool) -> None:
+def test_both_teachers_follow_the_neighbourhood_where_the_network_does(dataset: WindowDataset) -> None:
+    """A network that corrects nothing says of a clean frame what either teacher asks for."""
+    network = DSLNet(msgspec.structs.replace(SMALL, gain_radius=2))
+    batch = draw_batch(dataset, msgspec.structs.replace(CONFIG, noise_share=0.0), 0)
+    still = batch.clean[:, None].expand(-1, 5, -1, -1, -1)
+    with torch.no_grad():
+        says = network.render(still, network.shared_conditions(batch.whole), batch.boxes)
+        alone = DSLNet(SMALL).render(still, DSLNet(SMALL).shared_conditions(batch.whole), batch.boxes)
+    for teacher in (PointwiseTeacher(network), CleanBase(network)):
+        assert torch.allclose(teacher(batch.clean, batch.whole, batch.boxes), says, atol=1e-5)
+    assert (says - alone).abs().mean() > 1e-4
+
+
+def test_autocast_does_not_round_the_clean_base(dataset: WindowDataset) -> None:
+    teacher = CleanBase(DSLNet(msgspec.structs.replace(SMALL, gain_radius=2)))
+    batch = draw_batch(dataset, CONFIG, 0)
+    exact = teacher(batch.clean, batch.whole, batch.boxes)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(teacher(batch.clean, batch.whole, batch.boxes), exact)
+
+
+def test_noise_in_the_window_does_not_reach_the_target(dataset: WindowDataset) -> None:
     teacher = PointwiseTeacher(spatial_network())
-    noisy = draw_batch(pool, CONFIG, 0)
-    quiet = draw_batch(pool, msgspec.structs.replace(CONFIG, noise_share=0.0), 0)
+    noisy = draw_batch(dataset, CONFIG, 0)
+    quiet = draw_batch(dataset, msgspec.structs.replace(CONFIG, noise_share=0.0), 0)
     assert not torch.equal(noisy.window, quiet.window)
     targets = [teacher(batch.clean, batch.whole, batch.boxes) for batch in (noisy, quiet)]
     assert torch.equal(*targets)
@@ -73,13 +94,15 @@ def test_noise_in_the_window_does_not_reach_the_target(pool: Pool) -> None:
     assert torch.equal(quiet.clean, quiet.window[:, 2])
 
 
-def test_restoring_leaves_the_tone_alone_and_goes_on_the_same_when_stopped(pool: Pool, tmp_path: Path) -> None:
+def test_restoring_leaves_the_tone_alone_and_goes_on_the_same_when_stopped(
+    dataset: WindowDataset, tmp_path: Path
+) -> None:
     start = spatial_network()
     before = {name: value.clone() for name, value in start.state_dict().items()}
-    whole = train(CONFIG, pool, tmp_path / "whole", network=start)
-    train(CONFIG, pool, tmp_path / "parts", network=spatial_network(), stop_after=3)
+    whole = train(CONFIG, dataset, tmp_path / "whole", network=start)
+    train(CONFIG, dataset, tmp_path / "parts", network=spatial_network(), stop_after=3)
     # The target is kept with the run: another network to start from changes nothing any more.
-    parts = train(CONFIG, pool, tmp_path / "parts", network=spatial_network(seed=9))
+    parts = train(CONFIG, dataset, tmp_path / "parts", network=spatial_network(seed=9))
     for name, value in whole.state_dict().items():
         assert torch.equal(value, parts.state_dict()[name]), name
         rests = name.startswith(("stfm.condition", "stfm.modulation"))
@@ -88,9 +111,9 @@ def test_restoring_leaves_the_tone_alone_and_goes_on_the_same_when_stopped(pool:
     assert all(torch.equal(value, before[name]) for name, value in kept.state_dict().items())
 
 
-def test_restoring_lowers_the_distance_to_the_clean_picture(pool: Pool, tmp_path: Path) -> None:
+def test_restoring_lowers_the_distance_to_the_clean_picture(dataset: WindowDataset, tmp_path: Path) -> None:
     config = msgspec.structs.replace(CONFIG, steps=60)
-    train(config, pool, tmp_path, network=spatial_network())
+    train(config, dataset, tmp_path, network=spatial_network())
     steps, _ = read_log(tmp_path / "log.jsonl")
     restore = [row["restore"] for row in steps]
     assert sum(restore[-10:]) < 0.85 * sum(restore[:10])
@@ -114,10 +137,10 @@ def test_synthetic_shapes_stand_and_move_as_their_clean_frame_does() -> None:
     assert min(steady, moving, degraded) >= 5
 
 
-def test_shapes_of_saturated_light_count_where_the_guards_do(pool: Pool) -> None:
+def test_shapes_of_saturated_light_count_where_the_guards_do(dataset: WindowDataset) -> None:
     network = spatial_network()
     objective = Objective(network, CONFIG.loss, PointwiseTeacher(network))
-    batch = draw_batch(pool, CONFIG, 0)
+    batch = draw_batch(dataset, CONFIG, 0)
     assert "shapes" not in objective(batch)
     terms = objective(batch, 5)
     assert terms["shapes"] > 0
@@ -125,14 +148,14 @@ def test_shapes_of_saturated_light_count_where_the_guards_do(pool: Pool) -> None
     assert not torch.equal(terms["shapes"], objective(batch, 6)["shapes"])
 
 
-def test_shapes_alone_have_a_teacher_too(pool: Pool, tmp_path: Path) -> None:
+def test_shapes_alone_have_a_teacher_too(dataset: WindowDataset, tmp_path: Path) -> None:
     loss = msgspec.structs.replace(CONFIG.loss, restore=0.0)
-    train(msgspec.structs.replace(CONFIG, loss=loss, steps=1), pool, tmp_path, network=spatial_network())
+    train(msgspec.structs.replace(CONFIG, loss=loss, steps=1), dataset, tmp_path, network=spatial_network())
     [row], _ = read_log(tmp_path / "log.jsonl")
     assert row["shapes"] > 0
     assert "restore" not in row
 
 
-def test_a_network_without_points_is_refused(pool: Pool, tmp_path: Path) -> None:
+def test_a_network_without_points_is_refused(dataset: WindowDataset, tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="restore"):
-        train(CONFIG, pool, tmp_path, network=build_variant("csrnet", SMALL))
+        train(CONFIG, dataset, tmp_path, network=build_variant("csrnet", SMALL))

@@ -17,7 +17,7 @@ from vsdslnet.encode.bitstream import av1, hevc
 from vsdslnet.encode.chunk.encoders import Picture, open_encoder
 from vsdslnet.encode.chunk.light import add_to_shot, frame_light_nits
 from vsdslnet.encode.job.chunks import Chunk
-from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import ChunkResult, chunk_path, file_sha256, finish_durably
 from vsdslnet.errors import JobError
 from vsdslnet.hdr10plus.shot_light import ShotMeter
@@ -32,21 +32,21 @@ class ChunkFile:
     dozens of frames still to encode when it is given the last. JobError if the encoder or the disk fails.
     """
 
-    def __init__(self, plan: JobPlan, folder: Path, chunk: Chunk, picture: Picture) -> None:
-        self._chunk, self._folder, self._suffix = chunk, folder, plan.suffix
+    def __init__(self, job: Job, folder: Path, chunk: Chunk, picture: Picture) -> None:
+        self._chunk, self._folder, self._suffix = chunk, folder, job.suffix
         self.index = chunk.index
-        self._final = chunk_path(folder, chunk.index, plan.suffix)
+        self._final = chunk_path(folder, chunk.index, job.suffix)
         self._partial = self._final.with_name(f".{self._final.name}.{uuid.uuid4().hex}.partial")
         self._started = time.monotonic()
         self._digest = hashlib.sha256()
         self.max_nits = self._max_average_nits = 0.0
-        self._shots = plan.identity.settings.hdr10plus
-        self._cuts, self._next = frozenset(plan.cuts), chunk.first
+        self._shots = job.identity.settings.hdr10plus
+        self._cuts, self._next = frozenset(job.cuts), chunk.first
         self._meters: list[ShotMeter] = []
         try:
             with self._disk_errors_told():
                 self._encoder = open_encoder(
-                    plan.encoder, plan.identity.settings, picture=picture, frames=chunk.frames, path=self._partial
+                    job.encoder, job.identity.settings, picture=picture, frames=chunk.frames, path=self._partial
                 )
         except BaseException:
             self._partial.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from vsdslnet.encode.chunk.encoders import Picture
 from vsdslnet.encode.chunk.file import ChunkFile
 from vsdslnet.encode.chunk.light import with_light, with_shot_light
 from vsdslnet.encode.job.chunks import Chunk
-from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import ChunkResult
 from vsdslnet.encode.source.clip import deliver, open_converted
 from vsdslnet.errors import JobError, one_line
@@ -30,23 +30,23 @@ _CACHE_MEBIBYTES = 1024
 class ChunkMaker:
     """Opens a job's source once, then makes any of its chunks; the same result wherever it runs."""
 
-    def __init__(self, plan: JobPlan, folder: Path) -> None:
-        self._plan, self._folder = plan, folder
+    def __init__(self, job: Job, folder: Path) -> None:
+        self._job, self._folder = job, folder
         vs.core.max_cache_size = min(vs.core.max_cache_size, _CACHE_MEBIBYTES)
         converted = open_converted(
-            plan.source, plan.identity.settings, threads=plan.decoder_threads, index=folder / "source"
+            job.source, job.identity.settings, threads=job.decoder_threads, index=folder / "source"
         )
-        if len(converted) != plan.frames:
-            raise JobError(f"the source has {len(converted)} frames here, the plan says {plan.frames}; use --restart")
-        settings = plan.identity.settings
+        if len(converted) != job.frames:
+            raise JobError(f"the source has {len(converted)} frames here, the job says {job.frames}; use --restart")
+        settings = job.identity.settings
         delivered = deliver(converted, peak_nits=settings.peak_nits, transfer=settings.transfer)
         measured = with_shot_light if settings.hdr10plus else with_light
         self._clip = measured(delivered) if settings.transfer == "pq" else delivered
         self._picture = Picture(
             width=self._clip.width,
             height=self._clip.height,
-            frame_rate=plan.frame_rate,
-            sample_aspect=Fraction(*plan.source.sample_aspect),
+            frame_rate=job.frame_rate,
+            sample_aspect=Fraction(*job.source.sample_aspect),
         )
 
     def make(self, chunk: Chunk, progress: Progress) -> ChunkResult:
@@ -55,7 +55,7 @@ class ChunkMaker:
 
     def feed(self, chunk: Chunk, progress: Progress) -> ChunkFile:
         """Convert a chunk's frames into a file that still has to finish; JobError if that can't be done."""
-        file = ChunkFile(self._plan, self._folder, chunk, self._picture)
+        file = ChunkFile(self._job, self._folder, chunk, self._picture)
         ahead = min(_FRAMES_AHEAD, vs.core.num_threads)
         clip = self._clip[chunk.first : chunk.end]
         try:

@@ -16,7 +16,7 @@ from vsdslnet.encode.container.passage import (
     CONTAINER_FORMATS,
     Passage,
     container_options,
-    plan_passage,
+    passage_of,
     stream_name,
 )
 from vsdslnet.encode.container.tags import fresh_tags
@@ -25,7 +25,7 @@ from vsdslnet.encode.container.text_subtitles import TextConverter, add_text_str
 from vsdslnet.encode.container.trimmed import trimmed_template
 from vsdslnet.encode.container.video_packets import VideoPacket, VideoPackets
 from vsdslnet.encode.ffmpeg_log import ffmpeg_messages, ffmpeg_reason
-from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.source.probe import open_media
 from vsdslnet.encode.source.timeline import Placer, Timeline
 from vsdslnet.errors import JobError
@@ -55,7 +55,7 @@ class Pictures(Protocol):
 
 
 def mux(
-    plan: JobPlan,
+    job: Job,
     folder: Path,
     light: ContentLight | None,
     *,
@@ -68,18 +68,18 @@ def mux(
 
     Returns, in words, what the source holds and the file lacks. JobError or OSError if it fails.
     """
-    packets = VideoPackets(plan, folder, light, dynamic)
-    with open_media(Path(plan.source.path)) as source:
-        passage = plan_passage(source, output, main=plan.source.track, drop=drop)
+    packets = VideoPackets(job, folder, light, dynamic)
+    with open_media(Path(job.source.path)) as source:
+        passage = passage_of(source, output, main=job.source.track, drop=drop)
         try:
-            lost = write_container(plan, passage, packets, light, source=source, output=output, target=str(target))
+            lost = write_container(job, passage, packets, light, source=source, output=output, target=str(target))
         except MuxError as error:
             raise JobError(f"{target.name}: can't be muxed: {error}") from None
     return lost
 
 
 def write_container(
-    plan: JobPlan,
+    job: Job,
     passage: Passage,
     pictures: Pictures,
     light: ContentLight | None,
@@ -96,10 +96,10 @@ def write_container(
     options = container_options(container_format) if isinstance(target, str) else {}
     template = open_template(
         pictures.first_picture(),
-        stream_format=plan.suffix,
-        mastering=mastering_display(plan.identity.settings.peak_nits),
+        stream_format=job.suffix,
+        mastering=mastering_display(job.identity.settings.peak_nits),
         light=light,
-        display_matrix=plan.source.display_matrix,
+        display_matrix=job.source.display_matrix,
     )
     with (
         ffmpeg_messages(av.logging.ERROR),
@@ -107,10 +107,10 @@ def write_container(
         av.open(target, "w", format=container_format, options=options) as container,
     ):
         file = _File(container)
-        picture = file.add_picture(template.streams.video[0], source.streams[plan.source.track], plan)
+        picture = file.add_picture(template.streams.video[0], source.streams[job.source.track], job)
         others = file.add_others(source, passage)
-        file.begin(source, plan)
-        for packet, stream in _in_time(source, others, pictures, picture, plan):
+        file.begin(source, job)
+        for packet, stream in _in_time(source, others, pictures, picture, job):
             file.write(packet, stream)
         file.end()
     unread = [
@@ -118,7 +118,7 @@ def write_container(
         for index, other in others.items()
         if other.converter is not None and other.converter.unread
     ]
-    return [*passage.left_out, *_lost_aspect(plan, container_format), *unread]
+    return [*passage.left_out, *_lost_aspect(job, container_format), *unread]
 
 
 class _File:
@@ -131,16 +131,16 @@ class _File:
         self._matroska = container.format.name == "matroska"
         self._apart = 0 if container.format.flags & _EQUAL_TIMES_ALLOWED else 1
 
-    def add_picture(self, template: Any, original: Any, plan: JobPlan) -> Any:
+    def add_picture(self, template: Any, original: Any, job: Job) -> Any:
         """The stream of the HDR picture, described by ``template``, named and marked as the original was."""
         video = self._container.add_stream_from_template(template, opaque=True)
-        video.time_base = Fraction(*plan.time_base)
-        video.codec_context.framerate = plan.frame_rate
-        video.codec_context.sample_aspect_ratio = Fraction(*plan.source.sample_aspect)
+        video.time_base = Fraction(*job.time_base)
+        video.codec_context.framerate = job.frame_rate
+        video.codec_context.sample_aspect_ratio = Fraction(*job.source.sample_aspect)
         video.metadata.update(fresh_tags(original.metadata))
         video.disposition = original.disposition
         if not self._matroska:
-            video.codec_context.codec_tag = _CODEC_TAGS[plan.identity.settings.codec]
+            video.codec_context.codec_tag = _CODEC_TAGS[job.identity.settings.codec]
         self._names[video.index] = "the picture"
         return video
 
@@ -171,10 +171,10 @@ class _File:
         with trimmed:
             return self._container.add_stream_from_template(trimmed.streams[0], opaque=True)
 
-    def begin(self, source: Any, plan: JobPlan) -> None:
+    def begin(self, source: Any, job: Job) -> None:
         """Write the header, with tags and chapters: from here on streams have the time base that the muxer gives."""
         self._container.metadata.update(fresh_tags(source.metadata))
-        chapters = programme_chapters(source.chapters(), start_seconds=plan.timeline.start_seconds)
+        chapters = programme_chapters(source.chapters(), start_seconds=job.timeline.start_seconds)
         if chapters:
             self._container.set_chapters(chapters)
         try:
@@ -223,13 +223,13 @@ def _refused(what: str, error: Exception) -> Exception:
 
 
 def _in_time(
-    source: Any, others: dict[int, _Other], pictures: Pictures, picture: Any, plan: JobPlan
+    source: Any, others: dict[int, _Other], pictures: Pictures, picture: Any, job: Job
 ) -> Iterator[tuple[Any, Any]]:
     """(packet, stream) of everything, about in the order of time, as muxers want them."""
-    time_base = Fraction(*plan.time_base)
+    time_base = Fraction(*job.time_base)
     coded = iter(pictures)
     waiting = next(coded, None)
-    for packet, index in _source_packets(source, others, plan.timeline):
+    for packet, index in _source_packets(source, others, job.timeline):
         at = (packet.dts if packet.dts is not None else packet.pts) * Fraction(packet.time_base)
         while waiting is not None and waiting.dts * time_base <= at:
             yield _video_packet(waiting, time_base), picture
@@ -273,9 +273,9 @@ def _video_packet(coded: VideoPacket, time_base: Fraction) -> Any:
     return packet
 
 
-def _lost_aspect(plan: JobPlan, container_format: str) -> list[str]:
+def _lost_aspect(job: Job, container_format: str) -> list[str]:
     """AV1 has no sample aspect ratio of its own, and Matroska's can't be set through PyAV; MP4's can."""
-    aspect = Fraction(*plan.source.sample_aspect)
-    if aspect == 1 or plan.suffix == "hevc" or container_format != "matroska":
+    aspect = Fraction(*job.source.sample_aspect)
+    if aspect == 1 or job.suffix == "hevc" or container_format != "matroska":
         return []
     return [f"sample aspect ratio {aspect.numerator}:{aspect.denominator} (AV1 needs .mp4 for it)"]

@@ -18,7 +18,7 @@ from vsdslnet.encode.container.tags import lost_tags
 from vsdslnet.encode.ffmpeg_log import ffmpeg_messages
 from vsdslnet.errors import ArgumentError, OutputError
 
-__all__ = ["CONTAINER_FORMATS", "Attached", "Passage", "container_options", "outlook", "plan_passage", "stream_name"]
+__all__ = ["CONTAINER_FORMATS", "Attached", "Passage", "container_options", "outlook", "passage_of", "stream_name"]
 
 # FFmpeg's names of the containers, by the suffix of a file.
 CONTAINER_FORMATS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
@@ -79,7 +79,7 @@ def container_options(container_format: str) -> dict[str, str]:
     return {} if container_format == "matroska" else {"movflags": "+faststart"}
 
 
-def plan_passage(source: Any, output: Path, *, main: int, drop: Collection[int] = ()) -> Passage:
+def passage_of(source: Any, output: Path, *, main: int, drop: Collection[int] = ()) -> Passage:
     """What becomes of the streams of an open ``source`` in ``output``, whose picture is stream ``main``.
 
     ``drop`` are streams that the user does without. OutputError if a stream would be lost that need not be, with the
@@ -129,7 +129,7 @@ def outlook(source: Any, path: Path, *, main: int) -> list[str]:
     lines = []
     for suffix in _SUFFIXES:
         try:
-            lacks = "; ".join(plan_passage(source, path.with_suffix(suffix), main=main).left_out)
+            lacks = "; ".join(passage_of(source, path.with_suffix(suffix), main=main).left_out)
             lines.append(f"as {suffix}: " + (f"without {lacks}" if lacks else "everything is kept"))
         except OutputError as error:
             lines.append(f"as {suffix}: not possible: {str(error).removeprefix(f'{path.with_suffix(suffix)}: ')}")

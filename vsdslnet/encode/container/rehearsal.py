@@ -12,9 +12,9 @@ from pathlib import Path
 
 from vsdslnet.encode.chunk.encoder_parameters import PLACEHOLDER_LIGHT
 from vsdslnet.encode.container.mux import MuxError, write_container
-from vsdslnet.encode.container.passage import plan_passage
+from vsdslnet.encode.container.passage import passage_of
 from vsdslnet.encode.container.video_packets import PictureTimes, VideoPacket, elementary_to_packet, with_light
-from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.source.probe import open_media
 from vsdslnet.errors import OutputError
 
@@ -24,17 +24,17 @@ __all__ = ["rehearse"]
 _REORDERED_FRAMES = 2
 
 
-def rehearse(plan: JobPlan, stream: bytes, *, output: Path, drop: Collection[int] = ()) -> list[str]:
+def rehearse(job: Job, stream: bytes, *, output: Path, drop: Collection[int] = ()) -> list[str]:
     """Mux the job's file into nowhere, with the first picture of ``stream`` (the encoder's trial) for each of its.
 
     Returns, in words, what the source holds and the file will lack. OutputError names what the muxer refuses.
     """
-    light = PLACEHOLDER_LIGHT if plan.identity.settings.transfer == "pq" else None
-    pictures = _StandIns(plan, with_light(stream, light, suffix=plan.suffix))
-    with open_media(Path(plan.source.path)) as source:
-        passage = plan_passage(source, output, main=plan.source.track, drop=drop)
+    light = PLACEHOLDER_LIGHT if job.identity.settings.transfer == "pq" else None
+    pictures = _StandIns(job, with_light(stream, light, suffix=job.suffix))
+    with open_media(Path(job.source.path)) as source:
+        passage = passage_of(source, output, main=job.source.track, drop=drop)
         try:
-            return write_container(plan, passage, pictures, light, source=source, output=output, target=_Nowhere())
+            return write_container(job, passage, pictures, light, source=source, output=output, target=_Nowhere())
         except MuxError as error:
             raise OutputError(
                 f"{output}: {output.suffix} can't hold {error}; name a file of another kind (.mkv, .mp4), "
@@ -45,9 +45,9 @@ def rehearse(plan: JobPlan, stream: bytes, *, output: Path, drop: Collection[int
 class _StandIns:
     """A picture in the place of each of the programme's."""
 
-    def __init__(self, plan: JobPlan, first_picture: bytes) -> None:
-        self._plan, self._first = plan, first_picture
-        self._data = elementary_to_packet(self._first, suffix=plan.suffix)
+    def __init__(self, job: Job, first_picture: bytes) -> None:
+        self._job, self._first = job, first_picture
+        self._data = elementary_to_packet(self._first, suffix=job.suffix)
 
     def first_picture(self) -> bytes:
         """See :class:`~vsdslnet.encode.container.mux.Pictures`."""
@@ -55,9 +55,9 @@ class _StandIns:
 
     def __iter__(self) -> Iterator[VideoPacket]:
         """See :class:`~vsdslnet.encode.container.mux.Pictures`."""
-        times, delay = PictureTimes(self._plan), _REORDERED_FRAMES if self._plan.suffix == "hevc" else 0
-        keyframes = {chunk.first for chunk in self._plan.chunks}
-        for number in range(self._plan.frames):
+        times, delay = PictureTimes(self._job), _REORDERED_FRAMES if self._job.suffix == "hevc" else 0
+        keyframes = {chunk.first for chunk in self._job.chunks}
+        for number in range(self._job.frames):
             yield VideoPacket(
                 data=self._data,
                 pts=times.pts[number],

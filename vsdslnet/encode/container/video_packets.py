@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from vsdslnet.encode.bitstream import av1, hevc
 from vsdslnet.encode.job.chunks import Chunk
-from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import chunk_path
 from vsdslnet.errors import JobError
 from vsdslnet.hdr10 import ContentLight
@@ -24,7 +24,7 @@ __all__ = ["PictureTimes", "VideoPacket", "VideoPackets", "elementary_to_packet"
 
 @dataclass(frozen=True, kw_only=True)
 class VideoPacket:
-    """A coded picture as containers store it; times in units of the plan's time base, from 0."""
+    """A coded picture as containers store it; times in units of the job's time base, from 0."""
 
     data: bytes
     pts: int
@@ -41,11 +41,11 @@ class _Coded:
 
 
 class PictureTimes:
-    """When a programme's pictures are shown and decoded, in units of the plan's time base."""
+    """When a programme's pictures are shown and decoded, in units of the job's time base."""
 
-    def __init__(self, plan: JobPlan) -> None:
-        self._one_frame = max(1, round(1 / plan.frame_rate / Fraction(*plan.time_base)))
-        self.pts = plan.timestamps
+    def __init__(self, job: Job) -> None:
+        self._one_frame = max(1, round(1 / job.frame_rate / Fraction(*job.time_base)))
+        self.pts = job.timestamps
         self.durations = [later - at for at, later in pairwise(self.pts)]
         self.durations.append(self.durations[-1] if self.durations else self._one_frame)
 
@@ -57,22 +57,20 @@ class PictureTimes:
 class VideoPackets:
     """Reads the chunks of a job one after the other."""
 
-    def __init__(
-        self, plan: JobPlan, folder: Path, light: ContentLight | None, dynamic: Programme | None = None
-    ) -> None:
-        self._plan, self._folder, self._light, self._dynamic = plan, folder, light, dynamic
-        self._hevc = plan.suffix == "hevc"
+    def __init__(self, job: Job, folder: Path, light: ContentLight | None, dynamic: Programme | None = None) -> None:
+        self._job, self._folder, self._light, self._dynamic = job, folder, light, dynamic
+        self._hevc = job.suffix == "hevc"
         self._headers: tuple[bytes, ...] | None = None
-        self._times = PictureTimes(plan)
+        self._times = PictureTimes(job)
 
     def first_picture(self) -> bytes:
         """The first picture with its headers, as an elementary stream with the measured light."""
-        return with_light(self._read(self._plan.chunks[0]), self._light, suffix=self._plan.suffix)
+        return with_light(self._read(self._job.chunks[0]), self._light, suffix=self._job.suffix)
 
     def __iter__(self) -> Iterator[VideoPacket]:
         """Packets in decoding order."""
         delay = self._reorder_delay()
-        for chunk in self._plan.chunks:
+        for chunk in self._job.chunks:
             for place, coded in enumerate(self._coded(chunk)):
                 shown = chunk.first + coded.order
                 yield VideoPacket(
@@ -89,7 +87,7 @@ class VideoPackets:
             return 0
         return max(
             place - unit.order
-            for chunk in self._plan.chunks
+            for chunk in self._job.chunks
             for place, unit in enumerate(hevc.access_units(self._read(chunk)))
         )
 
@@ -132,7 +130,7 @@ class VideoPackets:
             raise JobError(f"chunk {chunk.index} has other stream headers than the first; use --restart")
 
     def _read(self, chunk: Chunk) -> bytes:
-        return chunk_path(self._folder, chunk.index, self._plan.suffix).read_bytes()
+        return chunk_path(self._folder, chunk.index, self._job.suffix).read_bytes()
 
 
 _TEMPORAL_DELIMITER = b"\x12\x00"

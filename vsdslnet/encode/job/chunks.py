@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import msgspec
 
-__all__ = ["Chunk", "plan_chunks"]
+__all__ = ["Chunk", "cut_into_chunks"]
 
 # A cut nearer than this to the last one is passed over: a chunk costs an IDR frame and its headers.
 MIN_CHUNK_FRAMES = 24
@@ -26,7 +26,7 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
         return self.end - self.first
 
 
-def plan_chunks(*, frames: int, cuts: Iterable[int], max_frames: int) -> list[Chunk]:
+def cut_into_chunks(*, frames: int, cuts: Iterable[int], max_frames: int) -> list[Chunk]:
     """Chunks that cover 0 .. ``frames`` in order without gaps.
 
     ``cuts`` are the first frames of shots. No chunk is longer than ``max_frames``; a shot longer than that

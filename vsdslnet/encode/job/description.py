@@ -1,4 +1,4 @@
-"""What a job is made of, as its ``plan.json`` says it: source, settings, tools, timing, chunks."""
+"""What a job is made of, as its ``job.json`` says: source, settings, tools, timing, chunks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from vsdslnet.encode.source.probe import SourceIdentity, SourceInfo
 from vsdslnet.encode.source.timeline import Timeline
 from vsdslnet.errors import JobError
 
-__all__ = ["JobIdentity", "JobPlan", "read_plan"]
+__all__ = ["JOB_NAME", "Job", "JobIdentity", "read_job"]
 
-PLAN_NAME = "plan.json"
+JOB_NAME = "job.json"
+_NAME_IN_0_2 = "plan.json"
 
 
 class JobIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,7 +31,7 @@ class JobIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     tools: str
 
 
-class JobPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole job.
 
     ``threads``        each maker of chunks computes with; the picture does not depend on it.
@@ -69,12 +70,14 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return Fraction(*self.rate)
 
 
-def read_plan(folder: Path) -> JobPlan | None:
-    """A job's plan, or None if there is none yet; JobError if it can't be read."""
-    path = folder / PLAN_NAME
+def read_job(folder: Path) -> Job | None:
+    """The job in a folder, or None if there is none yet; JobError if it can't be read."""
+    path = folder / JOB_NAME
+    if (folder / _NAME_IN_0_2).exists():
+        raise JobError(f"{folder} holds a job begun by vsdslnet 0.2; use --restart to start anew")
     if not path.exists():
         return None
     try:
-        return msgspec.json.decode(path.read_bytes(), type=JobPlan)
+        return msgspec.json.decode(path.read_bytes(), type=Job)
     except (msgspec.MsgspecError, OSError) as error:
         raise JobError(f"{path} can't be read ({error}); use --restart to start anew") from None

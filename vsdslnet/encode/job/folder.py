@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from vsdslnet.encode.job.description import PLAN_NAME
+from vsdslnet.encode.job.description import JOB_NAME
 from vsdslnet.encode.job.journal import JOURNAL_NAME
 from vsdslnet.errors import JobError, OutputError
 
@@ -60,7 +60,7 @@ def sweep(folder: Path, *, everything: bool) -> None:
 
 def holds_job(folder: Path) -> bool:
     """Whether a job was begun there and not yet cleared away."""
-    return (folder / PLAN_NAME).exists() or (folder / JOURNAL_NAME).exists()
+    return (folder / JOB_NAME).exists() or (folder / JOURNAL_NAME).exists()
 
 
 def clear(folder: Path) -> None:

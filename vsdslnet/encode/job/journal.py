@@ -1,4 +1,4 @@
-"""The memory of an encode: a plan written once, and a journal of finished chunks that survives any crash.
+"""The memory of an encode: what the job is, written once, and a journal of finished chunks that survives any crash.
 
 Every write goes to a temporary file, is forced to the disk and renamed, so a reader meets the old state or
 the new one, never a part.

@@ -8,15 +8,15 @@ from typing import Protocol
 
 from vsdslnet.encode.chunk.maker import Progress
 from vsdslnet.encode.job.chunks import Chunk
-from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import ChunkResult
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.options import BackendOptions
 
-__all__ = ["ChunkEngine", "check_here"]
+__all__ = ["Executor", "check_here"]
 
 
-class ChunkEngine(Protocol):
+class Executor(Protocol):
     """Makes chunks, wherever; the files lie in the job's folder when their results are given out.
 
     ``threads``: that a new job's chunks are to be made with, each. A job that goes on keeps its number.
@@ -25,10 +25,10 @@ class ChunkEngine(Protocol):
     threads: int
 
     def check(self, settings: EncodeSettings) -> None:
-        """EngineError if it can be known before any work that the network can't run as asked for."""
+        """BackendError if it can be known before any work that the network can't run as asked for."""
         ...
 
-    def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
+    def run(self, job: Job, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
         """Results in the order they are finished. JobError, MediaError, ... if it can't go on.
 
         Closing the iterator stops everything that still runs.
@@ -37,11 +37,11 @@ class ChunkEngine(Protocol):
 
 
 def check_here(settings: EncodeSettings) -> None:
-    """EngineError if this machine can't run the network as asked for.
+    """BackendError if this machine can't run the network as asked for.
 
     Else its first frame would be the one to say so, after a whole film was looked through.
     """
     # Here, as it loads torch, which takes seconds.
-    from vsdslnet.inference.backends import check_engine
+    from vsdslnet.inference.backends import check_backend
 
-    check_engine(settings.part(BackendOptions))
+    check_backend(settings.part(BackendOptions))

@@ -1,4 +1,4 @@
-"""The engine on this machine: worker processes, each with the model loaded once."""
+"""The executor on this machine: worker processes, each with the model loaded once."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ import msgspec
 from vsdslnet.encode.child_process import how_ended
 from vsdslnet.encode.chunk.maker import Progress
 from vsdslnet.encode.job.chunks import Chunk
-from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import ChunkResult
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.workers.interface import check_here
 from vsdslnet.encode.workers.process import Done, Event, Failed, Fed, Ready, Working, worker_environment
 from vsdslnet.errors import JobError, shorten
 
-__all__ = ["LocalEngine"]
+__all__ = ["LocalExecutor"]
 
 # Times a chunk is tried when its worker dies under it.
 _ATTEMPTS = 3
 
 
-class LocalEngine:
+class LocalExecutor:
     """Runs ``workers`` processes side by side; one is right for a GPU and for most CPUs."""
 
     def __init__(self, *, workers: int = 1, threads: int | None = None) -> None:
@@ -39,18 +39,18 @@ class LocalEngine:
         self.threads = threads or max(1, (os.cpu_count() or 1) // workers)
 
     def check(self, settings: EncodeSettings) -> None:
-        """See :class:`~vsdslnet.encode.workers.interface.ChunkEngine`."""
+        """See :class:`~vsdslnet.encode.workers.interface.Executor`."""
         check_here(settings)
 
-    def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
-        """See :class:`~vsdslnet.encode.workers.interface.ChunkEngine`."""
+    def run(self, job: Job, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
+        """See :class:`~vsdslnet.encode.workers.interface.Executor`."""
         waiting = deque(chunks)
         attempts: dict[int, int] = {}
         events: queue.SimpleQueue[tuple[_Worker, Event | None]] = queue.SimpleQueue()
         live: set[_Worker] = set()
         try:
             for _ in range(min(self._workers, len(waiting))):
-                live.add(_Worker(folder, events, plan.threads))
+                live.add(_Worker(folder, events, job.threads))
             while live:
                 worker, event = events.get()
                 if isinstance(event, Working):
@@ -64,7 +64,7 @@ class LocalEngine:
                         continue
                     _count_attempts(attempts, worker)
                     waiting.extendleft(reversed(worker.chunks))
-                    live.add(_Worker(folder, events, plan.threads))
+                    live.add(_Worker(folder, events, job.threads))
                 else:
                     if isinstance(event, Done):
                         worker.chunks = [chunk for chunk in worker.chunks if chunk.index != event.result.index]

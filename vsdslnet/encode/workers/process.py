@@ -111,16 +111,16 @@ def main(folder: Path) -> None:
 
 def _serve(folder: Path, orders: queue.SimpleQueue[int], teller: _Teller) -> None:
     from vsdslnet.encode.chunk.maker import ChunkMaker
-    from vsdslnet.encode.job.description import read_plan
+    from vsdslnet.encode.job.description import read_job
 
-    plan = read_plan(folder)
-    if plan is None:
-        raise JobError(f"{folder}: there is no plan here")
-    maker = ChunkMaker(plan, folder)
+    job = read_job(folder)
+    if job is None:
+        raise JobError(f"{folder}: no job was begun here")
+    maker = ChunkMaker(job, folder)
     teller.tell(Ready())
     finishing: threading.Thread | None = None
     while True:
-        file = maker.feed(plan.chunks[orders.get()], teller.working)
+        file = maker.feed(job.chunks[orders.get()], teller.working)
         if finishing is not None:  # a chunk in the making and one being finished, never more
             finishing.join()
         teller.tell(Fed(file.index))

@@ -1,4 +1,4 @@
-"""The engine on many machines: Ray actors, each with the model loaded once, fed one chunk at a time.
+"""The executor on many machines: Ray actors, each with the model loaded once, fed one chunk at a time.
 
 The job's folder and the source lie on a path that every node sees, or go through a store that all reach; only
 indices and results travel through Ray. A chunk whose node or actor is lost goes to another.
@@ -18,15 +18,15 @@ from typing import Any
 from vsdslnet.encode.chunk.maker import ChunkMaker, Progress
 from vsdslnet.encode.identity import check_node
 from vsdslnet.encode.job.chunks import Chunk
-from vsdslnet.encode.job.description import JobPlan, read_plan
+from vsdslnet.encode.job.description import Job, read_job
 from vsdslnet.encode.job.journal import ChunkResult, chunk_path
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.workers.interface import check_here
 from vsdslnet.encode.workers.process import Done, Failed, worker_environment
 from vsdslnet.encode.workers.store import JobStore, store_name
-from vsdslnet.errors import EngineError, JobError, one_line
+from vsdslnet.errors import ExecutorError, JobError, MissingPackageError, one_line
 
-__all__ = ["RayEngine"]
+__all__ = ["RayExecutor"]
 
 # Times a chunk is tried when what works on it is lost.
 _ATTEMPTS = 4
@@ -36,7 +36,7 @@ _CONNECT_SECONDS = 10.0
 _ROOM_SECONDS = 300.0
 
 
-class RayEngine:
+class RayExecutor:
     """Runs up to ``workers`` actors (as many as there is room for, if None) with ``threads`` cores each.
 
     Where the cluster has GPUs and the job may use them, an actor takes one of those instead of cores. ``store``
@@ -54,7 +54,7 @@ class RayEngine:
         try:
             import ray
         except ImportError:
-            raise EngineError("engine=ray is not installed; pip install vsdslnet[ray]") from None
+            raise MissingPackageError("--executor ray", "ray", "pip install 'vsdslnet[ray]'") from None
         self._ray: Any = ray
         self._workers = workers
         self._store_url = store
@@ -64,26 +64,26 @@ class RayEngine:
             try:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
             except (ConnectionError, ValueError, RuntimeError) as error:
-                raise EngineError(f"address={address!r}: no Ray cluster answers there ({one_line(error)})") from None
+                raise ExecutorError(f"address={address!r}: no Ray cluster answers there ({one_line(error)})") from None
 
     def check(self, settings: EncodeSettings) -> None:
-        """See ``ChunkEngine``; nodes may have what this machine lacks, so they tell."""
+        """See ``Executor``; nodes may have what this machine lacks, so they tell."""
 
-    def run(self, plan: JobPlan, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
-        """See :class:`~vsdslnet.encode.workers.interface.ChunkEngine`."""
+    def run(self, job: Job, folder: Path, chunks: Sequence[Chunk], progress: Progress) -> Iterator[ChunkResult]:
+        """See :class:`~vsdslnet.encode.workers.interface.Executor`."""
         ray = self._ray
         waiting = deque(chunks)
         lost: dict[int, int] = {}
         actors: dict[Any, Any] = {}
         busy: dict[Any, tuple[Any, Chunk]] = {}
-        store = self._store(plan, folder)
+        store = self._store(job, folder)
         if store is not None:
-            store.offer(plan)
-        make_actor = self._actor_factory(plan, folder, store)
+            store.offer(job)
+        make_actor = self._actor_factory(job, folder, store)
         heard = time.monotonic()
         try:
             while waiting or busy:
-                while waiting and len(busy) < self._room(plan):
+                while waiting and len(busy) < self._room(job):
                     actor = make_actor()
                     chunk = waiting.popleft()
                     task = actor.make.remote(chunk.index)
@@ -102,7 +102,7 @@ class RayEngine:
                     if isinstance(event, Failed):
                         raise event.error()
                     if store is not None:
-                        store.take_chunk(event.result, folder, suffix=plan.suffix)
+                        store.take_chunk(event.result, folder, suffix=job.suffix)
                     yield event.result
                     if waiting:
                         chunk = waiting.popleft()
@@ -120,26 +120,26 @@ class RayEngine:
             for actor in actors:
                 ray.kill(actor)
 
-    def _room(self, plan: JobPlan) -> int:
+    def _room(self, job: Job) -> int:
         """Actors the cluster has resources for now; it may grow and shrink."""
         total = self._ray.cluster_resources()
-        gpus = int(total.get("GPU", 0)) if plan.identity.settings.device != "cpu" else 0
-        room = gpus or int(total.get("CPU", 0) // plan.threads)
+        gpus = int(total.get("GPU", 0)) if job.identity.settings.device != "cpu" else 0
+        room = gpus or int(total.get("CPU", 0) // job.threads)
         return max(1, room if self._workers is None else min(room, self._workers))
 
-    def _store(self, plan: JobPlan, folder: Path) -> JobStore | None:
+    def _store(self, job: Job, folder: Path) -> JobStore | None:
         if self._store_url is None:
             return None
-        return JobStore(self._store_url, job=store_name(plan, folder))
+        return JobStore(self._store_url, job=store_name(job, folder))
 
-    def _actor_factory(self, plan: JobPlan, folder: Path, store: JobStore | None) -> Any:
-        gpus = plan.identity.settings.device != "cpu" and self._ray.cluster_resources().get("GPU", 0) >= 1
-        resources = {"num_gpus": 1, "num_cpus": 1} if gpus else {"num_gpus": 0, "num_cpus": plan.threads}
+    def _actor_factory(self, job: Job, folder: Path, store: JobStore | None) -> Any:
+        gpus = job.identity.settings.device != "cpu" and self._ray.cluster_resources().get("GPU", 0) >= 1
+        resources = {"num_gpus": 1, "num_cpus": 1} if gpus else {"num_gpus": 0, "num_cpus": job.threads}
         remote = self._ray.remote(_ChunkActor).options(
             **resources,
             max_concurrency=2,  # one makes a chunk, one tells how far it is
             max_restarts=0,
-            runtime_env={"env_vars": worker_environment(plan.threads, {})},
+            runtime_env={"env_vars": worker_environment(job.threads, {})},
         )
         return lambda: remote.remote(str(folder), store)
 
@@ -162,7 +162,7 @@ class RayEngine:
 
 
 def _check_address(address: str | None) -> None:
-    """EngineError if nothing listens at host:port; Ray itself would try for minutes."""
+    """ExecutorError if nothing listens at host:port; Ray itself would try for minutes."""
     host, _, port = (address or "").removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         return  # none, "auto", "local": Ray answers at once
@@ -170,7 +170,7 @@ def _check_address(address: str | None) -> None:
         socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
     except OSError as error:
         text = error.strerror or str(error)
-        raise EngineError(f"address={address!r}: no Ray cluster answers there ({text})") from None
+        raise ExecutorError(f"address={address!r}: no Ray cluster answers there ({text})") from None
 
 
 class _ChunkActor:
@@ -179,20 +179,20 @@ class _ChunkActor:
     def __init__(self, folder: str, store: JobStore | None) -> None:
         self._folder, self._store = Path(folder), store
         self._maker: ChunkMaker | None = None
-        self._plan: JobPlan | None = None
+        self._job: Job | None = None
         self._state: tuple[int, int, float] | None = None
 
     def make(self, index: int) -> Done | Failed:
         """Make a chunk; errors travel as what a worker would tell."""
         try:
-            if self._maker is None or self._plan is None:
-                self._plan = self._open()
-                check_node(self._plan)
-                check_here(self._plan.identity.settings)
-                self._maker = ChunkMaker(self._plan, self._folder)
-            result = self._maker.make(self._plan.chunks[index], self._note)
+            if self._maker is None or self._job is None:
+                self._job = self._open()
+                check_node(self._job)
+                check_here(self._job.identity.settings)
+                self._maker = ChunkMaker(self._job, self._folder)
+            result = self._maker.make(self._job.chunks[index], self._note)
             if self._store is not None:
-                self._store.put_chunk(chunk_path(self._folder, index, self._plan.suffix))
+                self._store.put_chunk(chunk_path(self._folder, index, self._job.suffix))
             return Done(result)
         except Exception as error:
             return Failed.of(error)
@@ -203,17 +203,17 @@ class _ChunkActor:
         """Chunk, frames done and brightest pixel, or None before the first frame."""
         return self._state
 
-    def _open(self) -> JobPlan:
+    def _open(self) -> Job:
         if self._store is not None:
             self._scratch = tempfile.TemporaryDirectory(prefix="vsdslnet-")
             self._folder = Path(self._scratch.name)
             return self._store.fetch_job(self._folder)
-        plan = read_plan(self._folder)
-        if plan is None:
+        job = read_job(self._folder)
+        if job is None:
             raise JobError(f"{self._folder}: is not seen by every node; put source and output on a shared path")
-        if not plan.identity.source.is_of(Path(plan.source.path)):
-            raise JobError(f"{plan.source.path}: is another file on a node; put the source on a shared path")
-        return plan
+        if not job.identity.source.is_of(Path(job.source.path)):
+            raise JobError(f"{job.source.path}: is another file on a node; put the source on a shared path")
+        return job
 
     def _note(self, index: int, frames: int, max_nits: float) -> None:
         self._state = index, frames, max_nits

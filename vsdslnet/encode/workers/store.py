@@ -1,7 +1,7 @@
 """Files of a job in one place that all nodes reach by URL, for clusters without a shared path.
 
 Any fsspec URL serves: ``s3://bucket/folder`` (with s3fs), ``gs://``, ``file://`` on a mount that nodes see at
-different places. The source and the plan go in once; each finished chunk comes out and is deleted there.
+different places. The source and ``job.json`` go in once; each finished chunk comes out and is deleted there.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from typing import Any
 
 import msgspec
 
-from vsdslnet.encode.job.description import JobPlan
+from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import ChunkResult, chunk_path, file_sha256, finish_durably
-from vsdslnet.errors import EngineError, JobError, one_line
+from vsdslnet.errors import ExecutorError, JobError, one_line
 
 __all__ = ["JobStore", "store_name"]
 
-_PLAN, _SOURCE = "plan.json", "source"
+_JOB, _SOURCE = "job.json", "source"
 
 
-def store_name(plan: JobPlan, folder: Path) -> str:
+def store_name(job: Job, folder: Path) -> str:
     """A job's own folder in a store that many jobs share: films of one name, or one film converted twice, differ."""
-    place = msgspec.json.encode((plan.identity, str(folder.absolute())))
+    place = msgspec.json.encode((job.identity, str(folder.absolute())))
     return f"{folder.name}-{hashlib.sha256(place).hexdigest()[:16]}"
 
 
 class JobStore:
-    """One job's files under a URL. EngineError if nothing there answers or its driver is not installed."""
+    """One job's files under a URL. ExecutorError if nothing there answers or its driver is not installed."""
 
     def __init__(self, url: str, *, job: str) -> None:
         try:
@@ -39,30 +39,32 @@ class JobStore:
             self._files: Any
             self._files, root = fsspec.core.url_to_fs(url)
         except (ImportError, ValueError) as error:
-            raise EngineError(f"store={url!r}: {error}; for s3:// pip install vsdslnet[s3]") from None
+            raise ExecutorError(f"store={url!r}: {error}; for s3:// pip install 'vsdslnet[s3]'") from None
         self._url, self._root = url, f"{root.rstrip('/')}/{job}"
 
-    def offer(self, plan: JobPlan) -> None:
-        """Put the source and the plan there; a source of the same size, left by an earlier call, stays."""
-        source = Path(plan.source.path)
+    def offer(self, job: Job) -> None:
+        """Put the source and ``job.json`` there; a source of the same size, left by an earlier call, stays."""
+        source = Path(job.source.path)
         try:
             self._files.makedirs(self._root, exist_ok=True)
             there = self._at(_SOURCE + source.suffix)
             if not self._files.exists(there) or self._files.size(there) != source.stat().st_size:
                 self._files.put_file(str(source), there)
-            self._files.pipe_file(self._at(_PLAN), msgspec.json.encode(plan))
+            self._files.pipe_file(self._at(_JOB), msgspec.json.encode(job))
         except Exception as error:  # each fsspec driver has exceptions of its own
-            raise EngineError(f"store={self._url!r}: can't be written to ({_told(error)})") from None
+            raise ExecutorError(f"store={self._url!r}: can't be written to ({_told(error)})") from None
 
-    def fetch_job(self, folder: Path) -> JobPlan:
-        """On a node: the plan, its source being a copy in ``folder``."""
+    def fetch_job(self, folder: Path) -> Job:
+        """On a node: the job, whose source is a copy in ``folder``."""
         try:
-            plan = msgspec.json.decode(self._files.cat_file(self._at(_PLAN)), type=JobPlan)
-            source = folder / (_SOURCE + Path(plan.source.path).suffix)
+            job = msgspec.json.decode(self._files.cat_file(self._at(_JOB)), type=Job)
+            source = folder / (_SOURCE + Path(job.source.path).suffix)
             self._files.get_file(self._at(source.name), str(source))
         except Exception as error:
-            raise JobError(f"store={self._url!r}: plan and source can't be read on a node ({_told(error)})") from None
-        return msgspec.structs.replace(plan, source=msgspec.structs.replace(plan.source, path=str(source)))
+            raise JobError(
+                f"store={self._url!r}: job.json and source can't be read on a node ({_told(error)})"
+            ) from None
+        return msgspec.structs.replace(job, source=msgspec.structs.replace(job.source, path=str(source)))
 
     def put_chunk(self, path: Path) -> None:
         """On a node: hand a finished chunk in, and keep no copy."""

@@ -1,26 +1,26 @@
-"""The CPU engine: the network in strips, on all cores."""
+"""The CPU backend: the network in strips, on all cores."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from vsdslnet.errors import EngineError
+from vsdslnet.errors import BackendError
 from vsdslnet.inference.backend import is_out_of_memory
-from vsdslnet.inference.cpu.lanes import on_engine_thread
+from vsdslnet.inference.cpu.lanes import on_backend_thread
 from vsdslnet.inference.cpu.strip_layers import Target
 from vsdslnet.inference.cpu.strip_network import Band, StreamedDSLNet
-from vsdslnet.inference.cpu.tiling import FramePlan, cpu_rows, plan_frame
+from vsdslnet.inference.cpu.tiling import Tiling, cpu_rows, tiling_for
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.network.motion import compensate_
+from vsdslnet.network.motion.compensation import compensate_
 from vsdslnet.network.pixel_blocks import block_count
 
-__all__ = ["TorchEngine"]
+__all__ = ["CpuBackend"]
 
 _CPU_BUDGET_BYTES = 2 << 30
 
 
-class TorchEngine:
+class CpuBackend:
     """Runs DSLNet in row strips; holds weights only, so any number of threads may call it at once."""
 
     def __init__(
@@ -40,32 +40,32 @@ class TorchEngine:
         self.description = f"torch {self._target.device} {str(self._target.dtype).removeprefix('torch.')}"
 
     def __call__(self, window: Tensor) -> Tensor:
-        """See :class:`~vsdslnet.inference.backend.Engine`."""
-        return on_engine_thread(lambda: self._whole(window))
+        """See :class:`~vsdslnet.inference.backend.Backend`."""
+        return on_backend_thread(lambda: self._whole(window))
 
     def _whole(self, window: Tensor) -> Tensor:
-        plan: FramePlan | None = self.plan(width=window.shape[-1], height=window.shape[-2])
+        tiling: Tiling | None = self.tiling(width=window.shape[-1], height=window.shape[-2])
         if self._motion_compensated:
             self._align(window)
-        while plan is not None:
+        while tiling is not None:
             try:
-                return self._render(window, plan)
+                return self._render(window, tiling)
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
-                    raise EngineError(f"{self.description}: {error}") from error
-            plan = plan.smaller()
+                    raise BackendError(f"{self.description}: {error}") from error
+            tiling = tiling.smaller()
         height, width = window.shape[-2:]
-        raise EngineError(
+        raise BackendError(
             f"{self.description}: out of memory for a {width}x{height} frame even in the smallest tiles;"
             " close other programs, lower num_streams or convert at a smaller size"
         )
 
-    def plan(self, *, width: int, height: int) -> FramePlan:
+    def tiling(self, *, width: int, height: int) -> Tiling:
         """How a frame of this size, in pixels, is going to be cut, in blocks of the network's scale."""
         width, height = (block_count(side, self._streamed.config.scale) for side in (width, height))
         # A third of the strips that are alive at once is fp32 in any precision.
         bytes_per_position = self._streamed.config.features * (2 * self._target.dtype.itemsize + 4) // 3
-        return plan_frame(
+        return tiling_for(
             width=width,
             height=height,
             rows=cpu_rows(width, height),
@@ -76,16 +76,16 @@ class TorchEngine:
 
     @torch.inference_mode()
     def _align(self, window: Tensor) -> None:
-        # Not in the attempts at a plan, which would move the same frames twice.
+        # Apart from the attempts at a tiling: a second one would move frames that are moved already.
         try:
             compensate_(window, self._streamed.everywhere)
         except (MemoryError, RuntimeError) as error:
-            raise EngineError(f"{self.description}: {error}") from error
+            raise BackendError(f"{self.description}: {error}") from error
 
     @torch.inference_mode()
-    def _render(self, window: Tensor, plan: FramePlan) -> Tensor:
+    def _render(self, window: Tensor, tiling: Tiling) -> Tensor:
         out = torch.empty(window.shape[1:], dtype=torch.float32, device=window.device)
-        conditions = self._streamed.conditions(window, plan.rows)
-        for left, right in plan.bands:
-            self._streamed.render(window, conditions, Band(left, right, plan.rows), out)
+        conditions = self._streamed.conditions(window, tiling.rows)
+        for left, right in tiling.bands:
+            self._streamed.render(window, conditions, Band(left, right, tiling.rows), out)
         return out

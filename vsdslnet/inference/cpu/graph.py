@@ -10,8 +10,8 @@ the other at every step, and all of them stand still when some other program has
 
 A strip is (1, C, rows, W) in channels-last memory, so a cut along the rows is a view without gaps.
 
-An operation that reads many rows at once can have its context in parts of some columns each, which stay in a
-processor's cache where whole rows do not.
+An operation with a halo of many rows can have its strip in parts of some columns each, which stay in a processor's
+cache where whole rows do not.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from torch import Tensor
 
 from vsdslnet.network.side_by_side import Everywhere
 
-__all__ = ["Flow", "Layer", "Near", "Op", "Part", "Span"]
+__all__ = ["Layer", "Op", "Part", "Read", "Span", "StripGraph"]
 
 
 class Span(NamedTuple):
@@ -40,12 +40,12 @@ class Span(NamedTuple):
 Op = Callable[..., Tensor]
 """From a strip's :class:`Span` and what the layer reads to the strip.
 
-Strips read as they are belong to others as well: nobody may write into them. Those with context are the op's own.
+Strips read as they are belong to others as well: nobody may write into them. Those with a halo are the op's own.
 """
 
 
-class Near(NamedTuple):
-    """A layer's strip with ``radius`` rows (of that layer) above and below it.
+class Read(NamedTuple):
+    """A layer's strip with a halo of ``radius`` rows (of that layer) above and below it.
 
     With ``columns`` it comes as an iterator of :class:`Part`, about so many columns each.
     """
@@ -56,23 +56,23 @@ class Near(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Some columns of a strip with its context, and ``radius`` columns beside them where the frame has them."""
+    """Some columns of a strip with its halo, and ``radius`` columns beside them where the frame has them."""
 
-    near: Tensor
+    haloed: Tensor
     inside: slice
-    """The columns of ``near`` that are the part's own; those of all parts make the strip's."""
+    """The columns of ``haloed`` that are the part's own; those of all parts make the strip's."""
 
 
 class Layer:
-    """A layer whose rows stand for ``step`` rows of the frame each; made by :meth:`Flow.add`."""
+    """A layer whose rows stand for ``step`` rows of the frame each; made by :meth:`StripGraph.add`."""
 
-    def __init__(self, depth: int, step: int, op: Op, reads: tuple[Near, ...]) -> None:
+    def __init__(self, depth: int, step: int, op: Op, reads: tuple[Read, ...]) -> None:
         # What reads a layer is not kept here: in a circle, ops and the frames they hold would outlive the frame.
         self.depth, self.step, self.op, self.reads = depth, step, op, reads
 
-    def near(self, radius: int, *, columns: int = 0) -> Near:
-        """This layer with its context, as something to read; see :class:`Near`."""
-        return Near(self, radius, columns)
+    def with_halo(self, radius: int, *, columns: int = 0) -> Read:
+        """This layer with ``radius`` rows of halo, as something to read; see :class:`Read`."""
+        return Read(self, radius, columns)
 
 
 class _Task(NamedTuple):
@@ -82,7 +82,7 @@ class _Task(NamedTuple):
     strip: int
 
 
-class Flow:
+class StripGraph:
     """A graph for frames of ``height`` in strips of ``rows``; add layers from the first to the last, then run it."""
 
     def __init__(self, height: int, rows: int) -> None:
@@ -90,10 +90,10 @@ class Flow:
         self.spans = [Span(top, min(top + rows, height)) for top in range(0, height, rows)]
         self._layers: list[Layer] = []
 
-    def add(self, op: Op, *reads: Layer | Near, step: int = 1) -> Layer:
+    def add(self, op: Op, *reads: Layer | Read, step: int = 1) -> Layer:
         """Another layer; ``rows`` has to be a multiple of every layer's ``step``."""
-        near = tuple(Near(read, 0) if isinstance(read, Layer) else read for read in reads)
-        layer = Layer(len(self._layers), step, op, near)
+        each = tuple(Read(read, 0) if isinstance(read, Layer) else read for read in reads)
+        layer = Layer(len(self._layers), step, op, each)
         self._layers.append(layer)
         return layer
 
@@ -111,18 +111,18 @@ class _Run:
         self._strips: dict[tuple[Layer, int], Tensor] = {}
         self._change = threading.Condition()
         self._missing = {
-            (layer, strip): sum(len(self._read(near, strip)) for near in layer.reads)
+            (layer, strip): sum(len(self._strips_read(read, strip)) for read in layer.reads)
             for layer in layers
             for strip in range(len(spans))
         }
         self._unread = dict.fromkeys(self._missing, 0)
-        self._readers: dict[Layer, list[tuple[Layer, Near]]] = {layer: [] for layer in layers}
+        self._readers: dict[Layer, list[tuple[Layer, Read]]] = {layer: [] for layer in layers}
         for layer in layers:
-            for near in layer.reads:
-                self._readers[near.layer].append((layer, near))
+            for read in layer.reads:
+                self._readers[read.layer].append((layer, read))
                 for strip in range(len(spans)):
-                    for read in self._read(near, strip):
-                        self._unread[near.layer, read] += 1
+                    for other in self._strips_read(read, strip):
+                        self._unread[read.layer, other] += 1
         self._ready = [_Task(-layer.depth, strip) for (layer, strip), missing in self._missing.items() if not missing]
         heapq.heapify(self._ready)
         self._open = len(self._missing)
@@ -138,7 +138,7 @@ class _Run:
                 task = heapq.heappop(self._ready)
             layer = self._layers[-task.shallowness]
             try:
-                done = layer.op(self._spans[task.strip], *(self._assembled(near, task.strip) for near in layer.reads))
+                done = layer.op(self._spans[task.strip], *(self._assembled(read, task.strip) for read in layer.reads))
             except BaseException:
                 with self._change:
                     self._failed = True
@@ -152,45 +152,45 @@ class _Run:
     def _finish(self, layer: Layer, strip: int, done: Tensor) -> None:
         """Keep a strip as long as it is read, let go of those it was the last to read, and see what is ready now."""
         self._open -= 1
-        for near in layer.reads:
-            for read in self._read(near, strip):
-                self._unread[near.layer, read] -= 1
-                if not self._unread[near.layer, read]:
-                    del self._strips[near.layer, read]
+        for read in layer.reads:
+            for other in self._strips_read(read, strip):
+                self._unread[read.layer, other] -= 1
+                if not self._unread[read.layer, other]:
+                    del self._strips[read.layer, other]
         if self._unread[layer, strip]:
             self._strips[layer, strip] = done
-        for reader, near in self._readers[layer]:
-            # Who looks as far down as up is read by those it reads.
-            for other in self._read(near, strip):
+        for reader, read in self._readers[layer]:
+            # A halo reaches as far up as down: this strip is read by those whose strips it would read.
+            for other in self._strips_read(read, strip):
                 self._missing[reader, other] -= 1
                 if not self._missing[reader, other]:
                     heapq.heappush(self._ready, _Task(-reader.depth, other))
         self._change.notify_all()
 
-    def _read(self, near: Near, strip: int) -> range:
+    def _strips_read(self, read: Read, strip: int) -> range:
         """The strips that a layer reads for one of its own."""
-        reach = -(-near.radius * near.layer.step // self._rows)
+        reach = -(-read.radius * read.layer.step // self._rows)
         return range(max(0, strip - reach), min(self._last, strip + reach) + 1)
 
-    def _assembled(self, near: Near, strip: int) -> Tensor | Iterator[Part]:
-        """A strip with its context, zeros outside the frame: as it is without context, else a copy."""
-        if not near.radius:
-            return self._strips[near.layer, strip]
-        rows = self._rows_near(near, strip)
-        return _parts(rows, near) if near.columns else torch.cat(rows, dim=-2)
+    def _assembled(self, read: Read, strip: int) -> Tensor | Iterator[Part]:
+        """A strip with its halo, zeros outside the frame; one without a halo as it is, else a copy."""
+        if not read.radius:
+            return self._strips[read.layer, strip]
+        rows = self._rows_with_halo(read, strip)
+        return _parts(rows, read) if read.columns else torch.cat(rows, dim=-2)
 
-    def _rows_near(self, near: Near, strip: int) -> list[Tensor]:
-        """What makes a strip with its context, from top to bottom."""
-        middle = self._strips[near.layer, strip]
+    def _rows_with_halo(self, read: Read, strip: int) -> list[Tensor]:
+        """What makes a strip with its halo, from top to bottom."""
+        middle = self._strips[read.layer, strip]
         parts = [middle]
-        read = self._read(near, strip)
-        above = below = near.radius
-        for other in range(strip - 1, read.start - 1, -1):
-            part = self._strips[near.layer, other]
+        strips = self._strips_read(read, strip)
+        above = below = read.radius
+        for other in range(strip - 1, strips.start - 1, -1):
+            part = self._strips[read.layer, other]
             parts.insert(0, part[..., max(0, part.shape[-2] - above) :, :])
             above -= parts[0].shape[-2]
-        for other in range(strip + 1, read.stop):
-            parts.append(self._strips[near.layer, other][..., :below, :])
+        for other in range(strip + 1, strips.stop):
+            parts.append(self._strips[read.layer, other][..., :below, :])
             below -= parts[-1].shape[-2]
         if above:
             parts.insert(0, _zeros(middle, above))
@@ -199,14 +199,14 @@ class _Run:
         return parts
 
 
-def _parts(rows: list[Tensor], near: Near) -> Iterator[Part]:
+def _parts(rows: list[Tensor], read: Read) -> Iterator[Part]:
     """One part at a time, so that there is never a copy of the whole strip."""
     width = rows[0].shape[-1]
-    count = max(1, round(width / near.columns))
+    count = max(1, round(width / read.columns))
     edges = [width * part // count for part in range(count + 1)]
     for left, right in itertools.pairwise(edges):
-        first = max(0, left - near.radius)
-        around = slice(first, min(width, right + near.radius))
+        first = max(0, left - read.radius)
+        around = slice(first, min(width, right + read.radius))
         yield Part(torch.cat([each[..., around] for each in rows], dim=-2), slice(left - first, right - first))
 
 

@@ -22,7 +22,7 @@ import torch
 
 from vsdslnet.inference.cpu.threads import LastingThreads, finished
 
-__all__ = ["in_lanes", "on_engine_thread"]
+__all__ = ["in_lanes", "on_backend_thread"]
 
 _MOST_LANES = 16
 """More have strips of more layers in memory at once; more cores than that are for more frames at once."""
@@ -30,7 +30,7 @@ _MOST_LANES = 16
 # Closed in the opposite order, so that frames that are under way when the interpreter exits find their lanes open.
 _keeper = LastingThreads()
 _lanes = LastingThreads()
-_engines = LastingThreads()
+_backend_threads = LastingThreads()
 
 _numbers = threading.Lock()
 """Held while PyTorch's number of threads, which new threads take over, may for a moment be a lane's."""
@@ -56,7 +56,7 @@ _given = _Given()
 _under_way = _Count()
 
 
-def on_engine_thread[T](call: Callable[[], T]) -> T:
+def on_backend_thread[T](call: Callable[[], T]) -> T:
     """The call's result, or what it raised, from a lasting thread whose operations have one thread each.
 
     :func:`in_lanes` within it shares the threads that PyTorch gave the caller. A call within such a call is just made.
@@ -74,7 +74,7 @@ def on_engine_thread[T](call: Callable[[], T]) -> T:
         finally:
             _under_way.add(-1)
 
-    return _engines.run(frame)
+    return _backend_threads.run(frame)
 
 
 def in_lanes(work: Callable[[], None], most: int) -> None:

@@ -9,11 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsdslnet.inference.cpu.blockwise import SIDE, block_weight, from_blocks, in_blocks
-from vsdslnet.inference.cpu.graph import Flow, Layer, Part, Span
+from vsdslnet.inference.cpu.graph import Layer, Part, Span, StripGraph
 from vsdslnet.inference.precision import bf16_is_native
 from vsdslnet.network.blocks import LKRB
 from vsdslnet.network.config import DSLNetConfig
-from vsdslnet.network.dslnet import mapped_colors
+from vsdslnet.network.dslnet import coarse_channels, refined
+from vsdslnet.network.frame_blend import block_means
 from vsdslnet.network.pixel_blocks import shuffled
 
 __all__ = ["Convolution", "RowConv", "RowDepthwise", "RowLKRB", "RowPixels", "RowStem", "RowUp", "Target", "rounded"]
@@ -32,7 +33,7 @@ class Target:
         self.dtype = dtype
         self.lanes_pay = device.type == "cpu"
         self.parts_pay = device.type == "cpu"
-        self.blocks_pay = dtype == torch.bfloat16 and device.type == "cpu" and bf16_is_native(device)
+        self.blocks_pay = device.type == "cpu" and _dense_products_pay(dtype, device)
 
     def put(self, tensor: Tensor, layout: torch.memory_format | None = None) -> Tensor:
         """A copy of a weight here, channels-last if it has four dimensions and nothing else is asked for."""
@@ -41,7 +42,7 @@ class Target:
         return tensor.detach().to(self.device, self.dtype, memory_format=layout)
 
     def convolution(self, weight: Tensor, bias: Tensor | None, *, groups: int, relu: bool) -> Convolution:
-        """A convolution over rows with their context (1, C, n + 2 radius, W) -> (1, C', n, W).
+        """A convolution over rows with their halo (1, C, n + 2 radius, W) -> (1, C', n, W).
 
         The columns are zero padded; the result is the caller's own.
         """
@@ -53,6 +54,17 @@ class Target:
             return y.relu_() if relu else y
 
         return run
+
+
+def _dense_products_pay(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether a large depthwise convolution is faster with more products in a denser form.
+
+    In bf16 where it is native, for matrix instructions; in fp32 where AVX2 is all there is, for oneDNN's depthwise
+    convolution took 1.4 times as long there as the blocks with their shuffles (Zen 3).
+    """
+    if dtype == torch.bfloat16:
+        return bf16_is_native(device)
+    return dtype == torch.float32 and torch.backends.cpu.get_cpu_capability() == "AVX2"
 
 
 def rounded(weight: Tensor, dtype: torch.dtype) -> Tensor:
@@ -92,16 +104,16 @@ class RowConv:
         assert isinstance(conv, nn.Conv2d)
         return cls(conv.weight, conv.bias, target, groups=conv.groups, leak=leak)
 
-    def __call__(self, flow: Flow, x: Layer, *, add: Layer | None = None) -> Layer:
+    def __call__(self, graph: StripGraph, x: Layer, *, add: Layer | None = None) -> Layer:
         """Of strips of any dtype; ``add`` is an fp32 layer to add the result to."""
 
-        def convolved(_: Span, near: Tensor, *skip: Tensor) -> Tensor:
-            y = self.convolution(near.to(self.dtype))
+        def convolved(_: Span, haloed: Tensor, *skip: Tensor) -> Tensor:
+            y = self.convolution(haloed.to(self.dtype))
             if self.leak is not None:
                 y = F.leaky_relu_(y, self.leak)
             return y.float().add_(skip[0]) if skip else y
 
-        return flow.add(convolved, x.near(self.radius), *([] if add is None else [add]), step=x.step)
+        return graph.add(convolved, x.with_halo(self.radius), *([] if add is None else [add]), step=x.step)
 
 
 class RowDepthwise:
@@ -120,37 +132,37 @@ class RowDepthwise:
         else:
             self.convolution = target.convolution(conv.weight, conv.bias, groups=conv.groups, relu=relu_out)
 
-    def __call__(self, flow: Flow, x: Layer) -> Layer:
+    def __call__(self, graph: StripGraph, x: Layer) -> Layer:
         """Strips of any dtype -> strips of the same rows in the target's."""
-        return self._of_blocks(flow, x) if self.in_blocks else self._of_rows(flow, x)
+        return self._of_blocks(graph, x) if self.in_blocks else self._of_rows(graph, x)
 
-    def _of_rows(self, flow: Flow, x: Layer) -> Layer:
-        def convolved(near: Tensor) -> Tensor:
-            near = near.to(self.dtype)
+    def _of_rows(self, graph: StripGraph, x: Layer) -> Layer:
+        def convolved(haloed: Tensor) -> Tensor:
+            haloed = haloed.to(self.dtype)
             if self.relu_in:
-                # With context the strip is the op's own.
-                near = near.relu_() if self.radius else near.relu()
-            return self.convolution(near)
+                # With a halo the strip is the op's own.
+                haloed = haloed.relu_() if self.radius else haloed.relu()
+            return self.convolution(haloed)
 
         def in_parts(_: Span, parts: Iterator[Part]) -> Tensor:
-            return torch.cat([convolved(near)[..., inside] for near, inside in parts], dim=-1)
+            return torch.cat([convolved(haloed)[..., inside] for haloed, inside in parts], dim=-1)
 
         if self.part_columns:
-            return flow.add(in_parts, x.near(self.radius, columns=self.part_columns), step=x.step)
-        return flow.add(lambda _, near: convolved(near), x.near(self.radius), step=x.step)
+            return graph.add(in_parts, x.with_halo(self.radius, columns=self.part_columns), step=x.step)
+        return graph.add(lambda _, haloed: convolved(haloed), x.with_halo(self.radius), step=x.step)
 
-    def _of_blocks(self, flow: Flow, x: Layer) -> Layer:
-        # Each strip is gathered once, and not again as the context of others.
+    def _of_blocks(self, graph: StripGraph, x: Layer) -> Layer:
+        # Each strip is gathered once, and not again as the halo of others.
         def gathered(_: Span, strip: Tensor) -> Tensor:
             return in_blocks(strip, self.dtype, relu=self.relu_in)
 
-        def convolved(span: Span, strip: Tensor, near: Tensor) -> Tensor:
+        def convolved(span: Span, strip: Tensor, haloed: Tensor) -> Tensor:
             reach = self.radius // SIDE
-            y = F.conv2d(near, self.weight, self.bias, padding=(0, reach), groups=strip.shape[1])
+            y = F.conv2d(haloed, self.weight, self.bias, padding=(0, reach), groups=strip.shape[1])
             return from_blocks(y.relu_() if self.relu_out else y, strip.shape[-2], strip.shape[-1])
 
-        blocks = flow.add(gathered, x, step=x.step * SIDE)
-        return flow.add(convolved, x, blocks.near(self.radius // SIDE), step=x.step)
+        blocks = graph.add(gathered, x, step=x.step * SIDE)
+        return graph.add(convolved, x, blocks.with_halo(self.radius // SIDE), step=x.step)
 
 
 class RowLKRB:
@@ -165,12 +177,12 @@ class RowLKRB:
         self.depthwise = RowDepthwise(block.depthwise, target, relu_in=not self.text, relu_out=True)
         self.conv = RowConv.of(block.conv, target, leak=0 if self.text else None)
 
-    def __call__(self, flow: Flow, x: Layer) -> Layer:
+    def __call__(self, graph: StripGraph, x: Layer) -> Layer:
         """Strips of any dtype -> fp32 strips of the same rows."""
         if self.text:
-            y = self.depthwise(flow, self.conv(flow, x))
-            return flow.add(lambda _, strip, skip: strip.float() + skip, y, x)
-        return self.conv(flow, self.depthwise(flow, x), add=x)
+            y = self.depthwise(graph, self.conv(graph, x))
+            return graph.add(lambda _, strip, skip: strip.float() + skip, y, x)
+        return self.conv(graph, self.depthwise(graph, x), add=x)
 
 
 class RowStem:
@@ -184,9 +196,9 @@ class RowStem:
         self.target = target
         self.scale = scale
 
-    def __call__(self, flow: Flow, window: Tensor) -> Layer:
+    def __call__(self, graph: StripGraph, window: Tensor) -> Layer:
         """Frames (2T+1, 3, H, W) of whole blocks -> half-resolution strips."""
-        return flow.add(lambda span: self.strip(window, span), step=2)
+        return graph.add(lambda span: self.strip(window, span), step=2)
 
     def strip(self, window: Tensor, span: Span) -> Tensor:
         """The half-resolution rows of a span that begins at an even row of blocks."""
@@ -205,45 +217,61 @@ class RowUp:
         self.weight = target.put(conv.weight)
         self.bias = None if conv.bias is None else target.put(conv.bias)
 
-    def __call__(self, flow: Flow, x: Layer, *, columns: int) -> Layer:
+    def __call__(self, graph: StripGraph, x: Layer, *, columns: int) -> Layer:
         """An odd side's last half-resolution pixel makes two; those beyond the frame are cut off."""
 
-        def enlarged(span: Span, near: Tensor) -> Tensor:
-            # With a row of context on both sides, output rows 1..2n+2 of 2n+4 are whole; padding cuts to them.
-            y = F.conv_transpose2d(near, self.weight, self.bias, stride=2, padding=(3, 1)).relu_()
+        def enlarged(span: Span, haloed: Tensor) -> Tensor:
+            # With a halo of a row on both sides, output rows 1..2n+2 of 2n+4 are whole; padding cuts to them.
+            y = F.conv_transpose2d(haloed, self.weight, self.bias, stride=2, padding=(3, 1)).relu_()
             return y[..., : span.bottom - span.top, :columns]
 
-        return flow.add(enlarged, x.near(1))
+        return graph.add(enlarged, x.with_halo(1))
 
 
 class RowPixels:
-    """From what the head says of blocks to the correction of their pixels (``DSLNet.pixels_of``), on strips."""
+    """From what the head says of blocks to their pixels (``DSLNet.pixels_of``), on strips of a band of a frame."""
 
-    def __init__(self, config: DSLNetConfig, *, height: int) -> None:
-        self.scale, self.color_map, self.height = config.scale, config.color_map, height
-        self.radius = 1 if config.color_map else 0
+    def __init__(self, config: DSLNetConfig, window: Tensor, *, left: int, right: int) -> None:
+        """Of frames (2T+1, 3, H, W) of whole blocks the columns ``left`` to ``right`` of those."""
+        self.config, self.window = config, window
+        self.height, self.left, self.right = window.shape[-2] // config.scale, left, right
+        self.radius = 1 if coarse_channels(config) else 0
         """Rows of blocks beside a strip that its pixels depend on."""
 
-    def correction(self, said: Tensor, sdr: Tensor, span: Span, inside: slice) -> Tensor:
-        """Correction (1, 3, H, W) of a strip's pixels within the columns ``inside`` of blocks.
+    def __call__(self, said: Tensor, span: Span, inside: slice) -> tuple[Tensor, Tensor]:
+        """The SDR frame to take the base of, and the correction, (1, 3, H, W) each, of a strip's pixels.
 
-        ``said`` (1, C, n + 2 radius, W') may be written into; ``sdr`` (1, 3, H, W) are the frame's pixels there.
+        ``said`` (1, C, n + 2 radius, W') may be written into; ``inside`` are the band's columns of it.
         """
-        pixels = 3 * self.scale**2
+        scale, pixels = self.config.scale, 3 * self.config.scale**2
+        rows, columns = (slice(scale * a, scale * b) for a, b in (span, (self.left, self.right)))
+        frames = self.window[None, ..., rows, columns]
         own = said[..., self.radius : said.shape[-2] - self.radius, inside]
-        correction = shuffled(own[:, :pixels], self.scale)
-        if not self.color_map:
-            return correction
-        return correction.contiguous().add_(mapped_colors(self._maps(said[:, pixels:], span, inside), sdr))
+        correction = shuffled(own[:, :pixels], scale)
+        if not self.radius:
+            return frames[:, self.config.radius], correction
+        return refined(self.config, correction, self._fine(said[:, pixels:], span, inside), frames)
 
-    def _maps(self, said: Tensor, span: Span, inside: slice) -> Tensor:
-        """The maps at a strip's pixels: beyond the frame's borders as on them."""
+    def _fine(self, said: Tensor, span: Span, inside: slice) -> Tensor:
+        """Coarse channels at a strip's pixels: beyond the frame's borders as on them."""
         left, right = min(1, inside.start), min(1, said.shape[-1] - inside.stop)
-        near = said[..., inside.start - left : inside.stop + right].contiguous()
-        near = F.pad(near, (1 - left, 1 - right, 0, 0), mode="replicate")
+        haloed = said[..., inside.start - left : inside.stop + right].contiguous()
+        if self.config.frame_blend:
+            means = self._means(span, self.left - left, self.right + right)
+            haloed = torch.cat([haloed, means.to(haloed.dtype)], dim=1)
+        haloed = F.pad(haloed, (1 - left, 1 - right, 0, 0), mode="replicate")
         if span.top == 0:
-            near[..., 0, :] = near[..., 1, :]
+            haloed[..., 0, :] = haloed[..., 1, :]
         if span.bottom == self.height:
-            near[..., -1, :] = near[..., -2, :]
-        full = F.interpolate(near, scale_factor=self.scale, mode="bilinear", align_corners=False)
-        return full[..., self.scale : -self.scale, self.scale : -self.scale]
+            haloed[..., -1, :] = haloed[..., -2, :]
+        scale = self.config.scale
+        full = F.interpolate(haloed, scale_factor=scale, mode="bilinear", align_corners=False)
+        return full[..., scale:-scale, scale:-scale]
+
+    def _means(self, span: Span, left: int, right: int) -> Tensor:
+        """Of the centre frame's blocks in a strip and the rows beside it; beyond the frame they are the border's."""
+        above, below = min(1, span.top), min(1, self.height - span.bottom)
+        scale = self.config.scale
+        rows = slice(scale * (span.top - above), scale * (span.bottom + below))
+        centre = self.window[self.config.radius, None, :, rows, scale * left : scale * right]
+        return F.pad(block_means(centre, scale), (0, 0, 1 - above, 1 - below), mode="replicate")

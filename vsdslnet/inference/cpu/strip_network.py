@@ -18,18 +18,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vsdslnet.inference.cpu.graph import Flow, Layer, Span
+from vsdslnet.inference.cpu.graph import Layer, Span, StripGraph
 from vsdslnet.inference.cpu.lanes import in_lanes
 from vsdslnet.inference.cpu.modulation import Modulator
+from vsdslnet.inference.cpu.neighbourhood import RowLines
 from vsdslnet.inference.cpu.sampling import FrameSampler
 from vsdslnet.inference.cpu.strip_layers import RowConv, RowDepthwise, RowLKRB, RowPixels, RowStem, RowUp, Target
 from vsdslnet.network.config import DSLNetConfig
-from vsdslnet.network.dslnet import Conditions, DSLNet
+from vsdslnet.network.dslnet import Conditions, DSLNet, coarse_channels
 from vsdslnet.network.pixel_blocks import whole_blocks
 from vsdslnet.network.side_by_side import Everywhere, each, on_this_thread
 from vsdslnet.network.stfm import ModulationVectors
 
-__all__ = ["Band", "StreamedDSLNet", "halo_blocks"]
+__all__ = ["Band", "StreamedDSLNet", "halo_blocks", "reach_blocks"]
 
 _LEAK = 0.1
 
@@ -44,12 +45,18 @@ class Band(NamedTuple):
 
 def halo_blocks(config: DSLNetConfig) -> int:
     """Columns of blocks beside a band that its columns depend on, an even number (for the paper's kernels 120)."""
+    trunk, offsets = reach_blocks(config)
+    return trunk + offsets + (trunk + offsets) % 2
+
+
+def reach_blocks(config: DSLNetConfig) -> tuple[int, int]:
+    """How many blocks far the layers behind the sampling see, and how far those that make its offsets."""
     block = config.kernel // 2 + 1
-    # Residual branch: three 3x3 and a chain; LKQE: one and a chain; the head; and a colour map's bilinear neighbour.
-    trunk = (3 + config.chain * block) + (1 + config.chain * block) + 1 + config.color_map
+    # Residual branch: three 3x3 and a chain; LKQE: one and a chain; the head; a coarse channel's neighbour.
+    trunk = (3 + config.chain * block) + (1 + config.chain * block) + 1 + (coarse_channels(config) > 0)
     # The stem, and at half the resolution two large kernels and the dynamic one; upwards again; the offset conv.
     offsets = 1 + 2 * (2 * (config.kernel // 2) + config.dynamic_kernel // 2) + 2 + config.offset_conv
-    return trunk + offsets + (trunk + offsets) % 2
+    return trunk, offsets
 
 
 class StreamedDSLNet:
@@ -86,23 +93,23 @@ class StreamedDSLNet:
 
     def conditions(self, window: Tensor, rows: int) -> Conditions:
         """Whole frames (2T+1, 3, H, W) on the device -> their global conditions, in strips of ``rows`` blocks."""
-        vectors = self._vectors(window)
+        vectors, lines = self._vectors(window), self._network.neighbourhood(window[None])
         dynamic = self._network.dmfa.ldoe.dynamic
         if dynamic is None:
-            return Conditions(vectors, None)
+            return Conditions(vectors, None, lines)
         window = whole_blocks(window, self.scale)
         height, width = self._blocks(window)
-        flow = Flow(height, rows)
-        sums = torch.empty(len(flow.spans), self.config.features, device=window.device)
+        graph = StripGraph(height, rows)
+        sums = torch.empty(len(graph.spans), self.config.features, device=window.device)
 
         def summed(span: Span, strip: Tensor) -> Tensor:
             return torch.sum(strip, dim=(0, 2, 3), dtype=torch.float32, out=sums[span.top // rows])
 
-        flow.add(summed, self._encoded(flow, window, Band(0, width, rows)))
-        flow.run(self.everywhere)
+        graph.add(summed, self._encoded(graph, window, Band(0, width, rows)))
+        graph.run(self.everywhere)
         mean = sums.sum(dim=0, dtype=torch.float64) / (((height + 1) // 2) * ((width + 1) // 2))
         # The kernels are a function of the mean alone; a single pixel of that value has it.
-        return Conditions(vectors, dynamic(mean.float()[None, :, None, None]))
+        return Conditions(vectors, dynamic(mean.float()[None, :, None, None]), lines)
 
     def _vectors(self, window: Tensor) -> ModulationVectors:
         condition = self._network.stfm.condition
@@ -117,58 +124,61 @@ class StreamedDSLNet:
 
         The columns beside the band are worked on as far as it depends on them, and left alone in ``out``.
         """
+        size = window.shape[-2:]
         window = whole_blocks(window, self.scale)
         height, width = self._blocks(window)
         wide = Band(max(0, band.left - self._halo), min(width, band.right + self._halo), band.rows)
-        centre = window[self.config.radius][None]
-        flow = Flow(height, band.rows)
+        graph = StripGraph(height, band.rows)
         inside = slice(band.left - wide.left, band.right - wide.left)
-        pixels = RowPixels(self.config, height=height)
+        pixels = RowPixels(self.config, window, left=band.left, right=band.right)
+        columns = slice(self.scale * band.left, self.scale * band.right)
+        lines = conditions.lines
+        around = None if lines is None else RowLines(lines, height=size[0], width=size[1], columns=columns)
 
         def composed(span: Span, said: Tensor) -> Tensor:
-            rows, columns = (slice(self.scale * first, self.scale * last) for first, last in (span, band[:2]))
-            sdr = centre[..., rows, columns]
-            pq = self._network.compose(sdr, pixels.correction(said, sdr, span, inside))[0]
+            rows = slice(self.scale * span.top, self.scale * span.bottom)
+            sdr, correction = pixels(said, span, inside)
+            pq = self._network.compose(sdr, correction, None if around is None else around(rows))[0]
             place = out[:, rows, columns]
             return place.copy_(pq[..., : place.shape[-2], : place.shape[-1]])
 
-        said = self._said(flow, window, conditions, wide)
-        flow.add(composed, said.near(pixels.radius))
-        flow.run(self.everywhere)
+        said = self._said(graph, window, conditions, wide)
+        graph.add(composed, said.with_halo(pixels.radius))
+        graph.run(self.everywhere)
 
     def _blocks(self, window: Tensor) -> tuple[int, int]:
         """Rows and columns of a window's blocks."""
         return window.shape[-2] // self.scale, window.shape[-1] // self.scale
 
-    def _said(self, flow: Flow, window: Tensor, conditions: Conditions, band: Band) -> Layer:
+    def _said(self, graph: StripGraph, window: Tensor, conditions: Conditions, band: Band) -> Layer:
         """What the head says, in blocks."""
         modulation = self._network.stfm.modulation
         height, width = self._blocks(window)
         modulate = Modulator(modulation, conditions.vectors, self._exact, height=height, width=width)
-        offsets = self._offsets(flow, window, conditions.kernels, band)
-        aligned = flow.add(lambda span, strip: self._sampler(window, strip, span.top, band.left), offsets)
-        modulated = flow.add(lambda span, strip: modulate(strip, span.top, band.left), aligned)
+        offsets = self._offsets(graph, window, conditions.kernels, band)
+        aligned = graph.add(lambda span, strip: self._sampler(window, strip, span.top, band.left), offsets)
+        modulated = graph.add(lambda span, strip: modulate(strip, span.top, band.left), aligned)
         residual = aligned
         for conv in self._residual_in:
-            residual = conv(flow, residual)
+            residual = conv(graph, residual)
         for block in self._residual:
-            residual = block(flow, residual)
-        features = self._lkqe_in(flow, self._residual_out(flow, residual, add=modulated))
+            residual = block(graph, residual)
+        features = self._lkqe_in(graph, self._residual_out(graph, residual, add=modulated))
         for block in self._lkqe:
-            features = block(flow, features)
-        return self._head(flow, features)
+            features = block(graph, features)
+        return self._head(graph, features)
 
-    def _offsets(self, flow: Flow, window: Tensor, kernels: Tensor | None, band: Band) -> Layer:
-        encoded = self._encoded(flow, window, band)
+    def _offsets(self, graph: StripGraph, window: Tensor, kernels: Tensor | None, band: Band) -> Layer:
+        encoded = self._encoded(graph, window, band)
         dynamic = self._network.dmfa.ldoe.dynamic
         if dynamic is not None and kernels is not None:
             # Other kernels for every window: nothing that a target could compile ahead.
             mine = Target(self._target.device, self._target.dtype)
-            encoded = RowConv(kernels[0][:, None], dynamic.bias, mine, groups=self.config.features)(flow, encoded)
-        full = self._up(flow, self._depthwise_out(flow, encoded), columns=band.right - band.left)
-        return full if self._offset is None else self._offset(flow, full)
+            encoded = RowConv(kernels[0][:, None], dynamic.bias, mine, groups=self.config.features)(graph, encoded)
+        full = self._up(graph, self._depthwise_out(graph, encoded), columns=band.right - band.left)
+        return full if self._offset is None else self._offset(graph, full)
 
-    def _encoded(self, flow: Flow, window: Tensor, band: Band) -> Layer:
+    def _encoded(self, graph: StripGraph, window: Tensor, band: Band) -> Layer:
         """LDOE's half-resolution features before its dynamic kernel."""
         columns = slice(self.scale * band.left, self.scale * band.right)
-        return self._depthwise_in(flow, self._stem(flow, window[..., columns]))
+        return self._depthwise_in(graph, self._stem(graph, window[..., columns]))

@@ -3,7 +3,7 @@
 PyTorch's matrix products run in MKL, which keeps buffers for every thread that called it and frees them as the
 thread ends. That clean-up was seen waiting for ever for its own lock (``mm_cleanup_thread_cbk``, torch 2.x on
 x86), so that a process never exited. OpenMP keeps a team of workers for each of those threads as well.
-VapourSynth and executors start and end threads as they like; so engines run on threads of ours.
+VapourSynth and executors start and end threads as they like; so backends run on threads of ours.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 
-from vsdslnet.errors import EngineError
+from vsdslnet.errors import BackendError
 
 __all__ = ["LastingThreads", "finished"]
 
@@ -35,7 +35,7 @@ def finished[T](future: Future[T]) -> Future[T]:
 class LastingThreads:
     """Runs calls on threads that are made when all others are busy and that live as long as the process.
 
-    When the interpreter exits, calls under way are waited for and later ones refused with EngineError: they
+    When the interpreter exits, calls under way are waited for and later ones refused with BackendError: they
     come from frames that nobody is going to see.
     """
 
@@ -69,20 +69,20 @@ class LastingThreads:
 
         with self._change:
             if self._closed:
-                raise EngineError("Python is shutting down; frames that are still wanted are not computed")
+                raise BackendError("Python is shutting down; frames that are still wanted are not computed")
             self._busy += 1
             orders = self._idle.pop() if self._idle else None
         if orders is None:
             orders = queue.SimpleQueue()
             try:
-                threading.Thread(target=self._serve, args=(orders,), name="vsdslnet engine", daemon=True).start()
+                threading.Thread(target=self._serve, args=(orders,), name="vsdslnet backend", daemon=True).start()
             except RuntimeError as error:
                 # An interpreter that exits makes no thread from before its exit handlers on; and it waits in ours
                 # until nothing is under way.
                 with self._change:
                     self._busy -= 1
                     self._change.notify_all()
-                raise EngineError(f"no thread for a frame: {error}") from error
+                raise BackendError(f"no thread for a frame: {error}") from error
         orders.put(serve)
         return future
 

@@ -1,4 +1,4 @@
-"""How a frame is cut for the memory there is: a pure plan, no torch.
+"""How a frame is cut for the memory there is: numbers alone, no torch.
 
 A pixel is one position of the network here: of one with a ``scale``, a block of pixels.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-__all__ = ["FramePlan", "cpu_rows", "estimate_bytes", "plan_frame"]
+__all__ = ["Tiling", "cpu_rows", "estimate_bytes", "tiling_for"]
 
 _CPU_STRIP_PX = 1920 * 16
 """Pixels a strip should have on a CPU: more leave the caches (in fp32 32 rows of 1920 took 6 % longer than 16)."""
@@ -20,11 +20,11 @@ _LEAST_ROWS = 8
 """Strips are a multiple of it: at half the resolution they are whole blocks of 4x4 pixels."""
 _LEAST_COLUMNS = 64
 _LIVE_STRIPS = 76
-"""Strips of one layer's activations alive at once in the whole stream, measured, with their context."""
+"""Strips of one layer's activations alive at once in the whole stream, measured, with their halos."""
 
 
 @dataclass(frozen=True)
-class FramePlan:
+class Tiling:
     """Work on a frame in bands of ``columns``, each from top to bottom in strips of ``rows`` (a multiple of 8)."""
 
     width: int
@@ -36,7 +36,7 @@ class FramePlan:
         """The (left, right) of every band."""
         return [(left, min(left + self.columns, self.width)) for left in range(0, self.width, self.columns)]
 
-    def smaller(self) -> FramePlan | None:
+    def smaller(self) -> Tiling | None:
         """About half the memory, or None where there is nothing left to halve."""
         if self.rows > _LEAST_ROWS:
             return replace(self, rows=_whole_strips(self.rows // 2))
@@ -52,7 +52,7 @@ def cpu_rows(width: int, height: int) -> int:
     return max(_LEAST_ROWS, rows // _LEAST_ROWS * _LEAST_ROWS)
 
 
-def plan_frame(
+def tiling_for(
     *,
     width: int,
     height: int,
@@ -60,27 +60,27 @@ def plan_frame(
     budget_bytes: int,
     bytes_per_pixel: int,
     tile: tuple[int, int] | None = None,
-) -> FramePlan:
-    """Plan a frame in strips of at most ``rows`` so that its activations fit ``budget_bytes``.
+) -> Tiling:
+    """A frame in strips of at most ``rows``, so that its activations fit ``budget_bytes``.
 
     ``bytes_per_pixel`` is one layer's activation (features times bytes a value). ``tile`` (width, height) is
     taken as it is, its width made even and its height a multiple of 8; without one the strips shrink first,
     for bands cost a halo each.
     """
     if tile is not None:
-        return FramePlan(width, _even(tile[0]), _whole_strips(tile[1]))
-    plan = FramePlan(width, _even(width), min(_whole_strips(rows), _whole_strips(height)))
-    while estimate_bytes(plan, bytes_per_pixel) > budget_bytes:
-        smaller = plan.smaller()
+        return Tiling(width, _even(tile[0]), _whole_strips(tile[1]))
+    tiling = Tiling(width, _even(width), min(_whole_strips(rows), _whole_strips(height)))
+    while estimate_bytes(tiling, bytes_per_pixel) > budget_bytes:
+        smaller = tiling.smaller()
         if smaller is None:
             break
-        plan = smaller
-    return plan
+        tiling = smaller
+    return tiling
 
 
-def estimate_bytes(plan: FramePlan, bytes_per_pixel: int) -> int:
-    """Roughly what the activations of a plan take at once."""
-    return _LIVE_STRIPS * (plan.rows + _LEAST_ROWS) * min(plan.columns, plan.width) * bytes_per_pixel
+def estimate_bytes(tiling: Tiling, bytes_per_pixel: int) -> int:
+    """Roughly what the activations of a tiling take at once."""
+    return _LIVE_STRIPS * (tiling.rows + _LEAST_ROWS) * min(tiling.columns, tiling.width) * bytes_per_pixel
 
 
 def _even(side: int) -> int:

@@ -23,7 +23,7 @@ __all__ = ["BlockForm", "DeviceDepthwise", "Form", "ToeplitzForm", "TorchForm", 
 
 MAX_TOEPLITZ_RADIUS = 8
 _TILE = 16
-_NEAR = 32
+_HALOED_TILE = 32
 """Inputs along a row that 16 outputs come from: 16 and a radius of 8 on both sides."""
 _GROUPS, _TILES = 16, 8
 """Groups of rows, and tiles of 16 px along a row, that a program computes: 128 rows of a matrix product."""
@@ -103,7 +103,7 @@ class ToeplitzForm(nn.Module):
         _, channels, height, width = x.shape
         rows = _whole(height, _GROUPS * self.out_rows)
         columns = _whole(width, _TILES * _TILE)
-        in_rows, pitch = rows + self.kernel - 1, columns + _NEAR - _TILE
+        in_rows, pitch = rows + self.kernel - 1, columns + _HALOED_TILE - _TILE
         planes = x.new_empty(channels, in_rows, pitch, dtype=self.weight.dtype)
         some = min(64, triton_kernels.power_of_two(channels))
         chunks = -(-channels // some)
@@ -150,13 +150,13 @@ class ToeplitzForm(nn.Module):
 def toeplitz_weight(weight: Tensor, out_rows: int) -> Tensor:
     """Depthwise weight (C, 1, k, k), k up to 17 -> matrices (C, k + out_rows - 1, 32, out_rows * 16).
 
-    Entry (row, near, r * 16 + x) is what input ``near`` (8 px left of the tile is 0) of an input row gives to output x
-    of output row r: tap (row - r, near - x - 8 + k // 2), or 0.
+    Entry (row, column, r * 16 + x) is what input ``column`` (8 px left of the tile is 0) of an input row gives to
+    output x of output row r: tap (row - r, column - x - 8 + k // 2), or 0.
     """
     kernel = weight.shape[-1]
-    row, near, out, x = (torch.arange(n) for n in (kernel + out_rows - 1, _NEAR, out_rows, _TILE))
-    down = (row[:, None, None, None] - out[None, None, :, None]).expand(-1, _NEAR, -1, _TILE)
-    across = (near[None, :, None, None] - x[None, None, None, :] - MAX_TOEPLITZ_RADIUS + kernel // 2).expand_as(down)
+    row, column, out, x = (torch.arange(n) for n in (kernel + out_rows - 1, _HALOED_TILE, out_rows, _TILE))
+    down = (row[:, None, None, None] - out[None, None, :, None]).expand(-1, _HALOED_TILE, -1, _TILE)
+    across = (column[None, :, None, None] - x[None, None, None, :] - MAX_TOEPLITZ_RADIUS + kernel // 2).expand_as(down)
     inside = (down >= 0) & (down < kernel) & (across >= 0) & (across < kernel)
     taps = weight.detach().cpu()[:, 0, down.clamp(0, kernel - 1), across.clamp(0, kernel - 1)] * inside
     return taps.flatten(-2).contiguous().to(weight.device)

@@ -1,4 +1,4 @@
-"""The seam to CUDA: streams, events, pinned memory and graphs; everything else of this engine is plain PyTorch.
+"""The seam to CUDA: streams, events, pinned memory and graphs; everything else of this backend is plain PyTorch.
 
 Work is given to a stream as a function, so that a test can put a device in CUDA's place that runs each piece as late
 as the order of events allows, on a machine without any.

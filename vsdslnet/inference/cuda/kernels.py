@@ -77,12 +77,12 @@ def depthwise(
     pixel = tl.arange(0, GROUPS * TILES)
     top = (tl.program_id(1) * GROUPS + pixel // TILES) * OUT_ROWS
     left = (tl.program_id(0) * TILES + pixel % TILES) * 16
-    near = tl.arange(0, 32)
+    column = tl.arange(0, 32)
     result = tl.arange(0, OUT_ROWS * 16)
     # Pitches come as multiples of 16, so that the compiler knows how far accesses are aligned.
     in_pitch, out_pitch = in_pitch16 * 16, out_pitch16 * 16
-    source = planes + channel * in_rows * in_pitch + (top * in_pitch + left)[:, None] + near[None, :]
-    weight = toeplitz + channel * (IN_ROWS * 32 * OUT_ROWS * 16) + near[:, None] * (OUT_ROWS * 16) + result[None, :]
+    source = planes + channel * in_rows * in_pitch + (top * in_pitch + left)[:, None] + column[None, :]
+    weight = toeplitz + channel * (IN_ROWS * 32 * OUT_ROWS * 16) + column[:, None] * (OUT_ROWS * 16) + result[None, :]
     total = tl.zeros((GROUPS * TILES, OUT_ROWS * 16), dtype=tl.float32)
     for row in range(IN_ROWS):
         a = tl.load(source + row * in_pitch)

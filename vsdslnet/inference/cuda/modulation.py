@@ -14,7 +14,6 @@ __all__ = ["DeviceModulation", "FusedModulation", "StripModulation"]
 
 _STRIP_ROWS = 128
 _PIXELS = 64
-WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 
 class DeviceModulation(nn.Module):

@@ -9,27 +9,39 @@ the residual branch's first convolution and the head are fp32 as well, as on a C
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
 from vsdslnet.inference.cpu.strip_layers import rounded
+from vsdslnet.inference.cpu.strip_network import reach_blocks
 from vsdslnet.inference.cuda.deformable import DeviceDeformable
 from vsdslnet.inference.cuda.depthwise import DeviceDepthwise
-from vsdslnet.inference.cuda.modulation import WHOLE, DeviceModulation
+from vsdslnet.inference.cuda.modulation import DeviceModulation
 from vsdslnet.network.blocks import LKRB, DepthwiseConv
-from vsdslnet.network.dmfa import DynamicKernel
-from vsdslnet.network.dslnet import Conditions, DSLNet
-from vsdslnet.network.window import Box
+from vsdslnet.network.config import DSLNetConfig
+from vsdslnet.network.dmfa import MAX_OFFSET_PX, DynamicKernel
+from vsdslnet.network.dslnet import Conditions, DSLNet, upsample_crop
+from vsdslnet.network.pixel_blocks import whole_blocks
 
-__all__ = ["HALO_ROWS", "DeviceNetwork"]
+__all__ = ["BAND_STEP", "DeviceNetwork", "halo_rows"]
 
-HALO_ROWS = 128
-"""Rows beside a band that its rows depend on, 77 of the trunk and 43 of the sampling, in whole blocks of 8."""
+BAND_STEP = 16
+"""Rows that bands begin at a multiple of: two blocks of the largest scale, since LDOE halves the resolution."""
 
 _EXACT = ("stfm.condition.", "stfm.modulation.", "dmfa.ldoe.stem", "dmfa.ldoe.dynamic.", "dmfa.deform")
 _EXACT_IN_BF16 = ("stfm.residual.0", "head")
+
+
+def halo_rows(config: DSLNetConfig) -> int:
+    """Rows of pixels beside a band that its rows depend on, a multiple of ``BAND_STEP``."""
+    trunk, offsets = reach_blocks(config)
+    # A sample lies as far as an offset goes, from the outermost pixel of the outermost tap, and has a neighbour.
+    sampling = math.ceil(MAX_OFFSET_PX) + config.scale * (config.deform_kernel // 2 + 1)
+    reach = config.scale * trunk + max(config.scale * offsets, sampling)
+    return -(-reach // BAND_STEP) * BAND_STEP
 
 
 class DeviceNetwork:
@@ -54,22 +66,31 @@ class DeviceNetwork:
     def render(self, window: Tensor) -> Tensor:
         """Whole frames (2T+1, 3, H, W), fp32, on the device -> PQ (3, H, W), fp32, not clamped."""
         # The dynamic kernels come from the frames at hand, which are whole: nothing is encoded twice.
-        return self._rendered(window, self._network.shared_conditions(window[None]), WHOLE)
+        return self._rendered(window, self._network.shared_conditions(window[None]), 0, window.shape[-2])
 
     def render_band(self, window: Tensor, conditions: Conditions, top: int, bottom: int) -> Tensor:
-        """Rows ``top`` (a multiple of 8) to ``bottom`` of the picture: (3, bottom - top, W)."""
-        height = window.shape[-2]
-        first, last = max(0, top - HALO_ROWS), min(height, bottom + HALO_ROWS)
-        box = (0.0, first / height, 1.0, last / height)
-        return self._rendered(window[..., first:last, :], conditions, box)[:, top - first : bottom - first]
+        """Rows ``top`` (a multiple of ``BAND_STEP``) to ``bottom`` of the picture: (3, bottom - top, W)."""
+        halo = halo_rows(self.config)
+        first, last = max(0, top - halo), min(window.shape[-2], bottom + halo)
+        return self._rendered(window, conditions, first, last)[:, top - first : bottom - first]
 
-    def _rendered(self, window: Tensor, conditions: Conditions, box: Box) -> Tensor:
-        correction = self._correction(window[None], conditions, box)
-        return self._network.compose(window[None, self.config.radius], correction.float())[0]
+    def _rendered(self, window: Tensor, conditions: Conditions, first: int, last: int) -> Tensor:
+        """Rows ``first`` to ``last`` of the picture, from the frames' rows alone."""
+        height, width = window.shape[-2:]
+        rows = window[None, ..., first:last, :]
+        sdr, correction = self._pixels(rows, conditions, first, height)
+        lines = conditions.lines
+        if lines is not None:
+            lines = upsample_crop(lines, (last - first, width), [(0.0, first / height, 1.0, last / height)])
+        return self._network.compose(sdr, correction, lines)[0]
 
-    def _correction(self, window: Tensor, conditions: Conditions, box: Box) -> Tensor:
-        """:meth:`DSLNet.correction`, written so that every feature map is free as soon as it has been read."""
-        stfm = self._network.stfm
+    def _pixels(self, rows: Tensor, conditions: Conditions, first: int, height: int) -> tuple[Tensor, Tensor]:
+        """The SDR frame to take the base of and the correction, with feature maps that are free once they are read."""
+        stfm, scale = self._network.stfm, self.config.scale
+        window = whole_blocks(rows, scale)
+        # Of the frame in whole blocks, as the modulation's planes are laid over it.
+        whole = -(-height // scale) * scale
+        box = (0.0, first / whole, 1.0, (first + window.shape[-2]) / whole)
         skip = self._network.dmfa(window.flatten(1, 2), conditions.kernels)
         modulated = self._modulation(skip, conditions.vectors, box)
         for layer in stfm.residual:
@@ -78,8 +99,10 @@ class DeviceNetwork:
         del skip
         for layer in self._network.lkqe:
             modulated = layer(modulated)
-        out: Tensor = self._network.head(modulated)
-        return out
+        said = self._network.head(modulated).float()
+        sdr, correction = self._network.pixels_of(said, window)
+        height, width = rows.shape[-2:]
+        return sdr[..., :height, :width], correction[..., :height, :width]
 
 
 def _laid_out(network: DSLNet, device: torch.device, dtype: torch.dtype) -> DSLNet:

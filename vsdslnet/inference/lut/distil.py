@@ -7,25 +7,25 @@ from torch import Tensor
 
 from vsdslnet.color.sdr_to_hdr import BASE_PEAK_NITS
 from vsdslnet.color.transfer import pq_scalar
-from vsdslnet.inference.converter import get_engine, network_picture, sanitised
-from vsdslnet.inference.cpu.lanes import on_engine_thread
+from vsdslnet.inference.converter import get_backend, network_picture, sanitised
+from vsdslnet.inference.cpu.lanes import on_backend_thread
 from vsdslnet.inference.lut.lattice import fit_lattice
 from vsdslnet.options import BackendOptions
 
 __all__ = ["distil"]
 
 
-def distil(window: Tensor, backend: BackendOptions) -> Tensor:
+def distil(window: Tensor, options: BackendOptions) -> Tensor:
     """A small SDR window (2T+1, 3, h, w) -> the lattice (3, S, S, S) of its centre frame, without a look.
 
-    A pure function. EngineError if the network's picture is not finite.
+    A pure function. BackendError if the network's picture is not finite.
     """
-    return on_engine_thread(lambda: _distil(window, backend))
+    return on_backend_thread(lambda: _distil(window, options))
 
 
 @torch.inference_mode()
-def _distil(window: Tensor, backend: BackendOptions) -> Tensor:
-    engine = get_engine(backend)
+def _distil(window: Tensor, options: BackendOptions) -> Tensor:
+    backend = get_backend(options)
     sdr = sanitised(window)
-    pq = network_picture(engine, sdr).clamp(0, pq_scalar(BASE_PEAK_NITS))
-    return fit_lattice(sdr[engine.radius_frames], pq, engine.base)
+    pq = network_picture(backend, sdr).clamp(0, pq_scalar(BASE_PEAK_NITS))
+    return fit_lattice(sdr[backend.radius_frames], pq, backend.base)

@@ -1,7 +1,7 @@
 """The paper's tables: train its variants and baselines alike, measure them alike, write Markdown and a plot.
 
     python -m vsdslnet.training ablate --list
-    python -m vsdslnet.training ablate dslnet m0 m1 --pool POOL --validation VALIDATION --out out/tables
+    python -m vsdslnet.training ablate dslnet m0 m1 --dataset DATASET --validation VALIDATION --out out/tables
     python -m vsdslnet.training ablate all --schedule paper --base none --seeds 1 2 3 ...
 
 Start it again with the same arguments and it goes on where it was; behind ``nohup ... &`` it runs in the
@@ -31,17 +31,21 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("variants", nargs="*", help="names (see --list), or all")
     parser.add_argument("--list", action="store_true", help="print every name with its parameters, and end")
     parser.add_argument("--collect", action="store_true", help="train nothing: tables of what --out holds so far")
-    parser.add_argument("--pool", type=Path, help="folder made by build")
-    parser.add_argument("--validation", type=Path, help="validation pool")
+    parser.add_argument("--dataset", "--pool", type=Path, help="folder made by build")
+    parser.add_argument("--validation", type=Path, help="validation dataset")
     parser.add_argument("--look", help="train and measure only on windows of this SDR look, such as youtube")
     parser.add_argument("--out", type=Path, default=Path("out/tables"), help="folder for runs, tables and plot")
     parser.add_argument("--schedule", default="tables", help="a schedule's name or a .toml file")
-    parser.add_argument("--steps", type=int, help="instead of the schedule's; its halvings move along")
-    parser.add_argument("--batch", type=int, help="instead of the schedule's")
+    parser.add_argument("--steps", type=int, help="number of steps, instead of the schedule's; its halvings move along")
+    parser.add_argument("--batch", type=int, help="windows a step, instead of the schedule's")
     parser.add_argument("--patch", type=int, help="side of the training crops in pixels, instead of the schedule's")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[1, 2], help="each variant is trained once for each seed"
+    )
     parser.add_argument("--windows", type=int, default=40, help="validation windows measured of each group")
-    parser.add_argument("--base", choices=get_args(Base), default="bt2446a", help="what all networks correct")
+    parser.add_argument(
+        "--base", choices=get_args(Base), default="bt2446a", help="the formula that all networks correct"
+    )
     arguments = parser.parse_args(given)
     try:
         if arguments.list:
@@ -66,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
     import msgspec
 
     from vsdslnet.training.config.run import load_schedule
-    from vsdslnet.training.dataset.store import Pool
+    from vsdslnet.training.dataset.store import WindowDataset
     from vsdslnet.training.paper.comparison import compare, finished, measure_base, scaled_schedule
     from vsdslnet.training.paper.tables import as_markdown, plot_figures
 
@@ -74,8 +78,8 @@ def run(arguments: argparse.Namespace) -> None:
     unknown = [name for name in names if name not in VARIANTS]
     if unknown or not (names or arguments.collect):
         raise ArgumentError("variants", unknown or names, f"names of {', '.join(VARIANTS)}, or all")
-    if arguments.validation is None or not (arguments.pool or arguments.collect):
-        raise ArgumentError("--pool, --validation", None, "two folders made by build")
+    if arguments.validation is None or not (arguments.dataset or arguments.collect):
+        raise ArgumentError("--dataset, --validation", None, "two folders made by build")
     config = scaled_schedule(
         load_schedule(arguments.schedule),
         steps=arguments.steps,
@@ -83,11 +87,11 @@ def run(arguments: argparse.Namespace) -> None:
         patch_px=arguments.patch,
         base=arguments.base,
     )
-    validation = Pool(arguments.validation, look=arguments.look)
+    validation = WindowDataset(arguments.validation, look=arguments.look)
     seeds, windows = arguments.seeds, arguments.windows
     if not arguments.collect:
-        pool = Pool(arguments.pool, look=arguments.look)
-        compare(names, config, pool, validation, arguments.out, seeds=seeds, windows=windows)
+        dataset = WindowDataset(arguments.dataset, look=arguments.look)
+        compare(names, config, dataset, validation, arguments.out, seeds=seeds, windows=windows)
     figures = finished(arguments.out, steps=config.steps, windows=windows)
     if not figures:
         raise ArgumentError("--out", str(arguments.out), "a folder with rows of this budget", "train some first")

@@ -1,4 +1,6 @@
-"""Average networks of one descent: ``python -m vsdslnet.training blend --of A 0.85 --of B 0.15 --out OUT``.
+"""Average networks that were trained from one another, or from a common one.
+
+    python -m vsdslnet.training blend --of A 0.85 --of B 0.15 --out OUT
 
 Between a run and the one it came from lies a network that has learnt less, and is calmer (a picture follows less
 what enters at its other side); between runs that specialised lies one that is a little better at all of it than a
@@ -32,7 +34,7 @@ def main(given: Sequence[str] | None = None) -> None:
         action="append",
         required=True,
         metavar=("MODEL", "SHARE"),
-        help="a model's name or a .safetensors file, and its share; all of one shape and one descent",
+        help="a model's name or a .safetensors file, and its share; all have one configuration",
     )
     parser.add_argument("--out", type=Path, required=True, help="the .safetensors file to write")
     arguments = parser.parse_args(given)

@@ -1,7 +1,7 @@
-"""Build data sets: pools of five-frame windows from still and HDRI material, or from HDR10 video.
+"""Build datasets of five-frame windows from still and HDRI material, or from HDR10 video.
 
-python -m vsdslnet.training build --data DIR --out POOL --windows 4000 --seed 1 --workers 2
-python -m vsdslnet.training build --data DIR --out POOL --split validation --seed 1
+python -m vsdslnet.training build --data DIR --out DATASET --windows 4000 --seed 1 --workers 2
+python -m vsdslnet.training build --data DIR --out DATASET --split validation --seed 1
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from vsdslnet.errors import ArgumentError, DslnetError
 from vsdslnet.training.config.dataset import DataConfig, for_local, for_restoration, for_tone, load_recipe
+from vsdslnet.training.dataset.from_scenes import build_dataset
 from vsdslnet.training.dataset.from_video import Film, build_video_dataset
-from vsdslnet.training.dataset.store import build_pool
 
 app = App(name="python -m vsdslnet.training build", help=__doc__)
 
@@ -30,29 +30,31 @@ _STAGES: dict[str, Callable[[DataConfig], DataConfig]] = {
 
 
 @app.default
-def pool(
+def dataset(
     *,
     data: Annotated[Path, Parameter(help="folder with hdri/, pairs/, linear_stills/, originals/, clips/, luts/")],
-    out: Annotated[Path, Parameter(help="folder of the pool; an unfinished one is gone on with")],
+    out: Annotated[Path, Parameter(help="folder of the dataset; an unfinished one is gone on with")],
     windows: Annotated[int, Parameter(help="training windows; validation sizes are in the recipe")] = 4000,
-    split: Literal["train", "validation"] = "train",
-    seed: int = 1,
-    workers: int = 1,
+    split: Annotated[
+        Literal["train", "validation"], Parameter(help="validation takes scenes that train leaves out")
+    ] = "train",
+    seed: Annotated[int, Parameter(help="another seed draws other windows")] = 1,
+    workers: Annotated[int, Parameter(help="processes side by side; the bytes are the same")] = 1,
     config: Annotated[Path | None, Parameter(help="recipe (TOML); default: the shipped one")] = None,
     stage: Annotated[
         Literal["whole", "tone", "restoration", "local"],
         Parameter(
-            help="tone: for train --tone-pool, quicker, centre frames count only; restoration: degraded more; "
-            "local: so too, larger"
+            help="what the windows are for. tone: train --tone-dataset, of whose windows only centre frames count, "
+            "quick to build; restoration: more degradation; local: more degradation, larger crops"
         ),
     ] = "whole",
 ) -> None:
-    """Simulate windows: the same arguments give the same bytes, whatever the number of workers."""
+    """Simulate windows of shots; the same arguments give the same bytes, whatever the number of workers."""
     recipe = _STAGES[stage](load_recipe(config))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
         task = progress.add_task(f"{split} windows", total=None)
-        manifest = build_pool(
+        manifest = build_dataset(
             recipe,
             data=data,
             out=out,
@@ -69,7 +71,7 @@ def pool(
 def video(
     *,
     hdr: Annotated[list[Path], Parameter(help="HDR10 (or HLG) films", consume_multiple=True)],
-    out: Annotated[Path, Parameter(help="folder: train/ (a pool), test/ (full frames), manifest.json")],
+    out: Annotated[Path, Parameter(help="folder: train/ (a dataset), test/ (full frames), manifest.json")],
     sdr: Annotated[
         list[str] | None, Parameter(help="their SDR versions in order; - simulates", consume_multiple=True)
     ] = None,

@@ -1,12 +1,12 @@
-"""Measure a model against formulas: real pairs, pools of windows, synthetic pictures.
+"""Measure a model against formulas: real pairs, datasets of windows, synthetic pictures.
 
-    python -m vsdslnet.training evaluate --model dslnet --data DATA --pool POOL --out out/evaluation
-    python -m vsdslnet.training evaluate points --model dslnet --pool POOL --pool ANOTHER
-    python -m vsdslnet.training evaluate noise --model dslnet --pool POOL
+    python -m vsdslnet.training evaluate --model dslnet --data DATA --dataset DATASET --out out/evaluation
+    python -m vsdslnet.training evaluate points --model dslnet --dataset DATASET --dataset ANOTHER
+    python -m vsdslnet.training evaluate noise --model dslnet --dataset DATASET
     python -m vsdslnet.training evaluate real --model dslnet --data DATA
     python -m vsdslnet.training evaluate base --data DATA
 
-Writes ``report.md``, ``report.json`` and contact sheets into ``--out``; DATA and POOL as made by
+Writes ``report.md``, ``report.json`` and contact sheets into ``--out``; DATA and DATASET as made by
 ``python -m vsdslnet.training build``.
 """
 
@@ -45,7 +45,7 @@ def evaluate(
     *,
     model: str = "dslnet",
     data: Path | None = None,
-    pool: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
+    dataset: Annotated[list[Path] | None, Parameter(alias="--pool", consume_multiple=True)] = None,
     out: Path = Path("out/evaluation"),
     max_side: int = 640,
     per_group: int | None = None,
@@ -61,14 +61,14 @@ def evaluate(
         A model's name or the path of a .safetensors file.
     data
         Folder with ``pairs/``; real pairs are measured when it is given.
-    pool
-        Folders of finished pools.
+    dataset
+        Folders of finished datasets.
     out
         Where the report and the pictures go.
     max_side
         Pairs are area-averaged to this many pixels; 0 keeps them as they are.
     per_group
-        At most so many windows of each pool group.
+        At most so many windows of each dataset group.
     checks
         Run the synthetic pictures.
     quick
@@ -89,12 +89,12 @@ def evaluate(
     if data is not None:
         pairs = evaluation.load_pairs(data, max_side_px=max_side or None)
         groups += evaluation.evaluate_pairs(pairs, convert, radius, on_picture=drawn)
-    if pool:
-        from vsdslnet.training.dataset.store import Pool
+    if dataset:
+        from vsdslnet.training.dataset.store import WindowDataset
 
         network = weights.load_network(file).to(memory_format=torch.channels_last)
-        for folder in pool:
-            groups += evaluation.evaluate_pool(Pool(folder), network, per_group=per_group, on_picture=drawn)
+        for folder in dataset:
+            groups += evaluation.evaluate_dataset(WindowDataset(folder), network, per_group=per_group, on_picture=drawn)
     checked: dict[str, Mapping[str, Mapping[str, float]]] = {}
     if checks:
         formula = FORMULAS["measured base"]
@@ -122,42 +122,44 @@ def evaluate(
 def points(
     *,
     model: str = "dslnet",
-    pool: Annotated[list[Path], Parameter(consume_multiple=True)],
+    dataset: Annotated[list[Path], Parameter(alias="--pool", consume_multiple=True)],
 ) -> None:
-    """Colours alone, point by point: all windows of several pools in half a minute.
+    """Colours alone, point by point: all windows of several datasets in half a minute.
 
     Parameters
     ----------
     model
         A model's name or the path of a .safetensors file.
-    pool
-        Folders of finished pools.
+    dataset
+        Folders of finished datasets.
     """
-    from vsdslnet.training.dataset.store import Pool
+    from vsdslnet.training.dataset.store import WindowDataset
 
     file = weights.read(weights.find(model))
-    groups = evaluate_points([Pool(folder) for folder in pool], weights.load_network(file))
+    groups = evaluate_points([WindowDataset(folder) for folder in dataset], weights.load_network(file))
     print(points_as_markdown(groups, title=f"{file.path.name}, sha256 {file.sha256[:12]}"))
 
 
 @app.command
-def noise(*, model: str = "dslnet", pool: Path, per_group: int | None = None) -> None:
+def noise(
+    *, model: str = "dslnet", dataset: Annotated[Path, Parameter(alias="--pool")], per_group: int | None = None
+) -> None:
     """What is taken away of noise and compression, and what neighbouring frames have to do with it.
 
     Parameters
     ----------
     model
         A model's name or the path of a .safetensors file.
-    pool
-        Folder of a finished pool.
+    dataset
+        Folder of a finished dataset.
     per_group
         At most so many windows of each group.
     """
-    from vsdslnet.training.dataset.store import Pool
+    from vsdslnet.training.dataset.store import WindowDataset
 
     file = weights.read(weights.find(model))
     network = weights.load_network(file).to(memory_format=torch.channels_last)
-    groups = evaluate_noise(Pool(pool), network, per_group=per_group)
+    groups = evaluate_noise(WindowDataset(dataset), network, per_group=per_group)
     print(noise_as_markdown(groups, title=f"{file.path.name}, sha256 {file.sha256[:12]}"))
 
 

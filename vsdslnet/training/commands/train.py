@@ -1,4 +1,4 @@
-"""Train DSLNet on a pool: ``python -m vsdslnet.training train --pool POOL --validation VAL --run runs/one``.
+"""Train DSLNet on a dataset: ``python -m vsdslnet.training train --dataset DATASET --validation VAL --run runs/one``.
 
 Start it again with the same arguments and it goes on where it was. Several processes (docs/training.md):
 ``accelerate launch --num_processes 8 scripts/train.py ...``, or ``torchrun``, which takes ``--run`` for its
@@ -21,7 +21,8 @@ from vsdslnet.errors import ArgumentError, DslnetError
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.training.config.run import TrainConfig, available_schedules, load_schedule
 from vsdslnet.training.dataset.lessons import Lessons, prepare_lessons
-from vsdslnet.training.dataset.store import Pool
+from vsdslnet.training.dataset.store import WindowDataset
+from vsdslnet.training.initialisation.blend_head import with_frame_blend
 from vsdslnet.training.initialisation.from_teacher import inherit_conditions
 from vsdslnet.training.loop.log_plots import plot_log
 from vsdslnet.training.loop.run import train
@@ -29,21 +30,38 @@ from vsdslnet.training.loop.run import train
 
 def main(given: Sequence[str] | None = None) -> None:
     """Parse, train, plot."""
+    arguments = _parser().parse_args(given)
+    try:
+        _run(arguments)
+    except DslnetError as error:
+        raise SystemExit(f"train: {error}") from None
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m vsdslnet.training train",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--pool", type=Path, action="append", required=True, help="folder made by build; with a teacher also several"
+        "--dataset",
+        "--pool",  # its name in 0.2
+        type=Path,
+        action="append",
+        required=True,
+        help="folder made by build; with --teacher also several",
     )
-    parser.add_argument("--tone-pool", type=Path, action="append", default=[], help="more pools for the tone stage")
-    parser.add_argument("--validation", type=Path, help="validation pool")
+    parser.add_argument(
+        "--tone-dataset", "--tone-pool", type=Path, action="append", default=[], help="more datasets for the tone stage"
+    )
+    parser.add_argument("--validation", type=Path, help="validation dataset")
     parser.add_argument("--run", "--out", type=Path, required=True, help="folder for checkpoint, log and weights")
     parser.add_argument("--schedule", default="two-cores", help=f"{', '.join(available_schedules())} or a .toml file")
-    parser.add_argument("--device", default="auto", choices=["auto", "cuda", "cpu"], help="default: cuda where it is")
-    parser.add_argument("--steps", type=int, help="instead of the schedule's")
-    parser.add_argument("--seed", type=int, help="instead of the schedule's")
+    parser.add_argument(
+        "--device", default="auto", choices=["auto", "cuda", "cpu"], help="auto is cuda where there is one"
+    )
+    parser.add_argument("--steps", type=int, help="number of steps, instead of the schedule's")
+    parser.add_argument("--seed", type=int, help="seed of the run, instead of the schedule's")
     parser.add_argument(
         "--look-share",
         nargs=2,
@@ -55,50 +73,65 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--start", "--from", help="model name or .safetensors file a new run starts from")
     parser.add_argument("--base", choices=sorted(BASES), help="with --start: the formula to correct from now on")
     parser.add_argument(
+        "--gain-radius",
+        type=int,
+        help="with --start: how far the gain of the measured base sees, in network.gain_radius",
+    )
+    parser.add_argument(
+        "--frame-blend", action="store_true", help="with --start: the head gets channels that blend frames"
+    )
+    parser.add_argument(
         "--teacher", help="model name or .safetensors file whose pictures are the targets, in place of the masters"
     )
     parser.add_argument("--lessons", type=Path, help="folder for the teacher's pictures; default: that of the run")
-    parser.add_argument("--lesson-windows", type=int, help="windows of each pool that the teacher paints; default: all")
-    arguments = parser.parse_args(given)
-    try:
-        config = load_schedule(arguments.schedule)
-        changes = {name: getattr(arguments, name) for name in ("steps", "seed")}
-        config = msgspec.structs.replace(config, **{k: v for k, v in changes.items() if v is not None})
-        config = _with_look_shares(config, arguments.look_share)
-        network = None
-        if arguments.start:
-            network = weights.load_network(weights.read(weights.find(arguments.start))).requires_grad_(True)
-            network.config = msgspec.structs.replace(network.config, base=arguments.base or network.config.base)
-            config = msgspec.structs.replace(config, network=network.config)
-        pools = [Pool(path) for path in arguments.pool]
-        if arguments.teacher:
-            teacher = weights.read(weights.find(arguments.teacher))
-            config, network = _pupil(config, network, teacher)
-            folder = arguments.lessons or arguments.run / "lessons"
-            windows: Pool | Lessons = _lessons(pools, teacher, folder, arguments.lesson_windows)
-        elif len(pools) > 1:
-            raise ArgumentError("pool", len(pools), "one", "several are for --teacher; --tone-pool takes more of them")
-        else:
-            windows = pools[0]
-        train(
-            config,
-            windows,
-            arguments.run,
-            network=network,
-            tone_pools=[Pool(path) for path in arguments.tone_pool],
-            validation=Pool(arguments.validation) if arguments.validation else None,
-            device=arguments.device,
-        )
-        log = arguments.run / "log.jsonl"
-        if log.is_file():  # a run of the tone stage alone has no steps
-            plot_log(log, arguments.run / "log.png")
-    except DslnetError as error:
-        raise SystemExit(f"train: {error}") from None
+    parser.add_argument("--lesson-windows", type=int, help="windows of each dataset that become lessons; default: all")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    config = load_schedule(arguments.schedule)
+    changes = {name: getattr(arguments, name) for name in ("steps", "seed")}
+    config = msgspec.structs.replace(config, **{k: v for k, v in changes.items() if v is not None})
+    config = _with_look_shares(config, arguments.look_share)
+    network = None
+    if arguments.start:
+        network = weights.load_network(weights.read(weights.find(arguments.start))).requires_grad_(True)
+        base = arguments.base or network.config.base
+        radius = network.config.gain_radius if arguments.gain_radius is None else arguments.gain_radius
+        network.config = msgspec.structs.replace(network.config, base=base, gain_radius=radius)
+        if arguments.frame_blend:
+            network = with_frame_blend(network)
+        config = msgspec.structs.replace(config, network=network.config)
+    datasets = [WindowDataset(path) for path in arguments.dataset]
+    if arguments.teacher:
+        teacher = weights.read(weights.find(arguments.teacher))
+        config, network = _pupil(config, network, teacher)
+        folder = arguments.lessons or arguments.run / "lessons"
+        windows: WindowDataset | Lessons = _lessons(datasets, teacher, folder, arguments.lesson_windows)
+    elif len(datasets) > 1:
+        raise ArgumentError("dataset", len(datasets), "one", "several need --teacher, or are for --tone-dataset")
+    else:
+        windows = datasets[0]
+    train(
+        config,
+        windows,
+        arguments.run,
+        network=network,
+        tone_datasets=[WindowDataset(path) for path in arguments.tone_dataset],
+        validation=WindowDataset(arguments.validation) if arguments.validation else None,
+        device=arguments.device,
+    )
+    log = arguments.run / "log.jsonl"
+    if log.is_file():  # a run of the tone stage alone has no steps
+        plot_log(log, arguments.run / "log.png")
 
 
 def _pupil(config: TrainConfig, network: DSLNet | None, teacher: weights.WeightsFile) -> tuple[TrainConfig, DSLNet]:
     """The schedule on the teacher's base and gate, and the network of it that is to learn."""
-    same = {name: getattr(teacher.config, name) for name in ("radius", "base", "black_anchor", "condition_pixels")}
+    same = {
+        name: getattr(teacher.config, name)
+        for name in ("radius", "base", "gain_radius", "black_anchor", "condition_pixels")
+    }
     config = msgspec.structs.replace(config, network=msgspec.structs.replace(config.network, **same))
     if network is None:
         torch.manual_seed(config.seed)
@@ -108,15 +141,15 @@ def _pupil(config: TrainConfig, network: DSLNet | None, teacher: weights.Weights
     return config, network
 
 
-def _lessons(pools: list[Pool], teacher: weights.WeightsFile, out: Path, windows: int | None) -> Lessons:
+def _lessons(datasets: list[WindowDataset], teacher: weights.WeightsFile, out: Path, windows: int | None) -> Lessons:
     """The teacher's pictures of datasets, made where they are missing, by the first of several processes."""
-    folders = [out / f"{pool.path.name}-{teacher.sha256[:12]}" for pool in pools]
+    folders = [out / f"{dataset.path.name}-{teacher.sha256[:12]}" for dataset in datasets]
     state = PartialState(cpu=not torch.accelerator.is_available())
     if state.is_main_process:
-        for pool, folder in zip(pools, folders, strict=True):
-            prepare_lessons(pool, teacher, folder, windows=windows, on_progress=_report)
+        for dataset, folder in zip(datasets, folders, strict=True):
+            prepare_lessons(dataset, teacher, folder, windows=windows, on_progress=_report)
     state.wait_for_everyone()
-    return Lessons(list(zip(pools, folders, strict=True)))
+    return Lessons(list(zip(datasets, folders, strict=True)))
 
 
 def _report(done: int, total: int) -> None:

@@ -2,13 +2,15 @@
 
     python -m vsdslnet.training weights --data DATA --out runs/shipped
 
-Builds the pools, then trains in four runs, because what one learns another would undo: a touch-up of the whole network
-behind the restoration costs a part of it, of the conditions alone (settle) nothing. Last come two runs of the
+Builds the datasets, then trains in four runs, because what one learns another would undo: a touch-up of the whole
+network behind the restoration costs a part of it, of the conditions alone (settle) nothing. Last come two runs of the
 conditions on all the pictures, one nearer to films and one to phones; the result is the average of both and of
 ``settle``. What all of them learnt of the tone was simulated, and is unlearnt then: ``new-base`` brings the network
-onto the measured base, ``local`` teaches it the local contrast of real masters. Then the fast model
-learns that one's pictures. Every command can be called alone; ``--list`` prints them and does nothing. Killed at any
-moment, the same command goes on. Four hours on two cores, the fast model not counted.
+onto the measured base, whose gain follows the neighbourhood, and ``local`` goes on with the restoration there, with
+a head that blends frames. The fast model learns the same restoration from scratch.
+
+Every command can be called alone; ``--list`` prints them and does nothing. Killed at any moment, the same command goes
+on. Four hours on two cores, the fast model not counted.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-POOLS = {
+DATASETS = {
     "train": ("--windows", "4000", "--seed", "2"),
     "tone": ("--windows", "5000", "--seed", "41", "--stage", "tone"),
     "tone-2": ("--windows", "8000", "--seed", "43", "--stage", "tone"),
@@ -40,9 +42,6 @@ LEANINGS: dict[str, tuple[int, dict[str, float]]] = {
 SHARE_OF_SETTLED = 0.3
 """The rest of the result: keeps greys from falling and fades smooth, which the last runs alone do not."""
 
-LESSON_WINDOWS = 1600
-"""Of each dataset: what the full network paints for the fast one to learn."""
-
 
 def main(given: Sequence[str] | None = None) -> None:
     """Parse, then run every command until one fails."""
@@ -58,7 +57,7 @@ def main(given: Sequence[str] | None = None) -> None:
         required=True,
         help="folder for all of it; the results are dslnet{,-fast}.safetensors",
     )
-    parser.add_argument("--workers", type=int, default=2, help="processes that build pools")
+    parser.add_argument("--workers", type=int, default=2, help="processes that build datasets")
     parser.add_argument("--list", action="store_true", help="print the commands and do nothing")
     arguments = parser.parse_args(given)
     for command in commands(arguments.data, arguments.out, arguments.workers):
@@ -72,11 +71,18 @@ def main(given: Sequence[str] | None = None) -> None:
 
 def commands(data: Path, out: Path, workers: int) -> list[list[str]]:
     """Commands and their arguments, in order."""
-    pools = {name: str(out / "pools" / name) for name in POOLS}
+    datasets = {name: str(out / "datasets" / name) for name in DATASETS}
     # Tone is learnt from as many pictures as there are; the restoration from windows that are degraded more.
-    tone = ["--pool", pools["train"], "--tone-pool", pools["tone"], "--tone-pool", pools["restoration"]]
-    restoration = ["--pool", pools["restoration"]]
-    local = ["--pool", pools["local"]]
+    tone = [
+        "--dataset",
+        datasets["train"],
+        "--tone-dataset",
+        datasets["tone"],
+        "--tone-dataset",
+        datasets["restoration"],
+    ]
+    restoration = ["--dataset", datasets["restoration"]]
+    local = ["--dataset", datasets["local"]]
     calm, simulated = out / "calm.safetensors", out / "simulated.safetensors"
 
     def end_of(run: str) -> Path:
@@ -88,21 +94,17 @@ def commands(data: Path, out: Path, workers: int) -> list[list[str]]:
 
     def leaning(name: str, seed: int, looks: dict[str, float]) -> list[str]:
         shares = [word for look, share in looks.items() for word in ("--look-share", look, str(share))]
-        more = ["--tone-pool", pools["tone-2"], "--tone-pool", pools["tone-3"]]
+        more = ["--tone-dataset", datasets["tone-2"], "--tone-dataset", datasets["tone-3"]]
         how = ["--seed", str(seed), *shares]
         return train(f"conditions-{name}", [*tone, *more], end_of("settle"), "conditions", *how)
 
     share_of_leaning = (1 - SHARE_OF_SETTLED) / len(LEANINGS)
     leanings = {end_of(f"conditions-{name}"): share_of_leaning for name in LEANINGS}
 
-    result = out / "dslnet.safetensors"
-    lessons = ["--pool", pools["train"], *restoration, "--lesson-windows", str(LESSON_WINDOWS)]
-    fast = train("distil", [*lessons, "--teacher", str(result), "--lessons", str(out / "lessons")])
-
     return [
         *(
-            of_training("build", "--data", str(data), "--out", pools[name], "--workers", str(workers), *how)
-            for name, how in POOLS.items()
+            of_training("build", "--data", str(data), "--out", datasets[name], "--workers", str(workers), *how)
+            for name, how in DATASETS.items()
         ),
         train("two-cores", tone),
         train("touch-up", tone, end_of("two-cores")),
@@ -111,11 +113,11 @@ def commands(data: Path, out: Path, workers: int) -> list[list[str]]:
         train("settle", tone, calm),
         *(leaning(name, seed, looks) for name, (seed, looks) in LEANINGS.items()),
         blend({end_of("settle"): SHARE_OF_SETTLED, **leanings}, simulated),
-        [*train("new-base", local, simulated), "--base", "measured"],
-        train("local", local, end_of("new-base")),
-        blend({end_of("local"): 1.0}, result),
-        fast,
-        blend({end_of("distil"): 1.0}, out / "dslnet-fast.safetensors"),
+        [*train("new-base", local, simulated), "--base", "measured", "--gain-radius", "3"],
+        [*train("local", local, end_of("new-base")), "--frame-blend"],
+        blend({end_of("local"): 1.0}, out / "dslnet.safetensors"),
+        train("fast", restoration),
+        blend({end_of("fast"): 1.0}, out / "dslnet-fast.safetensors"),
     ]
 
 

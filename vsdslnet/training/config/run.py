@@ -11,9 +11,17 @@ import msgspec
 from vsdslnet.errors import ArgumentError
 from vsdslnet.network.config import DSLNetConfig
 
-__all__ = ["LossConfig", "OptimiserConfig", "ToneConfig", "TrainConfig", "available_schedules", "load_schedule"]
+__all__ = [
+    "LossConfig",
+    "OptimiserConfig",
+    "Precision",
+    "ToneConfig",
+    "TrainConfig",
+    "available_schedules",
+    "load_schedule",
+]
 
-Precision = Literal["no", "bf16"]
+Precision = Literal["auto", "no", "bf16"]
 
 
 class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -24,8 +32,8 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     ``detail``       mean absolute difference of slopes in PQ: noise and blocking count, a tone that the
                      picture leaves open does not.
     ``restore``      mean absolute difference in PQ to what the ``teacher`` makes of the clean SDR frame: "start" is
-                     the network that the steps start from, point by point (``pointwise.restoration``), "local_base"
-                     the measured base with local contrast (``pointwise.local_base``).
+                     the network that the steps start from, point by point (``pointwise.restoration``), "base" the
+                     base alone, with the neighbourhood that its gain follows.
     ``flow``         mean distance in px of LDOE's mean offset from the known motion.
     ``steady``       mean shift of the picture from one frame to the next, beyond ``steady_slack`` (PQ),
                      while a bright or dark object enters elsewhere in the frame, or a
@@ -42,7 +50,7 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     itp: float = 0.35
     detail: float = 0.0
     restore: float = 0.0
-    teacher: Literal["start", "local_base"] = "start"
+    teacher: Literal["start", "base"] = "start"
     flow: float = 0.004
     steady: float = 1.0
     steady_slack: float = 0.003
@@ -78,17 +86,17 @@ class OptimiserConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 class ToneConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The stage before the steps, on scattered points (:mod:`vsdslnet.training.loop.tone`); 0 ``steps`` for none.
 
-    ``calibrate`` starts the network from data; without it the stage goes on from the weights it is given.
+    ``initialise`` initialises the network from data; without it the stage goes on from the weights it is given.
     ``conditions_only`` trains ConditionNet and the modulation branch alone: after a restoration, that stays as it is.
     ``look_shares`` says how often windows of each SDR look are drawn ("phone" is that of real pairs); empty: as often
-    as the pools hold them. ``target`` "base" asks for the base of each point instead of its master: what a network
+    as the datasets hold them. ``target`` "base" asks for the base of each point instead of its master: what a network
     says of the tone of another base is unlearnt so. ``windows`` pictures a step, ``points`` of each. ``ramp`` (fades
     included), ``steady`` and ``colors`` (synthetic coloured light comes out near the base) weigh the guards, computed
     every ``guard_every`` steps.
     """
 
     steps: int = 0
-    calibrate: bool = True
+    initialise: bool = True
     conditions_only: bool = False
     target: Literal["master", "base"] = "master"
     look_shares: dict[str, float] = msgspec.field(default_factory=dict)
@@ -108,10 +116,12 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     ``batch``             windows a step over all processes.
     ``patch_px``          side of the square crops, a multiple of 4 from 16 on.
-    ``alignment_batches`` batches of known motion that LDOE's start is solved from; 0 starts it at random.
+    ``offset_batches``    batches of known motion that LDOE is initialised from; 0 leaves it random.
     ``noise_share``       share of the windows that get more noise, of ``noise_code`` 8-bit codes, new in every frame.
-    ``shrink``            factor on the finished network's corrections: what a pool can't tell is safer with the base.
+    ``shrink``            factor on the finished network's corrections: what data can't tell is safer with the base.
     ``repeat_centre``     share of the windows whose neighbours are replaced by the centre frame.
+    ``precision``         "bf16", or "no" for fp32; "auto" is bf16 where the device has it: emulated it is
+                          slower than fp32. Name one where runs on several kinds of machines are to agree.
     """
 
     network: DSLNetConfig = DSLNetConfig()
@@ -121,12 +131,12 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     steps: int = 4000
     batch: int = 8
     patch_px: int = 64
-    alignment_batches: int = 0
+    offset_batches: int = 0
     noise_share: float = 0.0
     noise_code: tuple[float, float] = (2.0, 8.0)
     shrink: float = 1.0
     repeat_centre: float = 0.2
-    precision: Precision = "bf16"
+    precision: Precision = "auto"
     ema_decay: float = 0.998
     seed: int = 1
     checkpoint_seconds: float = 180.0

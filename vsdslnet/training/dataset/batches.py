@@ -1,4 +1,4 @@
-"""Batches: random crops of a pool's windows, the same for a (seed, step) whatever was run before."""
+"""Batches: random crops of a dataset's windows, the same for a (seed, step) whatever was run before."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vsdslnet.network.motion import compensate_, full_size
+from vsdslnet.network.motion.compensation import compensate_
+from vsdslnet.network.motion.fields import full_size
 from vsdslnet.training.config.run import TrainConfig
 from vsdslnet.training.dataset.store import planes
 
@@ -56,17 +57,17 @@ class Batch(NamedTuple):
 
 
 def draw_batch(
-    pool: Windows, config: TrainConfig, step: int, rank: int = 0, processes: int = 1, stream: int = 0
+    dataset: Windows, config: TrainConfig, step: int, rank: int = 0, processes: int = 1, stream: int = 0
 ) -> Batch:
     """The batch of one step: a pure function of the seed, the stream and the step.
 
     With several processes each gets its share of the same global batch.
     """
     random = np.random.default_rng((config.seed, stream, step))
-    chosen = random.integers(len(pool), size=config.batch)
+    chosen = random.integers(len(dataset), size=config.batch)
     draws = random.random((config.batch, 8))
     mine = slice(rank * config.batch // processes, (rank + 1) * config.batch // processes)
-    samples = [_crop(pool, int(index), config, draw) for index, draw in zip(chosen[mine], draws[mine], strict=True)]
+    samples = [_crop(dataset, int(index), config, draw) for index, draw in zip(chosen[mine], draws[mine], strict=True)]
     window, whole, boxes, target, clean, flow = zip(*samples, strict=True)
     return Batch(
         torch.stack(window),
@@ -81,8 +82,10 @@ def draw_batch(
 Sample = tuple[Tensor, Tensor, tuple[float, float, float, float], Tensor, Tensor, Tensor]
 
 
-def _crop(pool: Windows, index: int, config: TrainConfig, draw: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Sample:
-    item = pool[index]
+def _crop(
+    dataset: Windows, index: int, config: TrainConfig, draw: np.ndarray[tuple[int], np.dtype[np.float64]]
+) -> Sample:
+    item = dataset[index]
     size = config.patch_px
     height, width = item["hdr"].shape[:2]
     # At even origins and at those of whole blocks, as inference's tiles are.

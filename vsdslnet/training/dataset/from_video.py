@@ -1,8 +1,8 @@
 """The paper's data set from anyone's films: HDR10 video and its SDR version, given or simulated.
 
-Aligned, split into scenes, ten consecutive frames a scene. Films for training become a pool of crops
-(:class:`vsdslnet.training.dataset.store.Pool`); films for testing become full frames: ``test/<film>/<scene>/`` with
-``hdr_00.png`` (16-bit RGB, PQ BT.2020 full range) and ``sdr_00.png`` (8-bit RGB), and a manifest with hashes.
+Aligned, split into scenes, ten consecutive frames a scene. Films for training become a dataset of crops
+(:class:`vsdslnet.training.dataset.store.WindowDataset`); films for testing become full frames: ``test/<film>/<scene>/``
+with ``hdr_00.png`` (16-bit RGB, PQ BT.2020 full range) and ``sdr_00.png`` (8-bit RGB), and a manifest with hashes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from vsdslnet.color.transfer import nits_to_pq
 from vsdslnet.errors import ArgumentError, MediaError
 from vsdslnet.training.config.dataset import TARGET_PEAK_NITS, DataConfig
-from vsdslnet.training.dataset.store import fill_pool, write_json, write_shard
+from vsdslnet.training.dataset.store import fill_dataset, write_json, write_shard
 from vsdslnet.training.material.video_read import VideoFile
 from vsdslnet.training.material.video_sync import SceneSpan, frame_offset, split_scenes
 from vsdslnet.training.simulation.degrade import degrade, sample_degradation
@@ -60,7 +60,7 @@ class _Scene:
     first: int
 
 
-class _Plan(msgspec.Struct, kw_only=True):
+class _FilmScenes(msgspec.Struct, kw_only=True):
     """What was found in one film; kept, so that a resumed run does not read the film again."""
 
     hdr_sha256: str
@@ -79,7 +79,7 @@ def build_video_dataset(
     crops_per_scene: int = 4,
     on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> dict[str, Any]:
-    """Build ``out/train`` (a pool) and ``out/test`` (full frames); a second call goes on where the first stopped.
+    """Build ``out/train`` (a dataset) and ``out/test`` (full frames); a second call goes on where the first stopped.
 
     Returns the manifest, also written to ``out/manifest.json``. Raises ArgumentError for films of one name,
     MediaError for files that can't be read, don't belong together, or hold no scene of ten frames.
@@ -88,18 +88,20 @@ def build_video_dataset(
     if len(set(names)) != len(names) or not films:
         raise ArgumentError("hdr", names, "one or more films with different names", "rename them")
     out.mkdir(parents=True, exist_ok=True)
-    plans = []
+    film_scenes = []
     for number, film in enumerate(films):
-        plans.append(_plan(film, out / "plans" / f"{film.name}.json", scenes_per_film))
+        film_scenes.append(_film_scenes(film, out / "scenes" / f"{film.name}.json", scenes_per_film))
         on_progress("films", number + 1, len(films))
     scenes = [
-        _Scene(film=f, number=k, first=first) for f, plan in enumerate(plans) for k, first in enumerate(plan.firsts)
+        _Scene(film=f, number=k, first=first)
+        for f, chosen in enumerate(film_scenes)
+        for k, first in enumerate(chosen.firsts)
     ]
-    cutter = _Cutter(config, films=films, plans=plans, seed=seed, crops=crops_per_scene)
+    cutter = _Cutter(config, films=films, film_scenes=film_scenes, seed=seed, crops=crops_per_scene)
     manifest: dict[str, Any] = {
         "films": {
-            film.name: {"split": "test" if film.test else "train", **msgspec.to_builtins(plan)}
-            for film, plan in zip(films, plans, strict=True)
+            film.name: {"split": "test" if film.test else "train", **msgspec.to_builtins(chosen)}
+            for film, chosen in zip(films, film_scenes, strict=True)
         }
     }
     training = [scene for scene in scenes if not films[scene.film].test]
@@ -111,7 +113,7 @@ def build_video_dataset(
                 yield shard, write_shard(out / "train", shard, windows, start=shard * crops_per_scene)
 
         identity = {"seed": seed, "films": manifest["films"], "config": msgspec.to_builtins(config)}
-        pool = fill_pool(
+        dataset = fill_dataset(
             out / "train",
             config=config,
             identity=identity,
@@ -119,18 +121,18 @@ def build_video_dataset(
             make=make,
             on_progress=lambda done, total: on_progress("training crops", done, total),
         )
-        manifest["train_sha256"] = pool["sha256"]
+        manifest["train_sha256"] = dataset["sha256"]
     manifest["test"] = _write_test(cutter, [s for s in scenes if films[s.film].test], films, out / "test", on_progress)
     write_json(out / "manifest.json", manifest)
     return manifest
 
 
-def _plan(film: Film, path: Path, most: int) -> _Plan:
+def _film_scenes(film: Film, path: Path, most: int) -> _FilmScenes:
     hashes = _sha256(film.hdr), _sha256(film.sdr) if film.sdr else ""
     if path.exists():
-        plan = msgspec.json.decode(path.read_bytes(), type=_Plan)
-        if (plan.hdr_sha256, plan.sdr_sha256) == hashes:
-            return plan
+        chosen = msgspec.json.decode(path.read_bytes(), type=_FilmScenes)
+        if (chosen.hdr_sha256, chosen.sdr_sha256) == hashes:
+            return chosen
     hdr = VideoFile(film.hdr, hdr=True)
     thumbnails = hdr.thumbnails()
     offset, usable = 0, SceneSpan(first=0, end=hdr.frames)
@@ -147,25 +149,27 @@ def _plan(film: Film, path: Path, most: int) -> _Plan:
         raise MediaError(f"{film.hdr.name} holds no scene of {SCENE_FRAMES} frames that both versions have")
     # Spread over the film rather than its beginning.
     picks = np.unique(np.linspace(0, len(firsts) - 1, min(most, len(firsts))).round().astype(int))
-    plan = _Plan(
+    chosen = _FilmScenes(
         hdr_sha256=hashes[0], sdr_sha256=hashes[1], offset_frames=offset, firsts=[firsts[k] for k in picks.tolist()]
     )
     path.parent.mkdir(exist_ok=True)
-    write_json(path, msgspec.to_builtins(plan))
-    return plan
+    write_json(path, msgspec.to_builtins(chosen))
+    return chosen
 
 
 class _Cutter:
     """Reads scenes and cuts windows from them; every scene is a pure function of (files, seed)."""
 
-    def __init__(self, config: DataConfig, *, films: list[Film], plans: list[_Plan], seed: int, crops: int) -> None:
-        self._config, self._films, self._plans, self._seed, self._crops = config, films, plans, seed, crops
+    def __init__(
+        self, config: DataConfig, *, films: list[Film], film_scenes: list[_FilmScenes], seed: int, crops: int
+    ) -> None:
+        self._config, self._films, self._film_scenes, self._seed, self._crops = config, films, film_scenes, seed, crops
         self._files: dict[Path, VideoFile] = {}
 
     def frames(self, scene: _Scene) -> tuple[list[NDArray[np.float32]], NDArray[np.uint8], list[Any], dict[str, Any]]:
         """HDR light of the ten frames (clipped at 1000 cd/m² per channel), SDR codes (10, H, W, 3), what they were
         before they were degraded (signal 0..1), facts."""
-        film, plan = self._films[scene.film], self._plans[scene.film]
+        film, chosen = self._films[scene.film], self._film_scenes[scene.film]
         hdr = self._file(film.hdr, hdr=True)
         peak = np.float32(TARGET_PEAK_NITS)
         if film.sdr:
@@ -173,7 +177,7 @@ class _Cutter:
             sdr_file = self._file(film.sdr, hdr=False)
             size = {"width": sdr_file.width, "height": sdr_file.height}
             light = [np.minimum(f, peak) for f in hdr.read(scene.first, SCENE_FRAMES, **size)]
-            sdr = np.stack(list(sdr_file.read(scene.first + plan.offset_frames, SCENE_FRAMES)))
+            sdr = np.stack(list(sdr_file.read(scene.first + chosen.offset_frames, SCENE_FRAMES)))
             return light, sdr, [frame / np.float32(255) for frame in sdr], {"look": "given"}
         light = [np.minimum(frame, peak) for frame in hdr.read(scene.first, SCENE_FRAMES)]
         rng = np.random.default_rng([self._seed, zlib.crc32(film.name.encode()), scene.number])

@@ -25,8 +25,8 @@ from vsdslnet.inference.cpu.strip_layers import Target
 from vsdslnet.inference.cpu.strip_network import Band, StreamedDSLNet
 from vsdslnet.inference.precision import bf16_is_native
 from vsdslnet.network.dslnet import Conditions, DSLNet, upsample_crop
-from vsdslnet.network.motion import compensate_
-from vsdslnet.training.dataset.store import Pool, planes, write_json
+from vsdslnet.network.motion.compensation import compensate_
+from vsdslnet.training.dataset.store import WindowDataset, planes, write_json
 
 __all__ = ["Lessons", "Painter", "prepare_lessons"]
 
@@ -61,7 +61,7 @@ class Painter:
 
 
 def prepare_lessons(
-    pool: Pool,
+    dataset: WindowDataset,
     teacher: weights.WeightsFile,
     out: Path,
     *,
@@ -74,14 +74,16 @@ def prepare_lessons(
 
     Raises ArgumentError when ``out`` holds those of another dataset or teacher, or the frames are not the teacher's.
     """
-    count, (height, width) = min(len(pool), windows or len(pool)), pool.crop_size
+    count, (height, width) = min(len(dataset), windows or len(dataset)), dataset.crop_size
     frames = teacher.config.frames
-    stored = pool.array("sdr").shape[1]
+    stored = dataset.array("sdr").shape[1]
     if stored != frames:
-        raise ArgumentError("pool", str(pool.path), f"windows of {frames} frames, as the teacher has ({stored} here)")
+        raise ArgumentError(
+            "dataset", str(dataset.path), f"windows of {frames} frames, not {stored}", "the teacher has so many"
+        )
     if teacher.config.scale != 1:
         raise ArgumentError("teacher", str(teacher.path), "a network of scale 1", "crops need not be whole blocks")
-    identity = {"pool": pool.manifest.get("sha256"), "teacher": teacher.sha256, "windows": count}
+    identity = {"pool": dataset.manifest.get("sha256"), "teacher": teacher.sha256, "windows": count}
     done = _done(out, identity)
     shapes = {"aligned": (count, frames, height, width, 3), "picture": (count, height, width, 3)}
     if not done:
@@ -92,7 +94,7 @@ def prepare_lessons(
     paint = Painter(weights.load_network(teacher))
     on_progress(done, count)
     for index in range(done, count):
-        item = pool[index]
+        item = dataset[index]
         window, whole = planes(item["sdr"]), planes(item["cond"])
         if teacher.config.motion_compensated:
             compensate_(window)
@@ -126,19 +128,19 @@ def _stored(signal: Tensor) -> NDArray[np.uint16]:
 class Lessons:
     """Windows of several datasets with a teacher's pictures for their targets, in the form of a dataset."""
 
-    def __init__(self, parts: Sequence[tuple[Pool, Path]]) -> None:
+    def __init__(self, parts: Sequence[tuple[WindowDataset, Path]]) -> None:
         """Pairs of a dataset and the folder of its lessons; MediaError when one is not finished."""
-        self._parts: list[tuple[Pool, int, dict[str, NDArray[np.uint16]]]] = []
-        for pool, folder in parts:
+        self._parts: list[tuple[WindowDataset, int, dict[str, NDArray[np.uint16]]]] = []
+        for dataset, folder in parts:
             try:
                 found = json.loads((folder / "lessons.json").read_text())
             except (OSError, ValueError) as error:
                 raise MediaError(f"{folder} holds no lessons ({error})") from error
-            if found["pool"] != pool.manifest.get("sha256") or found["done"] != found["windows"]:
-                raise MediaError(f"{folder} holds unfinished lessons, or those of another dataset than {pool.path}")
+            if found["pool"] != dataset.manifest.get("sha256") or found["done"] != found["windows"]:
+                raise MediaError(f"{folder} holds unfinished lessons, or those of another dataset than {dataset.path}")
             names = ("aligned", "picture")
             arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
-            self._parts.append((pool, found["windows"], arrays))
+            self._parts.append((dataset, found["windows"], arrays))
 
     def __len__(self) -> int:
         return sum(count for _, count, _ in self._parts)
@@ -146,14 +148,14 @@ class Lessons:
     @property
     def crop_size(self) -> tuple[int, int]:
         """Height and width that every window has at least."""
-        heights, widths = zip(*(pool.crop_size for pool, _, _ in self._parts), strict=True)
+        heights, widths = zip(*(dataset.crop_size for dataset, _, _ in self._parts), strict=True)
         return min(heights), min(widths)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """A window as :class:`~vsdslnet.training.dataset.store.Pool` gives it, with ``aligned`` and ``picture``."""
-        for pool, count, arrays in self._parts:
+        """A window of :class:`~vsdslnet.training.dataset.store.WindowDataset`, with ``aligned`` and ``picture``."""
+        for dataset, count, arrays in self._parts:
             if index < count:
                 own = {name: torch.from_numpy(np.array(array[index])) for name, array in arrays.items()}
-                return pool[index] | own
+                return dataset[index] | own
             index -= count
         raise IndexError(f"window {index} behind the last of {len(self)}")

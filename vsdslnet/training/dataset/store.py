@@ -1,4 +1,4 @@
-"""A pool of windows on disk: memory-mapped arrays, a manifest with hashes, resumable by shard.
+"""A dataset of windows on disk: memory-mapped arrays, a manifest with hashes, resumable by shard.
 
 One window is
 
@@ -17,18 +17,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import signal
-import threading
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Generator
 from contextlib import closing
-from multiprocessing import get_context, parent_process
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
-import cv2
 import msgspec
 import numpy as np
 import torch
@@ -36,36 +29,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vsdslnet.errors import ArgumentError, MediaError
-from vsdslnet.training.config.dataset import DataConfig, GroupConfig
-from vsdslnet.training.material.scenes import Scene, find_scenes
-from vsdslnet.training.simulation.shot import ShotMaker
+from vsdslnet.training.config.dataset import DataConfig
 from vsdslnet.training.simulation.windows import Window
 
-__all__ = ["Pool", "build_pool", "fill_pool", "planes", "write_json", "write_shard"]
+__all__ = ["WindowDataset", "fill_dataset", "planes", "write_json", "write_shard"]
 
-_SHOTS_PER_SHARD = 16
 _FORMAT = 2
 _ARRAYS = ("sdr", "cond", "hdr", "clean", "crop", "flow")
-
-
-class _Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One shard: shots ``first..first+shots`` of a group, written from window ``start`` on."""
-
-    shard: int
-    group: GroupConfig
-    first: int
-    shots: int
-    start: int
-
-
-class _Task(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker process has to know besides the job."""
-
-    config: DataConfig
-    data: str
-    out: str
-    split: str
-    seed: int
 
 
 def _layout(config: DataConfig, windows: int) -> dict[str, tuple[tuple[int, ...], str]]:
@@ -79,53 +49,6 @@ def _layout(config: DataConfig, windows: int) -> dict[str, tuple[tuple[int, ...]
         "crop": ((windows, 4), "float32"),
         "flow": ((windows, frames, height, width, 2), "float16"),
     }
-
-
-def _jobs(groups: Iterable[GroupConfig], crops: int) -> list[_Job]:
-    jobs: list[_Job] = []
-    start = 0
-    for group in groups:
-        shots = -(-group.windows // crops)
-        for first in range(0, shots, _SHOTS_PER_SHARD):
-            count = min(_SHOTS_PER_SHARD, shots - first)
-            jobs.append(_Job(shard=len(jobs), group=group, first=first, shots=count, start=start))
-            start += count * crops
-    return jobs
-
-
-# Of a worker process: what it has opened, and the sign that nobody waits for its work any more.
-_makers: dict[bytes, ShotMaker] = {}
-_stop: Event | None = None
-
-
-def _start_worker(stop: Event) -> None:
-    global _stop
-    _stop = stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-
-
-def _end_with_parent() -> None:
-    """Left alone by a killed parent, an executor's worker would wait for work for ever."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _run_job(task: _Task, job: _Job) -> tuple[int, str]:
-    """Make one shard, write it into the arrays; returns its number and the hash of what was written."""
-    key = msgspec.json.encode((task, job.group))
-    if key not in _makers:
-        _makers[key] = ShotMaker(task.config, data=Path(task.data), split=task.split, group=job.group, seed=task.seed)
-    windows: list[Window] = []
-    for shot in range(job.first, job.first + job.shots):
-        if _stop is not None and _stop.is_set():
-            raise InterruptedError
-        windows += _makers[key].windows(shot)
-    return job.shard, write_shard(Path(task.out), job.shard, windows, start=job.start)
 
 
 def write_shard(out: Path, shard: int, windows: list[Window], *, start: int) -> str:
@@ -150,60 +73,7 @@ def write_json(path: Path, value: object) -> None:
     temporary.replace(path)
 
 
-def build_pool(
-    config: DataConfig,
-    *,
-    data: Path,
-    out: Path,
-    windows: int,
-    seed: int,
-    split: str = "train",
-    workers: int = 1,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, Any]:
-    """Build a pool, or go on with an unfinished one of the same recipe; returns its manifest.
-
-    ``split`` ``train`` makes ``windows`` windows of the recipe's mixture, ``validation`` its groups. The result
-    depends on (config, data, seed, split, windows) alone: not on ``workers``, which are processes of their own, nor
-    on what the caller's process has set, nor on having been interrupted.
-    Raises ArgumentError when ``out`` holds a pool of another recipe.
-    """
-    if split not in ("train", "validation"):
-        raise ArgumentError("split", split, "train or validation")
-    groups = [GroupConfig(name="train", windows=windows)] if split == "train" else list(config.validation)
-    jobs = _jobs(groups, config.view.crops_per_view)
-    if not jobs:
-        raise ArgumentError("windows", windows, "at least 1")
-    task = _Task(config=config, data=str(data), out=str(out), split=split, seed=seed)
-    sizes = [job.shots * config.view.crops_per_view for job in jobs]
-    identity = {
-        "split": split,
-        "seed": seed,
-        "config": msgspec.to_builtins(config),
-        "sources_sha256": _hash_of(find_scenes(data, config, split=split), data),
-    }
-    return fill_pool(
-        out,
-        config=config,
-        identity=identity,
-        sizes=sizes,
-        make=lambda todo: _results(task, [jobs[number] for number in todo], workers),
-        on_progress=on_progress,
-    )
-
-
-def _hash_of(scenes: list[Scene], data: Path) -> str:
-    """One hash of every file the scenes are made of, by their names below the data folder."""
-    digest = hashlib.sha256()
-    for scene in scenes:
-        files = sorted(scene.path.rglob("*.png")) if scene.path.is_dir() else [scene.path]
-        for path in files:
-            digest.update(path.relative_to(data).as_posix().encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def fill_pool(
+def fill_dataset(
     out: Path,
     *,
     config: DataConfig,
@@ -212,10 +82,10 @@ def fill_pool(
     make: Callable[[list[int]], Generator[tuple[int, str]]],
     on_progress: Callable[[int, int], None],
 ) -> dict[str, Any]:
-    """Fill a pool shard by shard, going on where an earlier run stopped; returns the finished manifest.
+    """Fill a dataset shard by shard, going on where an earlier run stopped; returns the finished manifest.
 
     ``make`` gets the numbers of the missing shards, writes each with :func:`write_shard` and yields (number, hash).
-    Raises ArgumentError when ``out`` holds a pool of another ``identity``.
+    Raises ArgumentError when ``out`` holds a dataset of another ``identity``.
     """
     layout = _layout(config, sum(sizes))
     identity = {
@@ -254,7 +124,10 @@ def _open_or_start(
         changed = [key for key, value in plain.items() if manifest.get(key) != value]
         if changed:
             raise ArgumentError(
-                "out", str(out), f"a folder of the same pool (differs in {', '.join(changed)})", "take another folder"
+                "out",
+                str(out),
+                f"a folder of the same dataset (differs in {', '.join(changed)})",
+                "take another folder",
             )
         return manifest
     (out / "shards").mkdir(parents=True, exist_ok=True)
@@ -265,47 +138,25 @@ def _open_or_start(
     return manifest
 
 
-def _results(task: _Task, jobs: list[_Job], workers: int) -> Generator[tuple[int, str]]:
-    """Make the shards in fresh processes, a single worker's too.
+class WindowDataset(torch.utils.data.Dataset[dict[str, Tensor]]):
+    """Random access to a finished dataset; safe to use from DataLoader workers (each opens its own maps).
 
-    What a caller's process has been through (OpenCV's optimisations turned off, say) shows in the bytes of what it
-    makes, so nothing is made in it. Nor in forks of it, which would inherit that.
-    """
-    if not jobs:
-        return
-    context = get_context("spawn")
-    stop = context.Event()
-    executor = ProcessPoolExecutor(
-        min(max(1, workers), len(jobs)), mp_context=context, initializer=_start_worker, initargs=(stop,)
-    )
-    try:
-        futures = [executor.submit(_run_job, task, job) for job in jobs]
-        for future in futures:
-            yield future.result()
-    finally:
-        stop.set()
-        executor.shutdown(cancel_futures=True)
-
-
-class Pool(torch.utils.data.Dataset[dict[str, Tensor]]):
-    """Random access to a finished pool; safe to use from DataLoader workers (each opens its own maps).
-
-    With ``look`` it is the part of the pool made with that SDR look ("youtube", "phone", ...).
+    With ``look`` it is the part of the dataset made with that SDR look ("youtube", "phone", ...).
     """
 
     def __init__(self, path: Path | str, *, look: str | None = None) -> None:
-        """Raises MediaError when the folder holds no finished pool of this format, or none of the look."""
+        """Raises MediaError when the folder holds no finished dataset of this format, or none of the look."""
         self.path = Path(path)
         try:
             self.manifest: dict[str, Any] = json.loads((self.path / "manifest.json").read_text())
         except (OSError, ValueError) as error:
-            raise MediaError(f"{self.path} holds no pool ({error})") from error
+            raise MediaError(f"{self.path} holds no dataset ({error})") from error
         if self.manifest.get("format") != _FORMAT or not self.manifest.get("complete"):
-            raise MediaError(f"{self.path} holds no finished pool of format {_FORMAT}: run build_dataset again")
+            raise MediaError(f"{self.path} holds no finished dataset of format {_FORMAT}: run build again")
         self.meta: list[dict[str, Any]] = [
             json.loads(line) for line in (self.path / "meta.jsonl").read_text().splitlines()
         ]
-        # Where each window of this pool stands in the arrays on disk.
+        # Where each window of this dataset stands in the arrays on disk.
         self._rows = [row for row, meta in enumerate(self.meta) if look is None or meta["look"] == look]
         if not self._rows:
             raise MediaError(f"{self.path} holds no windows" + (f" of look {look!r}" if look is not None else ""))
@@ -349,7 +200,7 @@ class Pool(torch.utils.data.Dataset[dict[str, Tensor]]):
         Pictures keep their whole numbers; :func:`planes` makes signal of them.
         """
         if not -len(self) <= index < len(self):
-            raise IndexError(f"window {index} of a pool of {len(self)}")
+            raise IndexError(f"window {index} of a dataset of {len(self)}")
         return {name: torch.from_numpy(np.array(self.array(name)[self._rows[index]])) for name in _ARRAYS}
 
 

@@ -9,17 +9,23 @@ import math
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vsdslnet.color.h273 import Primaries
 from vsdslnet.color.ictcp import ictcp_to_nits, nits_to_ictcp
-from vsdslnet.color.measured import measured_pq
+from vsdslnet.color.measured import MEASURED, ToneCurve, expand, level_of, measured_pq
+from vsdslnet.color.neighbourhood import neighbourhood_lines
 from vsdslnet.color.primaries import convert, rgb_to_xyz
 from vsdslnet.color.sdr_to_hdr import bt2446a_pq, plain_nits, plain_pq
 from vsdslnet.color.transfer import GRAPHICS_WHITE_NITS, bt1886_to_linear, nits_to_pq, pq_scalar
+from vsdslnet.network.config import DSLNetConfig
+from vsdslnet.network.stfm import averaged_down
 
-__all__ = ["FORMULAS", "bt2446c_nits", "bt2446c_pq", "spline_curve", "spline_pq"]
+__all__ = ["FORMULAS", "bt2446c_nits", "bt2446c_pq", "neighbourhood_base_nits", "spline_curve", "spline_pq"]
 
+_GAIN_RADIUS = 3
+"""As in the shipped networks' configs."""
 _SDR_WHITE_NITS = 100.0
 _SPLINE_PEAK_NITS = 1000.0
 
@@ -103,6 +109,14 @@ def spline_pq(sdr: Tensor) -> Tensor:
 def _hull(intensity: Tensor) -> Tensor:
     """libplacebo's cubic for how much room for chroma the gamut has at an intensity."""
     return ((intensity - 6) * intensity + 9) * intensity
+
+
+def neighbourhood_base_nits(sdr: Tensor, curve: ToneCurve = MEASURED) -> Tensor:
+    """The measured base of a whole picture (3, H, W), its gain following the neighbourhood, as networks have it."""
+    config = DSLNetConfig()
+    small = averaged_down(sdr[None, None], config.condition_pixels)[:, 0]
+    lines = neighbourhood_lines(level_of(small), _GAIN_RADIUS)
+    return expand(sdr, curve, F.interpolate(lines, size=sdr.shape[-2:], mode="bilinear", align_corners=False)[0])
 
 
 FORMULAS: dict[str, Callable[[Tensor], Tensor]] = {

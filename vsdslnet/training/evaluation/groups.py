@@ -1,4 +1,4 @@
-"""Runs the network and the baselines over real pairs, pools of windows and synthetic pictures, group by group."""
+"""Runs the network and the baselines over real pairs, datasets of windows and synthetic pictures, group by group."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ __all__ = [
     "Pair",
     "Rows",
     "Windows",
+    "evaluate_dataset",
     "evaluate_pairs",
-    "evaluate_pool",
     "load_pair",
     "load_pairs",
     "run_self_checks",
@@ -43,7 +43,7 @@ OURS = "DSLNet"
 CENTRE = "DSLNet, centre frame repeated"
 
 HELD_OUT_PAIRS = ("android_night_highrise", "pixel_02")
-"""Real pairs that no training pool draws from."""
+"""Real pairs that no training dataset draws from."""
 
 _RAMPS = {"8-bit": 256, "10-bit": 1024, "float": None}
 _FLOAT_LEVELS = 1500
@@ -76,7 +76,7 @@ OnPicture = Callable[[Pair, Mapping[str, Tensor]], None]
 
 
 class Windows(Protocol):
-    """What a pool of windows offers (:class:`vsdslnet.training.dataset.store.Pool`)."""
+    """What a dataset offers (:class:`vsdslnet.training.dataset.store.WindowDataset`)."""
 
     @property
     def groups(self) -> dict[str, list[int]]:
@@ -130,21 +130,21 @@ def evaluate_pairs(
 
 
 @torch.inference_mode()
-def evaluate_pool(
-    pool: Windows,
+def evaluate_dataset(
+    dataset: Windows,
     network: WindowNetwork,
     *,
     per_group: int | None = None,
     on_picture: OnPicture | None = None,
 ) -> list[Group]:
-    """Formulas, the network, and the network on its centre frame repeated, over a pool's windows.
+    """Formulas, the network, and the network on its centre frame repeated, over a dataset's windows.
 
     ``per_group`` bounds the windows a group, spread evenly over it.
     """
     groups: dict[str, Group] = {}
-    for group, numbers in pool.groups.items():
+    for group, numbers in dataset.groups.items():
         for number in spread(numbers, per_group):
-            window = pool[number]
+            window = dataset[number]
             centre = planes(window["sdr"][len(window["sdr"]) // 2])
             results = {name: formula(centre) for name, formula in FORMULAS.items()}
             results[OURS], pq = render_window(network, window)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.training.dataset.store import Pool, planes
+from vsdslnet.training.dataset.store import WindowDataset, planes
 from vsdslnet.training.evaluation.groups import Group, Rows, spread
 from vsdslnet.training.evaluation.metrics import clip_pq, mean_by_name, psnr_db
 from vsdslnet.training.evaluation.validation import render_window
@@ -24,19 +24,19 @@ _FIVE, _ONE, _NONE, _MASTER = "all frames", "centre frame repeated", "point by p
 
 
 @torch.no_grad()
-def evaluate_noise(pool: Pool, network: DSLNet, *, per_group: int | None = None) -> list[Group]:
-    """PSNR (dB, PQ up to 1000 cd/m²) against the network on clean frames, for every group of the pool.
+def evaluate_noise(dataset: WindowDataset, network: DSLNet, *, per_group: int | None = None) -> list[Group]:
+    """PSNR (dB, PQ up to 1000 cd/m²) against the network on clean frames, for every group of the dataset.
 
     A row of each method has ``psnr_db``; ``gain against the master`` is what all frames have over one there.
     ``per_group`` bounds the windows a group, spread evenly over it.
     """
     teacher = PointwiseTeacher(network)
     groups = []
-    for name, numbers in pool.groups.items():
+    for name, numbers in dataset.groups.items():
         rows: Rows = {method: [] for method in (_FIVE, _ONE, _NONE, _MASTER)}
         some = spread(numbers, per_group)
         for number in some:
-            item = pool[number]
+            item = dataset[number]
             middle, radius = len(item["sdr"]) // 2, network.config.radius
             whole = planes(item["cond"][middle - radius : middle + radius + 1])[None]
             x0, y0, x1, y1 = item["crop"].tolist()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.training.dataset.store import Pool
+from vsdslnet.training.dataset.store import WindowDataset
 from vsdslnet.training.evaluation.formulas import FORMULAS
 from vsdslnet.training.evaluation.groups import OURS, Group, Rows
 from vsdslnet.training.evaluation.metrics import clip_pq, delta_e_mean, exposure_shift_stops, mean_by_name, psnr_db
@@ -28,15 +28,15 @@ _WINDOWS = 32
 
 
 @torch.no_grad()
-def evaluate_points(pools: Sequence[Pool], network: DSLNet, *, points: int = 512) -> list[Group]:
-    """Formulas and the network at ``points`` random points of every window; a pure function of pools and network.
+def evaluate_points(datasets: Sequence[WindowDataset], network: DSLNet, *, points: int = 512) -> list[Group]:
+    """Formulas and the network at ``points`` random points of every window; a pure function of datasets and network.
 
     A row has ``psnr_db`` (PQ up to 1000 cd/m²), ``delta_e_itp`` (BT.2124) and ``exposure_stops``.
     """
     groups: dict[str, Group] = {}
-    for pool in pools:
-        loaded = Points([pool])
-        for group, members in pool.groups.items():
+    for dataset in datasets:
+        loaded = Points([dataset])
+        for group, members in dataset.groups.items():
             rows: Rows = {name: [] for name in (*FORMULAS, OURS)}
             found = groups.setdefault(group, Group(name=group, pictures=[], rows=rows))
             found.pictures.extend(f"{group} {number}" for number in members)

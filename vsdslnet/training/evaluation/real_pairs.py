@@ -20,16 +20,19 @@ from torch import Tensor
 from vsdslnet.color.measured import expand
 from vsdslnet.color.transfer import nits_to_pq
 from vsdslnet.stills.codes import read_rgb
-from vsdslnet.training.evaluation.formulas import FORMULAS
+from vsdslnet.training.evaluation.formulas import FORMULAS, neighbourhood_base_nits
 from vsdslnet.training.evaluation.metrics import clip_pq, fidelity
 from vsdslnet.training.evaluation.self_checks import Method, still
 from vsdslnet.training.material.png import read_pq_signal
 from vsdslnet.training.pointwise.base_curve import Levels, fit_curve, levels_of
 
-__all__ = ["LEFT_OUT", "RealPair", "evaluate_real_pairs", "find_real_pairs", "real_pairs_as_markdown"]
+__all__ = ["LEFT_OUT", "LEFT_OUT_NEAR", "RealPair", "evaluate_real_pairs", "find_real_pairs", "real_pairs_as_markdown"]
 
 LEFT_OUT = "measured base, source left out"
 """The base refitted without the source that it is judged on."""
+
+LEFT_OUT_NEAR = "the same, gain of the neighbourhood"
+"""That base as it lies under the shipped networks: what a network has to beat."""
 
 _PHONE = "phone"
 
@@ -83,11 +86,13 @@ Rows = dict[str, dict[str, dict[str, float]]]
 def evaluate_real_pairs(pairs: Sequence[RealPair], methods: Mapping[str, tuple[Method, int]]) -> Rows:
     """Formulas, the base refitted without each picture's source, and ``methods`` (with their radius), on every pair."""
     levels = {pair.name: levels_of(pair.sdr, pair.pq) for pair in pairs}
-    rows: Rows = {name: {} for name in (*FORMULAS, LEFT_OUT, *methods)}
+    rows: Rows = {name: {} for name in (*FORMULAS, LEFT_OUT, LEFT_OUT_NEAR, *methods)}
     curves = {source: fit_curve(_others(pairs, levels, source)) for source in {pair.source for pair in pairs}}
     for pair in pairs:
         outputs = {name: formula(pair.sdr) for name, formula in FORMULAS.items()}
-        outputs[LEFT_OUT] = nits_to_pq(expand(pair.sdr, curves[pair.source]))
+        curve = curves[pair.source]
+        outputs[LEFT_OUT] = nits_to_pq(expand(pair.sdr, curve))
+        outputs[LEFT_OUT_NEAR] = nits_to_pq(neighbourhood_base_nits(pair.sdr, curve))
         outputs |= {name: method(still(pair.sdr, radius)) for name, (method, radius) in methods.items()}
         for name, output in outputs.items():
             rows[name][pair.name] = fidelity(clip_pq(output), pair.pq)

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from vsdslnet.color.transfer import pq_to_nits
-from vsdslnet.network.motion import compensated
+from vsdslnet.network.motion.compensation import compensated
 from vsdslnet.network.window import WindowNetwork
-from vsdslnet.training.dataset.store import Pool, planes
+from vsdslnet.training.dataset.store import WindowDataset, planes
 from vsdslnet.training.evaluation.metrics import clip_pq, delta_e_mean, exposure_shift_stops, mean_by_name, psnr_db
 
 __all__ = ["Figures", "grey_ramp_codes", "render_window", "validate"]
@@ -17,12 +17,12 @@ Figures = dict[str, dict[str, float]]
 
 
 @torch.no_grad()
-def validate(network: WindowNetwork, pool: Pool, windows: int) -> Figures:
-    """Figures over ``windows`` windows of every group of a pool, and of the self-checks under "checks"."""
+def validate(network: WindowNetwork, dataset: WindowDataset, windows: int) -> Figures:
+    """Figures over ``windows`` windows of every group of a dataset, and of the self-checks under "checks"."""
     figures: Figures = {}
-    for group, members in pool.groups.items():
+    for group, members in dataset.groups.items():
         stride = max(1, len(members) // windows)
-        figures[group] = _group(network, [pool[index] for index in members[::stride][:windows]])
+        figures[group] = _group(network, [dataset[index] for index in members[::stride][:windows]])
     figures["checks"] = _checks(network)
     return figures
 
@@ -30,7 +30,7 @@ def validate(network: WindowNetwork, pool: Pool, windows: int) -> Figures:
 def render_window(
     network: WindowNetwork, item: dict[str, Tensor], *, repeat_centre: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """A pool's window through the network: output and target PQ, both (3, H, W) within 0..PQ(1000), on the CPU."""
+    """A dataset's window through the network: output and target PQ, both (3, H, W) within 0..PQ(1000), on the CPU."""
     device = next(network.parameters()).device
     radius, middle = network.config.radius, len(item["sdr"]) // 2
     frames = [middle] * (2 * radius + 1) if repeat_centre else range(middle - radius, middle + radius + 1)

@@ -1,6 +1,6 @@
-"""A start from data: thresholds spread over what pictures hold, pooled features on one scale.
+"""Weights initialised from data: thresholds spread over what pictures hold, pooled features on one scale.
 
-Left to PyTorch's start, the vectors of two pictures differ by 1e-4 and ConditionNet learns next to
+Left to PyTorch's initialisation, the vectors of two pictures differ by 1e-4 and ConditionNet learns next to
 nothing in the time that there is. Every layer here is scaled to unit deviation over real pictures, its
 thresholds are put at random quantiles, and TME and CME begin as a whitening of the pooled features.
 """
@@ -26,7 +26,7 @@ from vsdslnet.training.pointwise.flat_field import (
 )
 from vsdslnet.training.pointwise.points import PointBatch
 
-__all__ = ["calibrate"]
+__all__ = ["initialise_activations"]
 
 _SPATIAL_NOISE = 0.1
 """Share of He's deviation that the taps beside the middle start with: a pointwise network, nearly."""
@@ -40,8 +40,8 @@ _FEATURE_SAMPLES = 20_000
 
 
 @torch.no_grad()
-def calibrate(network: DSLNet, batch: PointBatch) -> None:
-    """Start ConditionNet, modulation, residual branch and LKQE from some hundred pictures; a seeded torch decides."""
+def initialise_activations(network: DSLNet, batch: PointBatch) -> None:
+    """Initialise ConditionNet, modulation, residual branch and LKQE from some hundred pictures and torch's seed."""
     _start_pointwise(network)
     maps = _start_condition(network.stfm.condition, batch.frames)
     vectors = vectors_of_frames(network, maps)

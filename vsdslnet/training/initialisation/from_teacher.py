@@ -1,4 +1,4 @@
-"""A pupil's start: it looks at whole frames the way its teacher does.
+"""A pupil initialised from its teacher: it looks at whole frames the way its teacher does.
 
 ConditionNet is what takes the most pictures to learn, for what it says of a picture is one number among thousands of
 its pixels; and it reads frames averaged down, so that it is the same whatever the network's scale and width.

@@ -1,7 +1,7 @@
-"""A start for LDOE that already sees motion, solved for where the motion is known.
+"""LDOE initialised to see motion, solved for where the motion is known.
 
 The task's own loss says almost nothing about offsets that start at zero, and a thousand steps towards
-known motion taught a random start next to nothing. So LDOE starts as Lucas and Kanade would have it: the
+known motion taught a random initialisation next to nothing. So LDOE starts as Lucas and Kanade would have it: the
 stem's units are gradient plus and minus difference of each neighbour and the centre, the first large
 kernel averages their magnitudes (mean|Ix + It| - mean|Ix - It| grows with the motion along x), the rest
 passes them on, and the offset conv is the least-squares readout of motion over simulated camera moves.
@@ -24,7 +24,7 @@ from vsdslnet.network.dmfa import LDOE, DynamicKernel
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.training.dataset.batches import Batch
 
-__all__ = ["motion_distance", "start_alignment"]
+__all__ = ["initialise_offsets", "motion_distance"]
 
 _STEM_GAIN = 8.0
 _DIFFERENCE_SHARES = (0.5, 0.2)
@@ -43,8 +43,8 @@ _CAMERA_REACH_PX = 16.0
 _CAMERA_KNOWN_SHARE = 0.6
 
 
-def start_alignment(network: DSLNet, draw: Callable[[int], Batch], batches: int) -> None:
-    """Give LDOE its start, solved over the known motion of ``draw(0)`` to ``draw(batches - 1)``, in fp32."""
+def initialise_offsets(network: DSLNet, draw: Callable[[int], Batch], batches: int) -> None:
+    """Initialise LDOE, solved over the known motion of ``draw(0)`` to ``draw(batches - 1)``, in fp32."""
     ldoe = network.dmfa.ldoe
     if ldoe.offset is None:
         return  # the paper's letter has no readout to solve

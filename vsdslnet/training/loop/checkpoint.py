@@ -13,6 +13,8 @@ from vsdslnet.training.config.run import TrainConfig
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
+_NAMES_IN_0_2 = {"calibrate": "initialise", "alignment_batches": "offset_batches"}
+
 
 def save_checkpoint(path: Path, config: TrainConfig, state: dict[str, Any]) -> None:
     """Write ``state`` and the configuration atomically."""
@@ -30,7 +32,10 @@ def load_checkpoint(path: Path, config: TrainConfig) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    before = msgspec.json.decode(state.pop("config"), type=TrainConfig)
+    text = state.pop("config")
+    for old, new in _NAMES_IN_0_2.items():
+        text = text.replace(f'"{old}":', f'"{new}":')
+    before = msgspec.json.decode(text, type=TrainConfig)
     if _essence(before) != _essence(config):
         raise ArgumentError(
             "run", str(path.parent), "the configuration it was started with", "name another folder with --run"

@@ -1,4 +1,4 @@
-"""The loss: L1 in PQ as the paper, colour, motion, and two guards against what a pool can't show."""
+"""The loss: L1 in PQ as the paper, colour, motion, and two guards against what a dataset can't show."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from vsdslnet.color.ictcp import nits_to_ictcp
 from vsdslnet.color.measured import measured_pq
 from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.network.motion import compensate_
+from vsdslnet.network.motion.compensation import compensate_
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.config.run import LossConfig
 from vsdslnet.training.dataset.batches import Batch
 from vsdslnet.training.initialisation.offsets import motion_distance
-from vsdslnet.training.pointwise.restoration import Teacher
+from vsdslnet.training.pointwise.restoration import Teacher, lines_at
 from vsdslnet.training.simulation.synthetic import saturated_shapes
 
 __all__ = [
@@ -126,8 +126,11 @@ class Objective(nn.Module):
         line = torch.linspace(float(start), float(end), 96, device=device)
         ramp = line.expand(1, frames, 3, 32, -1)
         conditions = self.network.shared_conditions(batch.whole[:1])
-        out = self.network.render(ramp, conditions, [(0.2, 0.2, 0.8, 0.8)])
-        analytic = base_pq(ramp[:, radius], self.network.config.base)
+        box = [(0.2, 0.2, 0.8, 0.8)]
+        out = self.network.render(ramp, conditions, box)
+        # Its neighbourhood is that of the real frame, for both.
+        lines = None if not isinstance(self.network, DSLNet) else lines_at(self.network, batch.whole[:1], (32, 96), box)
+        analytic = base_pq(ramp[:, radius], self.network.config.base, lines)
         inner = slice(8, -8)
         rise = out[..., inner, 1:][..., inner] - out[..., inner, :-1][..., inner]
         base_rise = analytic[..., inner, 1:][..., inner] - analytic[..., inner, :-1][..., inner]

@@ -18,7 +18,7 @@ from vsdslnet.color.bases import base_pq
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.stfm import ModulationVectors
 from vsdslnet.training.config.run import ToneConfig, TrainConfig
-from vsdslnet.training.initialisation.activations import calibrate
+from vsdslnet.training.initialisation.activations import initialise_activations
 from vsdslnet.training.loop.objective import (
     FLASH_SHARE,
     GREY_CAST_SLACK,
@@ -38,7 +38,7 @@ __all__ = ["train_tone"]
 
 _STREAM = 2
 _WARMUP_STEPS = 50
-_CALIBRATION_WINDOWS = 384
+_INITIALISATION_WINDOWS = 384
 _GREYS = 65
 _RAMP_POINTS = 48
 _FADE_STEP = 1 / 24
@@ -51,15 +51,16 @@ _COLOR_SLACK = 0.015
 def train_tone(
     network: DSLNet, points: Points, config: TrainConfig, report: Callable[[int, dict[str, float]], None] | None = None
 ) -> None:
-    """Start ``network`` from data and train it on points for ``config.tone.steps``; it ends as its own average.
+    """Initialise ``network`` from data and train it on points for ``config.tone.steps``; it ends as its own average.
 
     A pure function of the seed and the points. ``report`` gets each step's loss terms.
     """
     tone = config.tone
     torch.manual_seed(config.seed)
-    if tone.calibrate:
-        start = np.random.default_rng((config.seed, _STREAM))
-        calibrate(network, points.take(start.integers(len(points), size=_CALIBRATION_WINDOWS), start, tone.points))
+    if tone.initialise:
+        random = np.random.default_rng((config.seed, _STREAM))
+        chosen = random.integers(len(points), size=_INITIALISATION_WINDOWS)
+        initialise_activations(network, points.take(chosen, random, tone.points))
     average = copy.deepcopy(network).requires_grad_(False)
     parameters = [p for name, p in network.named_parameters() if _learns(name, tone)]
     optimiser = torch.optim.AdamW(

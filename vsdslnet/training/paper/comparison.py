@@ -12,7 +12,7 @@ import torch
 from vsdslnet.network.config import Base
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.config.run import LossConfig, TrainConfig
-from vsdslnet.training.dataset.store import Pool
+from vsdslnet.training.dataset.store import WindowDataset
 from vsdslnet.training.evaluation.metrics import delta_e_mean, mean_by_name, psnr_db, sr_sim
 from vsdslnet.training.evaluation.validation import render_window
 from vsdslnet.training.loop.run import train
@@ -54,8 +54,8 @@ def scaled_schedule(
 def compare(
     names: Iterable[str],
     config: TrainConfig,
-    pool: Pool,
-    validation: Pool,
+    dataset: WindowDataset,
+    validation: WindowDataset,
     out: Path,
     *,
     seeds: Sequence[int],
@@ -72,7 +72,7 @@ def compare(
             run = out / name / f"seed{seed}"
             own = msgspec.structs.replace(config, seed=seed, network=VARIANTS[name].config(config.network))
             torch.manual_seed(seed)
-            network = train(own, pool, run, network=build_variant(name, config.network))
+            network = train(own, dataset, run, network=build_variant(name, config.network))
             figures.append(_figures(name, own, network, validation, run, windows))
     return figures
 
@@ -88,7 +88,7 @@ def _figures(
     name: str,
     config: TrainConfig,
     network: WindowNetwork,
-    validation: Pool,
+    validation: WindowDataset,
     run: Path,
     windows: int,
 ) -> Figures:
@@ -110,14 +110,14 @@ def _figures(
 
 
 @torch.no_grad()
-def measure(network: WindowNetwork, pool: Pool, windows: int) -> dict[str, float]:
+def measure(network: WindowNetwork, dataset: WindowDataset, windows: int) -> dict[str, float]:
     """PSNR, SR-SIM and dE_ITP of PQ within [0, 1000 cd/m²], means over ``windows`` windows of each group."""
     network.eval()
     rows = []
-    for members in pool.groups.values():
+    for members in dataset.groups.values():
         stride = max(1, len(members) // windows)
         for index in members[::stride][:windows]:
-            pq, target = render_window(network, pool[index])
+            pq, target = render_window(network, dataset[index])
             rows.append(
                 {
                     "psnr_db": psnr_db(pq, target),
@@ -129,9 +129,9 @@ def measure(network: WindowNetwork, pool: Pool, windows: int) -> dict[str, float
 
 
 @torch.no_grad()
-def measure_base(config: TrainConfig, pool: Pool, windows: int) -> dict[str, float]:
+def measure_base(config: TrainConfig, dataset: WindowDataset, windows: int) -> dict[str, float]:
     """:func:`measure` of the base that all networks correct: an untrained network is it, whichever."""
-    return measure(build_variant("csrnet", config.network), pool, windows)
+    return measure(build_variant("csrnet", config.network), dataset, windows)
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vsdslnet.network.blocks import LKRB
 from vsdslnet.network.dmfa import DeformableConv
-from vsdslnet.network.dslnet import DSLNet, mapped_colors
+from vsdslnet.network.dslnet import MAP_CHANNELS, DSLNet, mapped_colors
 from vsdslnet.network.stfm import ModulationVectors
 
 __all__ = [
@@ -79,8 +79,13 @@ def point_block(block: LKRB, x: Tensor) -> Tensor:
     return x + point_conv(block.conv, torch.relu(point_conv(block.depthwise, torch.relu(x))))
 
 
-def render_points(network: DSLNet, sdr: Tensor, vectors: ModulationVectors, spatial: Tensor) -> Tensor:
-    """Points under their frames' conditions: SDR (N, P, 3), V_SM at them (N, P, 2C) -> PQ (N, 3, P, 1)."""
+def render_points(
+    network: DSLNet, sdr: Tensor, vectors: ModulationVectors, spatial: Tensor, lines: Tensor | None = None
+) -> Tensor:
+    """Points under their frames' conditions: SDR (N, P, 3), V_SM at them (N, P, 2C) -> PQ (N, 3, P, 1).
+
+    ``lines`` (N, 2, P, 1) of the neighbourhood at them; without, the base takes each for an even area.
+    """
     aligned = aligned_points(network, sdr)
     temporal, current = vectors.temporal[:, None], vectors.current[:, None]
     convs = network.stfm.modulation.convs
@@ -89,7 +94,7 @@ def render_points(network: DSLNet, sdr: Tensor, vectors: ModulationVectors, spat
         y = modulate(modulate(point_conv(conv, torch.relu(y)), current), spatial)  # type: ignore[arg-type]
     y = walk(network.lkqe, y + walk(network.stfm.residual, aligned))
     correction = _of_points(network, point_conv(network.head, y), sdr)
-    return network.compose(sdr.transpose(1, 2)[..., None], correction.transpose(1, 2)[..., None])
+    return network.compose(sdr.transpose(1, 2)[..., None], correction.transpose(1, 2)[..., None], lines)
 
 
 def _of_points(network: DSLNet, said: Tensor, sdr: Tensor) -> Tensor:
@@ -98,7 +103,7 @@ def _of_points(network: DSLNet, said: Tensor, sdr: Tensor) -> Tensor:
     correction: Tensor = said[..., :pixels].reshape(*said.shape[:2], 3, -1).mean(dim=-1)
     if not network.config.color_map:
         return correction
-    maps = said[..., pixels:].transpose(1, 2)[..., None]
+    maps = said[..., pixels : pixels + MAP_CHANNELS].transpose(1, 2)[..., None]
     mapped = mapped_colors(maps, sdr.transpose(1, 2)[..., None])
     return correction + mapped[..., 0].transpose(1, 2)
 

@@ -1,4 +1,4 @@
-"""Scattered points of a pool's windows, all in memory: what the tone stage learns from."""
+"""Scattered points of a dataset's windows, all in memory: what the tone stage learns from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vsdslnet.errors import ArgumentError
-from vsdslnet.training.dataset.store import Pool, planes
+from vsdslnet.training.dataset.store import WindowDataset, planes
 
 __all__ = ["PointBatch", "Points"]
 
@@ -37,22 +37,22 @@ class PointBatch(NamedTuple):
 
 
 class Points:
-    """The centre frames of one or several pools.
+    """The centre frames of one or several datasets.
 
     ``look_shares`` says how often windows of each look are drawn; the looks it leaves out are not. Without it all
-    windows are drawn alike. ArgumentError names a look of which the pools hold nothing, and shares that are none.
+    windows are drawn alike. ArgumentError names a look of which the datasets hold nothing, and shares that are none.
     """
 
-    def __init__(self, pools: Iterable[Pool], look_shares: Mapping[str, float] | None = None) -> None:
+    def __init__(self, datasets: Iterable[WindowDataset], look_shares: Mapping[str, float] | None = None) -> None:
         sdr, hdr, whole, crop = [], [], [], []
         looks: list[str] = []
-        for pool in pools:
-            middle, rows = pool.array("sdr").shape[1] // 2, pool.rows
-            sdr.append(pool.array("sdr")[rows, middle])
-            hdr.append(pool.array("hdr")[rows])
-            whole.append(pool.array("cond")[rows, middle])
-            crop.append(pool.array("crop")[rows])
-            looks += [meta.get("look", "") for meta in pool.meta]
+        for dataset in datasets:
+            middle, rows = dataset.array("sdr").shape[1] // 2, dataset.rows
+            sdr.append(dataset.array("sdr")[rows, middle])
+            hdr.append(dataset.array("hdr")[rows])
+            whole.append(dataset.array("cond")[rows, middle])
+            crop.append(dataset.array("crop")[rows])
+            looks += [meta.get("look", "") for meta in dataset.meta]
         self.sdr, self.hdr, self.whole, self.crop = map(np.concatenate, (sdr, hdr, whole, crop))
         self.chances = _chances(looks, look_shares) if look_shares else None
 
@@ -94,7 +94,7 @@ def _chances(looks: list[str], shares: Mapping[str, float]) -> NDArray[np.float6
     counts = Counter(looks)
     missing = sorted(name for name in shares if not counts[name])
     if missing:
-        raise ArgumentError("look_shares", missing, f"looks of the pools: {', '.join(sorted(counts))}")
+        raise ArgumentError("look_shares", missing, f"looks of the datasets: {', '.join(sorted(counts))}")
     if not all(0 <= share < float("inf") for share in shares.values()) or not any(shares.values()):
         raise ArgumentError("look_shares", dict(shares), "shares from 0 on, one of them above it")
     chances = np.array([shares.get(look, 0.0) / counts[look] for look in looks])

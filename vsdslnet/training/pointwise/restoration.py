@@ -16,7 +16,7 @@ from torch import Tensor
 from vsdslnet.network.dslnet import DSLNet, upsample_crop
 from vsdslnet.training.pointwise.flat_field import render_points
 
-__all__ = ["PointwiseTeacher", "Teacher"]
+__all__ = ["CleanBase", "PointwiseTeacher", "Teacher"]
 
 
 class Teacher(Protocol):
@@ -44,4 +44,28 @@ class PointwiseTeacher:
             vectors = self._network.shared_conditions(whole).vectors
             spatial = upsample_crop(vectors.spatial, size, boxes).flatten(2).transpose(1, 2)
             points = clean.flatten(2).transpose(1, 2)
-            return render_points(self._network, points, vectors, spatial).view(clean.shape)
+            lines = lines_at(self._network, whole, size, boxes)
+            flat = None if lines is None else lines.flatten(2)[..., None]
+            return render_points(self._network, points, vectors, spatial, flat).view(clean.shape)
+
+
+class CleanBase:
+    """A network's base of the clean frame, its gain following the same neighbourhood."""
+
+    def __init__(self, network: DSLNet) -> None:
+        self._network = network
+
+    @torch.no_grad()
+    def __call__(self, clean: Tensor, whole: Tensor, boxes: list[tuple[float, float, float, float]]) -> Tensor:
+        """See :class:`Teacher`."""
+        with torch.autocast(clean.device.type, enabled=False):
+            lines = lines_at(self._network, whole, (clean.shape[-2], clean.shape[-1]), boxes)
+            return self._network.compose(clean, torch.zeros_like(clean), lines)
+
+
+def lines_at(
+    network: DSLNet, whole: Tensor, size: tuple[int, int], boxes: list[tuple[float, float, float, float]]
+) -> Tensor | None:
+    """The neighbourhood's lines (B, 2, *size) in crops that lie at ``boxes`` of windows (B, F, 3, h, w)."""
+    lines = network.neighbourhood(whole)
+    return None if lines is None else upsample_crop(lines, size, boxes)

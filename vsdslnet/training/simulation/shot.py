@@ -99,10 +99,10 @@ class ShotMaker:
         """The ``crops_per_view`` windows of shot ``index``."""
         entropy = [self._seed, zlib.crc32(self._group.name.encode()), index]
         streams = [np.random.default_rng(s) for s in np.random.SeedSequence(entropy).spawn(5)]
-        plan, render, look, degrade_rng, place_rng = streams
-        kind = str(plan.choice(self._kinds, p=self._kind_weights))
-        scene = self._scenes[kind][int(plan.integers(len(self._scenes[kind])))]
-        motion = sample_motion(plan, self._motion, frames=self._config.view.frames)
+        choice, render, look, degrade_rng, place_rng = streams
+        kind = str(choice.choice(self._kinds, p=self._kind_weights))
+        scene = self._scenes[kind][int(choice.integers(len(self._scenes[kind])))]
+        motion = sample_motion(choice, self._motion, frames=self._config.view.frames)
         how = sample_degradation(
             degrade_rng, self._degrade, photograph=motion.is_still and kind in ("pair", "original", "still")
         )

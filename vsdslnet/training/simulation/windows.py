@@ -39,7 +39,7 @@ class Shot:
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """What a pool stores of one window; see :class:`vsdslnet.training.dataset.store.Pool` for the shapes."""
+    """What a dataset stores of one window; shapes: :class:`vsdslnet.training.dataset.store.WindowDataset`."""
 
     sdr: NDArray[np.uint8]
     cond: NDArray[np.uint8]

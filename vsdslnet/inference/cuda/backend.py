@@ -1,4 +1,4 @@
-"""The CUDA engine: whole frames, one after the other on the device, while others are on their way there and back.
+"""The CUDA backend: whole frames, one after the other on the device, while others are on their way there and back.
 
 A frame has a slot: pinned memory, a stream of its own for its way to the device and back, and memory there. What is
 computed runs on one stream, frame after frame, for one frame fills the device; events say when a frame has arrived and
@@ -19,16 +19,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vsdslnet.errors import EngineError
+from vsdslnet.errors import BackendError
 from vsdslnet.inference.backend import is_out_of_memory
 from vsdslnet.inference.cuda.bands import MAX_BANDS, Band, bands_of, least_bands
 from vsdslnet.inference.cuda.choice import choose_forms
 from vsdslnet.inference.cuda.device import Device, Stream
 from vsdslnet.inference.cuda.network import DeviceNetwork
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.network.motion import compensated_on_device
+from vsdslnet.network.motion.compensation import compensated_on_device
 
-__all__ = ["CudaEngine"]
+__all__ = ["CudaBackend"]
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ _SIZES = 2
 Shape = tuple[int, ...]
 
 
-class CudaEngine:
+class CudaBackend:
     """Runs DSLNet on a CUDA device; any number of threads may call it at once. Made for one network and precision."""
 
     def __init__(
@@ -64,7 +64,7 @@ class CudaEngine:
 
     @torch.inference_mode()
     def __call__(self, window: Tensor) -> Tensor:
-        """See :class:`~vsdslnet.inference.backend.Engine`; the window itself is left as it is."""
+        """See :class:`~vsdslnet.inference.backend.Backend`; the window itself is left as it is."""
         try:
             return self._rendered(window)
         except (MemoryError, RuntimeError) as error:
@@ -182,11 +182,11 @@ class CudaEngine:
 
         return work
 
-    def _failure(self, error: BaseException) -> EngineError:
+    def _failure(self, error: BaseException) -> BackendError:
         if is_out_of_memory(error):
             cure = "close other programs on the device, lower num_streams, set tile or convert at a smaller size"
-            return EngineError(f"{self.description}: out of memory: {_first_line(error)}; {cure}")
-        return EngineError(f"{self.description}: {_first_line(error)}")
+            return BackendError(f"{self.description}: out of memory: {_first_line(error)}; {cure}")
+        return BackendError(f"{self.description}: {_first_line(error)}")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A small pool in the format of vsdslnet.training.dataset.store, made from random smooth pictures."""
+"""A small dataset in the format of vsdslnet.training.dataset.store, made from random smooth pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from vsdslnet.color.transfer import pq_scalar
 
 
-def write_pool(path: Path, *, windows: int = 12, group: str = "made", seed: int = 0) -> Path:
+def write_dataset(path: Path, *, windows: int = 12, group: str = "made", seed: int = 0) -> Path:
     """Windows whose HDR side is a fixed curve of the SDR side, with a one-pixel pan."""
     random = np.random.default_rng(seed)
     path.mkdir(parents=True)

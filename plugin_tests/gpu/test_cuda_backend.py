@@ -1,4 +1,4 @@
-"""The CUDA engine on a device: the CPU's picture, in bands too, with frames under way, and errors of one line."""
+"""The CUDA backend on a device: the CPU's picture, in bands too, with frames under way, and errors of one line."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from torch import Tensor
 
 from plugin_tests.inference.networks import SMALL, lively, window
 from vsdslnet import weights
-from vsdslnet.errors import EngineError
+from vsdslnet.errors import BackendError
 from vsdslnet.inference.backends import choose_device
-from vsdslnet.inference.cpu.backend import TorchEngine
-from vsdslnet.inference.cuda import engine as engine_module
+from vsdslnet.inference.cpu.backend import CpuBackend
+from vsdslnet.inference.cuda import backend as backend_module
+from vsdslnet.inference.cuda.backend import CudaBackend
 from vsdslnet.inference.cuda.choice import choose_forms
 from vsdslnet.inference.cuda.device import CudaDevice
-from vsdslnet.inference.cuda.engine import CudaEngine
 from vsdslnet.inference.cuda.network import DeviceNetwork
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.network.motion import compensate_, compensated_on_device
+from vsdslnet.network.motion.compensation import compensate_, compensated_on_device
 
 CODES = 876.0
 """Codes of 10 bits from black to white."""
@@ -32,8 +32,8 @@ CUDA = torch.device("cuda", 0)
 MOVING = msgspec.structs.replace(SMALL, motion_compensated=True)
 
 
-def cuda(network: DSLNet, dtype: torch.dtype = torch.float32, **options: object) -> CudaEngine:
-    return CudaEngine(network, CudaDevice(0), dtype=dtype, **options)  # type: ignore[arg-type]
+def cuda(network: DSLNet, dtype: torch.dtype = torch.float32, **options: object) -> CudaBackend:
+    return CudaBackend(network, CudaDevice(0), dtype=dtype, **options)  # type: ignore[arg-type]
 
 
 def shipped() -> DSLNet:
@@ -43,7 +43,7 @@ def shipped() -> DSLNet:
 @pytest.mark.parametrize("size", [(1, 1), (33, 47), (270, 480)], ids=str)
 def test_fp32_gives_the_picture_of_the_cpu_to_a_thousandth_of_a_code(size: tuple[int, int]) -> None:
     network, frames = lively(), window(*size)
-    expected = TorchEngine(network)(frames.clone())
+    expected = CpuBackend(network)(frames.clone())
     assert (cuda(network)(frames) - expected).abs().max() * CODES <= 1e-3
 
 
@@ -51,7 +51,7 @@ def test_fp32_gives_the_picture_of_the_cpu_to_a_thousandth_of_a_code(size: tuple
 def test_the_shipped_weights_in_half_precision_are_within_four_codes(dtype: torch.dtype) -> None:
     network = shipped()
     frames = window(180, 320, config=network.config)
-    expected = TorchEngine(network)(frames.clone())
+    expected = CpuBackend(network)(frames.clone())
     error = (cuda(network, dtype)(frames) - expected).abs() * CODES
     print(f"{dtype}: mean {error.mean():.4f}, most {error.max():.3f} codes of 10 bits")
     assert error.max() <= 4
@@ -86,7 +86,7 @@ def test_bands_are_the_whole_frame(dtype: torch.dtype) -> None:
 
 
 def test_the_work_is_a_graph_and_the_log_says_what_warmed_up(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger=engine_module.__name__):
+    with caplog.at_level(logging.INFO, logger=backend_module.__name__):
         cuda(lively(MOVING), torch.float16)(window(64, 96, config=MOVING))
     print(caplog.text)
     assert "96x64 warmed up" in caplog.text
@@ -94,11 +94,11 @@ def test_the_work_is_a_graph_and_the_log_says_what_warmed_up(caplog: pytest.LogC
 
 
 def test_frames_under_way_together_are_those_of_each_alone() -> None:
-    engine = cuda(lively(MOVING), torch.float16)
+    backend = cuda(lively(MOVING), torch.float16)
     frames = [window(120, 160, config=MOVING, seed=seed) for seed in range(12)]
-    alone = [engine(each) for each in frames]
+    alone = [backend(each) for each in frames]
     together: dict[int, Tensor] = {}
-    threads = [threading.Thread(target=lambda k=k: together.update({k: engine(frames[k])})) for k in range(12)]  # type: ignore[misc]
+    threads = [threading.Thread(target=lambda k=k: together.update({k: backend(frames[k])})) for k in range(12)]  # type: ignore[misc]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -106,7 +106,7 @@ def test_frames_under_way_together_are_those_of_each_alone() -> None:
     assert all(torch.equal(together[k], alone[k]) for k in range(12))
 
 
-def test_two_engines_give_the_same_bits() -> None:
+def test_two_backends_give_the_same_bits() -> None:
     network, frames = shipped(), window(270, 480, config=shipped().config)
     assert torch.equal(cuda(network, torch.float16)(frames), cuda(network, torch.float16)(frames))
 
@@ -124,7 +124,7 @@ def little_memory() -> Iterator[int]:
 
 def test_out_of_memory_falls_to_bands(little_memory: int, caplog: pytest.LogCaptureFixture) -> None:
     network, frames = shipped(), window(1080, 960, config=shipped().config)
-    with caplog.at_level(logging.INFO, logger=engine_module.__name__):
+    with caplog.at_level(logging.INFO, logger=backend_module.__name__):
         picture = cuda(network, torch.float16)(frames)
     assert "out of memory" in caplog.text
     assert picture.isfinite().all()
@@ -133,14 +133,14 @@ def test_out_of_memory_falls_to_bands(little_memory: int, caplog: pytest.LogCapt
 
 def test_out_of_memory_for_good_is_one_line(little_memory: int) -> None:
     frames = window(2160, 3840, config=shipped().config)
-    with pytest.raises(EngineError, match="out of memory") as failure:
+    with pytest.raises(BackendError, match="out of memory") as failure:
         cuda(shipped(), torch.float16)(frames)
     assert "\n" not in str(failure.value)
 
 
 def test_an_index_beyond_the_devices_is_one_line() -> None:
     count = torch.cuda.device_count()
-    with pytest.raises(EngineError, match=rf"device_index={count}: CUDA devices here: {count}"):
+    with pytest.raises(BackendError, match=rf"device_index={count}: CUDA devices here: {count}"):
         choose_device("cuda", count)
     assert choose_device("auto", 0) == CUDA
 
@@ -148,15 +148,15 @@ def test_an_index_beyond_the_devices_is_one_line() -> None:
 LOST = """
 import torch
 from plugin_tests.inference.networks import lively, window
-from vsdslnet.errors import EngineError
+from vsdslnet.errors import BackendError
 from vsdslnet.inference.cuda.device import CudaDevice
-from vsdslnet.inference.cuda.engine import CudaEngine
-engine = CudaEngine(lively(), CudaDevice(0), dtype=torch.float32)
-engine(window(16, 16))
+from vsdslnet.inference.cuda.backend import CudaBackend
+backend = CudaBackend(lively(), CudaDevice(0), dtype=torch.float32)
+backend(window(16, 16))
 torch.zeros(1, device="cuda")[torch.full((1,), 5, device="cuda")]  # a kernel's assertion: nothing works after it
 try:
-    engine(window(16, 16))
-except EngineError as error:
+    backend(window(16, 16))
+except BackendError as error:
     print("LINE", repr(str(error)))
 """
 

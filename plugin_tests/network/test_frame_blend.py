@@ -1,0 +1,66 @@
+"""Frames blended block by block: identity without weights, less noise with them, black black."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+import torch
+
+from vsdslnet.network.config import DSLNetConfig
+from vsdslnet.network.dslnet import DSLNet, coarse_channels
+from vsdslnet.network.frame_blend import blended, block_means
+
+CONFIG = DSLNetConfig(
+    radius=1, scale=4, features=8, kernel=5, chain=1, dynamic_kernel=0, deform_kernel=1, frame_blend=True
+)
+
+
+def window(noise: float = 0.05) -> torch.Tensor:
+    """One flat grey in three frames, each with noise of its own."""
+    generator = torch.Generator().manual_seed(0)
+    return (0.5 + noise * torch.randn((1, 3, 3, 32, 48), generator=generator)).clamp(0, 1)
+
+
+def test_without_weights_the_centre_frame_stays() -> None:
+    frames = window()
+    smooth = torch.zeros(1, 3, 32, 48)
+    assert torch.equal(blended(torch.zeros(1, 3, 32, 48), smooth, frames, anchor=0.01), frames[:, 1])
+
+
+def test_equal_shares_of_all_frames_are_their_mean() -> None:
+    frames, weights = window(), torch.zeros(1, 3, 32, 48)
+    weights[:, ::2] = 1 / 3
+    assert torch.allclose(blended(weights, frames[:, 1], frames, anchor=0.01), frames.mean(dim=1), atol=1e-6)
+
+
+def test_the_centres_weight_takes_what_is_smooth() -> None:
+    frames, weights = window(), torch.zeros(1, 3, 32, 48)
+    weights[:, 1] = 1
+    smooth = torch.full((1, 3, 32, 48), 0.25)
+    assert torch.allclose(blended(weights, smooth, frames, anchor=0.01), smooth)
+
+
+def test_black_stays_black_beside_light() -> None:
+    frames, weights = window(), torch.ones(1, 3, 32, 48)
+    frames[:, 1, :, :8] = 0
+    assert not blended(weights, torch.ones(1, 3, 32, 48), frames, anchor=0.01)[..., :8, :].any()
+
+
+def test_means_are_those_of_blocks() -> None:
+    frame = window()[:, 1]
+    expected = frame.view(1, 3, 8, 4, 12, 4).mean(dim=(3, 5))
+    assert torch.allclose(block_means(frame, 4), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1, 4])
+def test_a_head_that_believes_the_other_frames_takes_noise_away(scale: int) -> None:
+    config = msgspec.structs.replace(CONFIG, scale=scale)
+    network = DSLNet(config).requires_grad_(False)
+    frames, still = window(), window(noise=0)
+    untrained, clean = network(frames), network(still)
+    bias = network.head.bias
+    assert bias is not None
+    bias[-coarse_channels(config) :] = 1 / 3
+    left = [(picture - clean).std() for picture in (untrained, network(frames))]
+    assert left[1] < 0.7 * left[0]
+    assert torch.allclose(network(still), clean, atol=1e-5)
