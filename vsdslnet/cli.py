@@ -110,7 +110,7 @@ def preview(
     *,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     at: str = "",
-    compare: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    compare: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     picture: PictureOptions,
 ) -> None:
     """Show frames before and after, and their light, as one self-contained page; or versions of them, to choose by eye.
