@@ -22,7 +22,7 @@ from vsdslnet.errors import ArgumentError, MediaError, MissingPackageError
 from vsdslnet.tools import page
 from vsdslnet.tools.light_curve import light_curves
 from vsdslnet.tools.preview import write_page
-from vsdslnet.tools.shown_frames import Film, Told, hdr_as_shown, open_film, sdr_as_shown
+from vsdslnet.tools.shown_frames import Film, Told, hdr_as_shown, open_film, read_twice, sdr_as_shown
 from vsdslnet.tools.versions import Version, parse_compare
 from vsdslnet.views import (
     Picture,
@@ -108,7 +108,7 @@ def _page(
     settings = [version.settings for version in versions]
     clip = film.source.clip
     curves = light_curves(clip, settings, film.cuts, told=lambda *counted: told("light curves, by LUTs", *counted))
-    hdr = convert_alike(clip, settings)
+    hdr = [read_twice(each) for each in convert_alike(clip, settings)]
     measured = [
         with_light(deliver(each, peak_nits=version.peak_nits)) for each, version in zip(hdr, settings, strict=True)
     ]

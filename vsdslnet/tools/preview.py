@@ -14,7 +14,7 @@ from vsdslnet.encode.source.times import seconds_at
 from vsdslnet.errors import OutputError
 from vsdslnet.tools import page
 from vsdslnet.tools.light_curve import light_curves
-from vsdslnet.tools.shown_frames import Told, hdr_as_shown, open_film, sdr_as_shown
+from vsdslnet.tools.shown_frames import Told, hdr_as_shown, open_film, read_twice, sdr_as_shown
 from vsdslnet.views import (
     false_colour_with_legend,
     gamut_plot,
@@ -66,7 +66,7 @@ def _report(
     film = open_film(source, output, settings, at_seconds, told)
     opened, cuts, frames = film.source, film.cuts, film.frames
     [curve] = light_curves(opened.clip, [settings], cuts, told=lambda *counted: told("light curve, by LUTs", *counted))
-    hdr = convert(opened.clip, settings)
+    hdr = read_twice(convert(opened.clip, settings))
     measured = with_light(deliver(hdr, peak_nits=settings.peak_nits))
     sections = []
     for number, frame in enumerate(frames):

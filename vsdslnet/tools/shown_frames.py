@@ -23,7 +23,7 @@ from vsdslnet.plugin.hdr_signs import first_integer
 from vsdslnet.plugin.sdr_rgb import tagged, to_sdr_rgb
 from vsdslnet.views import upright
 
-__all__ = ["AUTOMATIC_FRAMES", "Film", "Told", "hdr_as_shown", "open_film", "sdr_as_shown"]
+__all__ = ["AUTOMATIC_FRAMES", "Film", "Told", "hdr_as_shown", "open_film", "read_twice", "sdr_as_shown"]
 
 AUTOMATIC_FRAMES = 4
 """Frames picked by themselves."""
@@ -87,6 +87,12 @@ def _automatic(cuts: list[int] | None, frames: int) -> list[int]:
     if len(longest) < AUTOMATIC_FRAMES:
         return sorted({frames * (2 * part + 1) // (2 * AUTOMATIC_FRAMES) for part in range(AUTOMATIC_FRAMES)})
     return sorted((first + end) // 2 for first, end in longest)
+
+
+def read_twice(hdr: vs.VideoNode) -> vs.VideoNode:
+    """The clip with its last frame kept: it is asked for as shown and as delivered."""
+    hdr.std.SetVideoCache(mode=1, fixedsize=1, maxsize=1)
+    return hdr
 
 
 def sdr_as_shown(film: Film, number: int, settings: EncodeSettings) -> Tensor:

@@ -15,11 +15,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from vsdslnet import weights
 from vsdslnet.color.measured import MEASURED, ToneCurve, expand, measured_pq
 from vsdslnet.color.transfer import nits_to_pq, srgb_to_linear
 from vsdslnet.errors import ArgumentError, MediaError
 from vsdslnet.inference.look import regrade
 from vsdslnet.looks import NODES, Look, read_look
+from vsdslnet.network.config import DSLNetConfig
+from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.training.evaluation.metrics import psnr_db
 from vsdslnet.training.fit.examples import Example, examples_of, stills
 from vsdslnet.training.fit.grade import base_nodes_pq, fit_look
@@ -193,17 +196,24 @@ def test_places_of_a_long_film_are_spread_over_it(core: Any, tmp_path: Path, mon
         assert place % 9 not in (0, 8), "no frame beside a cut"
 
 
-def test_what_flickers_is_softened_until_it_does_not(small_model: str) -> None:
+def test_what_flickers_is_softened_until_it_does_not(tmp_path: Path) -> None:
+    """On a network that adds nothing to its base: noise comes out 2.0 times plain conversion's, 1.5 is promised."""
+    model = str(tmp_path / "base.safetensors")
+    weights.save(
+        DSLNet(DSLNetConfig(radius=1, features=4, kernel=3, dynamic_kernel=3, condition_pixels=256)), Path(model)
+    )
     fitted = fit_look([example(seed) for seed in range(3)])
-    assert kept_steady(fitted, small_model) == fitted
+    assert kept_steady(fitted, model) == fitted
+    nodes = np.interp(np.linspace(0, 1, NODES), [0, 0.3, 0.6, 1], [0, 0.05, 0.7, 0.75])
+    steepest = fitted.look._replace(nodes_pq=tuple(nodes.tolist()), saturation=1.0)
+    with pytest.raises(MediaError, match="would flicker.*still scene under noise"):
+        kept_steady(fitted._replace(look=steepest), model)
+    steep = softened(steepest, 0.35)
+    softer = kept_steady(fitted._replace(look=steep), model)
+    assert "more would flicker" in softer.warnings[-1]
     base = base_nodes_pq()
-    steep = np.interp(np.linspace(0, 1, NODES), [0, 0.4, 0.45, 1], [0, 0.05, 0.7, 0.75])
-    steep[0] = 0
-    softer = kept_steady(fitted._replace(look=fitted.look._replace(nodes_pq=tuple(steep.tolist()))), small_model)
-    assert "would flicker" in softer.warnings[-1]
-    nodes = np.array(softer.look.nodes_pq)
-    assert np.abs(nodes - base).max() < np.abs(steep - base).max() * 0.75
-    assert np.abs(softened(fitted.look, 0.0).nodes_pq - base).max() < 1e-6
+    far, kept = (np.abs(np.array(look.nodes_pq) - base).max() for look in (steep, softer.look))
+    assert 0.1 < kept / far < 0.75
 
 
 def test_pictures_of_phones_and_cameras_are_read(core: Any, tmp_path: Path) -> None:

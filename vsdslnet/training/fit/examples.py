@@ -35,7 +35,6 @@ _WHOLE_FRAMES = 3000
 _PLACE_FRAMES = 49
 _ENDS = 0.04
 """Of a long film, its beginning and end: logos and credits say nothing of a grade."""
-_LIT = 0.05
 _DIFFERENT_STOPS = 3.5
 
 
@@ -98,16 +97,17 @@ def film(sdr: Path, hdr: Path) -> list[Example]:
     left out; MediaError if most are.
     """
     above, below = VideoFile(hdr, hdr=True), VideoFile(sdr, hdr=False)
+    for side in (above, below):
+        side.cut_bars()
     offset = frame_offset(above.thumbnails(limit_frames=_ALIGN_FRAMES), below.thumbnails(limit_frames=_ALIGN_FRAMES))
     numbers = [n for n in _scene_middles(above) if 0 <= n + offset < below.frames]
     if not numbers:
         raise MediaError(f"{hdr.name} and {sdr.name} have no scene in common: trim one of them")
-    lights = [nits_to_pq(_planes(light)) for n in numbers for light in above.read(n, 1, **_size(above))]
-    signals = [_planes(codes) / 255 for n in numbers for codes in below.read(n + offset, 1, **_size(below))]
-    above_box, below_box = _box_of_picture(lights), _box_of_picture(signals)
     examples, refused = [], []
-    for n, signal, pq in zip(numbers, signals, lights, strict=True):
-        example = _example(f"frame {n}", signal[below_box], pq[above_box], sdr, hdr)
+    for n in numbers:
+        light = next(iter(above.read(n, 1, **_size(above))))
+        codes = next(iter(below.read(n + offset, 1, **_size(below))))
+        example = _example(f"frame {n}", _planes(codes) / 255, nits_to_pq(_planes(light)), sdr, hdr)
         try:
             check(example)
         except MediaError as error:
@@ -120,7 +120,7 @@ def film(sdr: Path, hdr: Path) -> list[Example]:
 
 
 def _size(film: VideoFile) -> dict[str, int]:
-    """Width and height in which its frames are read: dozens of them lie in memory."""
+    """Width and height in which its frames are read: more says no more of a grade."""
     scale = min(1.0, _READ_SIDE_PX / max(film.width, film.height))
     return {"width": round(film.width * scale), "height": round(film.height * scale)}
 
@@ -138,15 +138,6 @@ def _scene_middles(film: VideoFile) -> list[int]:
         longest = max(spans, key=lambda span: span.end - span.first)
         middles.append(start + (longest.first + longest.end) // 2)
     return middles
-
-
-def _box_of_picture(frames: Sequence[Tensor]) -> tuple[slice, slice, slice]:
-    """Planes, rows and columns without the black bars that all frames have, which say nothing of a grade."""
-    lit = torch.stack([frame.amax(dim=0) for frame in frames]).amax(dim=0) > _LIT
-    rows, columns = (lit.any(dim=axis).nonzero().flatten() for axis in (1, 0))
-    if min(len(rows), len(columns)) < 16:
-        return slice(None), slice(None), slice(None)
-    return slice(None), slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def check(example: Example) -> None:

@@ -18,6 +18,9 @@ from vsdslnet.errors import MediaError
 __all__ = ["VideoFile"]
 
 _THUMBNAIL = (64, 36)
+_BAR_FRAMES = 24
+_LIT = 0.05
+_LEAST_SIDE_PX = 32
 
 
 class VideoFile:
@@ -51,6 +54,22 @@ class VideoFile:
         self._rgb["approximate_gamma"] = False  # BT.2020's constant luminance goes through the curve
         if matrix == Matrix.UNSPECIFIED:
             self._rgb["matrix_in"] = int(assumed)
+
+    def cut_bars(self) -> None:
+        """Leave out the black bars that frames all over the film have, on every side, to even numbers of pixels."""
+        lit = np.zeros((self.height, self.width), bool)
+        for number in np.unique(np.linspace(0, self.frames - 1, _BAR_FRAMES).astype(int)).tolist():
+            with self._clip[number].resize.Bilinear(**self._rgb).get_frame(0) as frame:
+                codes = _planes(frame)
+                lit |= codes.max(axis=-1) > _LIT * np.iinfo(codes.dtype).max
+        rows, columns = (np.flatnonzero(lit.any(axis=axis)) for axis in (1, 0))
+        if min(len(rows), len(columns)) < _LEAST_SIDE_PX:
+            return
+        top, left = (-(-int(side[0]) // 2) * 2 for side in (rows, columns))
+        height, width = (2 * ((int(side[-1]) + 1 - start) // 2) for side, start in ((rows, top), (columns, left)))
+        if (width, height) != (self.width, self.height):
+            self._clip = self._clip.std.CropAbs(width=width, height=height, left=left, top=top)
+            self.width, self.height = width, height
 
     def thumbnails(self, *, first: int = 0, limit_frames: int | None = None) -> NDArray[np.float32]:
         """Luma signal 0..1 (frames, 36, 64) of the film, or of so many frames from ``first`` on."""
