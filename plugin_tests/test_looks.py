@@ -83,13 +83,13 @@ def test_other_bases_are_refused(tmp_path: Path) -> None:
         check_look(str(path), "bt2446a")
 
 
-def forge(path: Path, nodes: np.ndarray, saturation: float, form: str) -> None:
+def forge(path: Path, nodes: np.ndarray, saturation: Any, form: str) -> None:
     """A file whose hash is right and whose contents need not be."""
     body = np.asarray(nodes, dtype="<f4").tobytes()
     header = {
         "__metadata__": {
             "format": form,
-            "look": json.dumps({"saturation": saturation, "base": "measured"}),
+            "look": json.dumps({"saturation": saturation, "base": "measured"}, ensure_ascii=False),
             "sha256": hashlib.sha256(body).hexdigest(),
         },
         "nodes_pq": {"dtype": "F32", "shape": [len(body) // 4], "data_offsets": [0, len(body)]},
@@ -106,11 +106,10 @@ def forge(path: Path, nodes: np.ndarray, saturation: float, form: str) -> None:
         (base_nodes()[:5], 1.0, "vsdslnet-look", "does not hold 33 levels"),
         (base_nodes(), 40.0, "vsdslnet-look", "no saturation that can be"),
         (base_nodes(), 1.0, "vsdslnet", "is no look"),
+        (base_nodes(), "\ud800", "vsdslnet-look", "can't read"),
     ],
 )
-def test_forged_files_are_refused_in_a_line(
-    tmp_path: Path, nodes: Any, saturation: float, form: str, words: str
-) -> None:
+def test_forged_files_are_refused_in_a_line(tmp_path: Path, nodes: Any, saturation: Any, form: str, words: str) -> None:
     path = tmp_path / "forged.safetensors"
     forge(path, nodes, saturation, form)
     with pytest.raises(WeightsError, match=words) as caught:

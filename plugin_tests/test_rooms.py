@@ -16,19 +16,21 @@ PACKAGE = ROOT / "vsdslnet"
 ROOMS = {
     "color": "",
     "network": "color",
-    "weights": "network",
+    "tensor_files": "",
+    "weights": "network tensor_files",
     "views": "color",
+    "stills": "color",
     "hdr10": "",
     "hdr10plus": "color",
-    "looks": "weights",
+    "looks": "tensor_files",
     "inference": "color looks network weights",
     "plugin": "color hdr10 inference looks weights",
     "encode": "color hdr10 hdr10plus inference looks plugin weights",
-    "tools": "encode inference plugin views weights",
+    "tools": "color encode inference plugin stills views weights",
     "command_options": "",
     "__main__": "cli",
     "cli": "command_options encode looks tools training weights",  # training: fit alone
-    "training": "color inference looks network views weights",
+    "training": "color inference looks network stills views weights",
 }
 # The same inside the rooms that have rooms, in the order in which data flows: each imports earlier ones only.
 ORDER = {
@@ -39,7 +41,7 @@ ORDER = {
     ),
     "training": "config material simulation dataset pointwise initialisation evaluation fit loop paper commands",
 }
-KNOW_VAPOURSYNTH = {"plugin", "encode.source", "encode.chunk", "encode.prepare", "tools", "training.material"}
+KNOW_VAPOURSYNTH = {"plugin", "encode.source", "encode.chunk", "encode.prepare", "stills", "tools", "training.material"}
 
 
 def imported(path: Path) -> Iterator[str]:

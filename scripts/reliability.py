@@ -2,7 +2,7 @@
 
     python scripts/reliability.py                              # all
     python scripts/reliability.py --quick                      # what the test suite runs
-    python scripts/reliability.py temporal --model my.safetensors
+    python scripts/reliability.py temporal --model my.safetensors --look film
 
 Every item runs in a process of its own: one that crashes or hangs breaks its promises and no others. The
 exit code is 1 if a promise is broken.
@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("items", nargs="*", metavar="item", help="which to measure; all if left out")
     parser.add_argument("--quick", action="store_true", help="fewer of everything")
     parser.add_argument("--model", default="dslnet", help="the trained model, by name or file")
+    parser.add_argument("--look", help="a look's name or file, for temporal")
     parser.add_argument("--markdown", type=Path, help="write the figures here as a table of RELIABILITY.md")
     parser.add_argument("--in-process", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -90,6 +91,7 @@ def measured_apart(name: str, arguments: argparse.Namespace) -> list[Figure]:
     """An item's figures from a process of its own; one broken figure if it did not end well."""
     with tempfile.TemporaryDirectory(prefix="reliability-") as folder:
         command = [sys.executable, __file__, name, "--model", arguments.model, "--in-process", folder]
+        command += ["--look", arguments.look] if arguments.look else []
         try:
             code = subprocess.run(
                 command + ["--quick"] * arguments.quick, check=False, timeout=LIMIT_SECONDS
@@ -108,7 +110,7 @@ def measure_here(arguments: argparse.Namespace) -> None:
     scratch = folder / "scratch"
     scratch.mkdir()
     module = importlib.import_module(ITEMS[arguments.items[0]][0])
-    figures = module.measure(Options(folder=scratch, model=arguments.model, quick=arguments.quick))
+    figures = module.measure(Options(folder=scratch, model=arguments.model, look=arguments.look, quick=arguments.quick))
     (folder / "figures.json").write_text(json.dumps([asdict(figure) for figure in figures]))
 
 

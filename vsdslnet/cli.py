@@ -134,9 +134,10 @@ def preview(
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     at: str = "",
     script_arg: ScriptArguments = None,
+    compare: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     picture: PictureOptions,
 ) -> None:
-    """Show frames before and after, and their light, as one self-contained page.
+    """Show frames before and after, and their light, as one self-contained page; or versions of them, to choose by eye.
 
     Parameters
     ----------
@@ -149,16 +150,25 @@ def preview(
         or an even spread.
     script_arg
         A variable that a script finds set, as name=value; may be given again for another.
+    compare
+        An option of the look with values, as white=100,150,203 or look=none,film,mine.safetensors: these versions side
+        by side, with each one's light. And, or, the path of the frame's own HDR picture (as fit reads them): how far
+        each version is from it, and where.
     """
     settings = EncodeSettings(**vars(picture))
     from vsdslnet.encode.source.times import parse_times
+    from vsdslnet.tools.comparison import write_comparison
     from vsdslnet.tools.preview import write_report
 
     page = output or _beside(source, ".preview.html")
+    at_seconds = parse_times(at) if at else []
     with _counted() as told:
-        frames = write_report(
-            _given(source, script_arg), page, settings, at_seconds=parse_times(at) if at else [], told=told
-        )
+        if compare:
+            frames = write_comparison(
+                _given(source, script_arg), page, settings, compare, at_seconds=at_seconds, told=told
+            )
+        else:
+            frames = write_report(_given(source, script_arg), page, settings, at_seconds=at_seconds, told=told)
     print(f"{page}: frames {', '.join(map(str, frames))}")
 
 
@@ -246,24 +256,28 @@ def models() -> None:
 
 
 @app.command(help_epilogue=EXIT_CODES)
+@with_options(network=ModelOptions)
 def fit(
     *,
     sdr: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None,
     hdr: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None,
     output: Annotated[Path, Parameter(alias="-o")],
     overwrite: Annotated[bool, Parameter(negative="")] = False,
+    network: ModelOptions,
 ) -> None:
     """Make a look, for --look, from pictures or a film that exist in both SDR and HDR.
 
     The look is what their grades have in common; it is also said what it gains on each example, fitted to the others.
+    Every look is checked over time on pictures of the model: nothing flickers or pumps more than without it.
 
     Parameters
     ----------
     sdr
-        SDR pictures (PNG, TIFF) or one SDR video. Leave it out if --hdr is gain-map photographs, which hold both.
+        SDR pictures (PNG, TIFF, JPEG, AVIF, HEIC) or one SDR video. Leave it out if --hdr is gain-map photographs,
+        which hold both.
     hdr
-        The same pictures in HDR, in the same sorted order: PNG or TIFF of 16 bits in PQ BT.2020, or OpenEXR with 1.0
-        at 203 nits; or one HDR10 or HLG video; or gain-map JPEGs alone.
+        The same pictures in HDR, in the same sorted order: PNG or TIFF of 16 bits, AVIF or HEIC of 10, in PQ BT.2020
+        unless they say otherwise, or OpenEXR with 1.0 at 203 nits; or one HDR10 or HLG video; or gain-map JPEGs alone.
     output
         The .safetensors file to write.
     overwrite
@@ -278,12 +292,13 @@ def fit(
     try:
         from vsdslnet.training.fit.examples import examples_of
         from vsdslnet.training.fit.grade import fit_look, report
+        from vsdslnet.training.fit.steadiness import kept_steady
     except ModuleNotFoundError as error:
         raise MissingPackageError("vsdslnet fit", error.name or "a package", "pip install 'vsdslnet[train]'") from None
     from vsdslnet.looks import save_look
 
     examples = examples_of(sdr or [], hdr or [])
-    fitted = fit_look(examples)
+    fitted = kept_steady(fit_look(examples), network.model)
     text = report(fitted, len(examples))
     try:
         save_look(fitted.look, output, notes=text)

@@ -17,6 +17,7 @@ from vsdslnet.color.transfer import pq_scalar
 from vsdslnet.inference.backends import create_backend
 from vsdslnet.inference.lut.distil import distil
 from vsdslnet.inference.lut.key_size import small_size
+from vsdslnet.inference.lut.lattice import look_lattice
 from vsdslnet.options import BackendOptions, ConvertOptions
 
 __all__ = ["lut_part"]
@@ -50,7 +51,7 @@ def lut_quality(arguments: argparse.Namespace) -> tuple[float, list[float]]:
         window = frames(arguments.clip, backend.radius_frames * 2 + 1, *LUT_ERROR_SIZE, place)
         small = torch.nn.functional.interpolate(window, size=(small_height, small_width), mode="area")
         start = time.perf_counter()
-        lattice = distil(small, settings)
+        lattice = look_lattice(distil(small, settings.part(BackendOptions)), settings)
         seconds.append(time.perf_counter() - start)
         grid = 2 * window[backend.radius_frames].permute(1, 2, 0)[None, None] - 1
         pq = torch.nn.functional.grid_sample(lattice[None], grid, align_corners=True)[0, :, 0]

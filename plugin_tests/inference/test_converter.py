@@ -22,7 +22,7 @@ from vsdslnet.inference.lut import distil
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
 from vsdslnet.network.motion.compensation import compensated
-from vsdslnet.options import ConvertOptions
+from vsdslnet.options import BackendOptions, ConvertOptions
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +175,7 @@ def test_backends_run_on_threads_that_stay(as_lut: bool, model: str, monkeypatch
     settings = ConvertOptions(model=model)
     if as_lut:
         monkeypatch.setattr(distil, "get_backend", lambda _: Watched(0.4))
-        distil.distil(torch.rand(1, 3, 16, 16), settings)
+        distil.distil(torch.rand(1, 3, 16, 16), settings.part(BackendOptions))
     else:
         converter.Converter(Watched(0.4), settings)(torch.rand(1, 3, 16, 16))
     assert names == ["vsdslnet backend"]

@@ -10,10 +10,11 @@ __all__ = ["Figure", "Options", "at_most", "broken", "exactly", "none_of"]
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How to measure: ``model`` is the trained one (name or file); ``folder`` is scratch space."""
+    """How to measure: ``model`` is the trained one, ``look`` a grade (names or files); ``folder`` is scratch space."""
 
     folder: Path
     model: str = "dslnet"
+    look: str | None = None
     quick: bool = False
 
 

@@ -32,7 +32,7 @@ from vsdslnet.encode.source.probe import probe
 from vsdslnet.encode.source.times import parse_times
 from vsdslnet.errors import ArgumentError, MissingPackageError
 from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES, keys_in_clip
-from vsdslnet.tools.light_curve import MOST_LUTS, light_curve, light_points
+from vsdslnet.tools.light_curve import MOST_LUTS, light_curves, light_points
 
 pytest.importorskip("matplotlib")
 image = pytest.importorskip("PIL.Image")
@@ -121,7 +121,7 @@ def test_the_model_converts_the_frames_shown_and_no_others(
     clip: Path, small_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scanned_px: int
 ) -> None:
     from vsdslnet.inference.converter import Converter, HdrFrame
-    from vsdslnet.tools import preview
+    from vsdslnet.tools import shown_frames
 
     converted = []
     call = Converter.__call__
@@ -131,7 +131,7 @@ def test_the_model_converts_the_frames_shown_and_no_others(
         return call(self, window, **how)
 
     monkeypatch.setattr(Converter, "__call__", counted)
-    monkeypatch.setattr(preview, "_SCANNED_PX", scanned_px)
+    monkeypatch.setattr(shown_frames, "_SCANNED_PX", scanned_px)
     settings = EncodeSettings(model=small_model)
     assert write_report(Given(path=clip), tmp_path / "report.html", settings, at_seconds=[0.5, 1.5]) == [12, 36]
     assert len(converted) == 2
@@ -141,9 +141,9 @@ def test_the_light_curve_is_near_the_delivered_light(clip: Path, small_model: st
     opened = open_source(probe(clip))
     settings = EncodeSettings(model=small_model, strength=0)
     delivered = with_light(deliver(convert(opened.clip, settings), peak_nits=settings.peak_nits))
-    curve = light_curve(opened.clip, settings, None)
+    [curve] = light_curves(opened.clip, [settings], None)
     assert [point.frame for point in curve] == [0]
-    curve = light_curve(opened.clip, settings, [0])
+    [curve] = light_curves(opened.clip, [settings], [0])
     assert len(curve) >= 24
     for point in curve:
         with delivered.get_frame(point.frame) as frame:

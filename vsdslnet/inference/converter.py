@@ -24,6 +24,7 @@ __all__ = [
     "Converter",
     "HdrFrame",
     "get_backend",
+    "looked",
     "network_picture",
     "sanitised",
 ]
@@ -91,10 +92,10 @@ class Converter:
     def _convert(self, window: Tensor, overwrite: bool) -> HdrFrame:
         if self._look.strength == 0:
             centre = sanitised(window[self.radius_frames, None], overwrite=overwrite)[0]
-            return with_look(centre, centre, self._look)
+            return _with_look(centre, centre, self._look)
         sdr = sanitised(window, overwrite=overwrite)
         # The backend may move the centre's neighbours, and never the centre.
-        return with_look(network_picture(self._backend, sdr), sdr[self.radius_frames], self._look)
+        return _with_look(network_picture(self._backend, sdr), sdr[self.radius_frames], self._look)
 
 
 def sanitised(window: Tensor, *, overwrite: bool = False) -> Tensor:
@@ -119,7 +120,20 @@ def network_picture(backend: Backend, sdr: Tensor) -> Tensor:
     return pq
 
 
-def with_look(network_pq: Tensor, sdr: Tensor, look: LookOptions) -> HdrFrame:
+def looked(network_pq: Tensor, sdr: Tensor, look: LookOptions) -> HdrFrame:
+    """What a :class:`Converter` with this look gives where one with the default look gave ``network_pq``.
+
+    Both (3, H, W) fp32; ``sdr`` is the window's centre, nominally 0..1.
+    """
+
+    @torch.inference_mode()
+    def finish() -> HdrFrame:
+        return _with_look(network_pq, sanitised(sdr[None])[0], look)
+
+    return on_backend_thread(finish)
+
+
+def _with_look(network_pq: Tensor, sdr: Tensor, look: LookOptions) -> HdrFrame:
     """The network's PQ (3, H, W) and the SDR frame it came from -> the frame with its look, and its light."""
     pq = torch.empty_like(network_pq)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import vapoursynth as vs
@@ -9,10 +10,10 @@ import vapoursynth as vs
 from vsdslnet.color.h273 import Matrix, Range
 from vsdslnet.hdr10 import mastering_display
 from vsdslnet.looks import check_look
-from vsdslnet.options import ClipOptions, ConvertOptions
+from vsdslnet.options import BackendOptions, ClipOptions, ConvertOptions, LookOptions
 from vsdslnet.plugin.color_tags import ColorOverrides, guess_tags, read_tags
 from vsdslnet.plugin.formats import check_input, default_dither, output_format
-from vsdslnet.plugin.frames import hdr_selector
+from vsdslnet.plugin.frames import SDR_FRAME, hdr_selector, look_selector
 from vsdslnet.plugin.hdr_props import STALE_PROPS, chroma_location
 from vsdslnet.plugin.hlg import pq_to_hlg
 from vsdslnet.plugin.lut import frame_lattice, with_luts
@@ -25,17 +26,57 @@ from vsdslnet.weights import find, is_lut, model_radius_frames, read
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["convert", "frame_lut"]
+__all__ = ["convert", "convert_versions", "frame_lut"]
 
 
 def convert(clip: vs.VideoNode, options: ClipOptions) -> vs.VideoNode:
     """Convert an SDR clip to HDR10 (BT.2020, PQ). Raises ArgumentError, ClipError, WeightsError.
 
-    ``clip``: constant format and size, progressive, SDR: 8-16 bit or float, YUV, RGB or Gray, any subsampling.
+    ``clip``: constant format and size, progressive, SDR: 8-16 bit integer or float, YUV, RGB or Gray, any subsampling.
     Frame properties are believed; gaps are guessed by size as players do.
     """
+    readable, target, radius_frames = _checked(clip, options)
+    settings, cuts = options.part(ConvertOptions), SceneCuts(options.scene_cuts)
+    if _is_plain(options):
+        hdr = plain_hdr(readable, white_nits=options.white_nits)
+    elif is_lut(options.model):
+        [hdr] = with_luts(readable, options.part(BackendOptions), [options.part(LookOptions)], radius_frames, cuts)
+    else:
+        hdr = _to_hdr_rgb(to_sdr_rgb(readable), settings, radius_frames, options.num_streams, cuts)
+    return _finished(hdr, target, options)
+
+
+def convert_versions(clip: vs.VideoNode, options: Sequence[ClipOptions]) -> list[vs.VideoNode]:
+    """:func:`convert` with each of these options, which differ in their looks alone, to the same bits.
+
+    What the network has to do for a frame is done once and serves them all while the core remembers it: take frame by
+    frame of all of them. Raises as :func:`convert` does.
+    """
+    checked = [_checked(clip, each) for each in options]
+    readable, target, radius_frames = checked[0]
+    first, cuts = options[0], SceneCuts(options[0].scene_cuts)
+    looks = [each.part(LookOptions) for each in options]
+    if is_lut(first.model):
+        clips = with_luts(readable, first.part(BackendOptions), looks, radius_frames, cuts)
+    else:
+        sdr = to_sdr_rgb(readable)
+        settings = ConvertOptions(**vars(first.part(BackendOptions)))
+        network = _to_hdr_rgb(sdr, settings, radius_frames, first.num_streams, cuts)
+        network.std.SetVideoCache(mode=1, fixedsize=1, maxsize=2)
+        both = network.std.ClipToProp(sdr, prop=SDR_FRAME)
+        clips = [
+            vs.core.dslnet.Window(both, look_selector(look), radius=0).std.RemoveFrameProps([SDR_FRAME])
+            for look in looks
+        ]
+    return [
+        _finished(plain_hdr(readable, white_nits=each.white_nits) if _is_plain(each) else hdr, target, each)
+        for each, hdr in zip(options, clips, strict=True)
+    ]
+
+
+def _checked(clip: vs.VideoNode, options: ClipOptions) -> tuple[vs.VideoNode, vs.VideoFormat, int]:
+    """The clip with complete colour tags and scene cuts, the output's format, and the model's radius."""
     overrides = options.part(ColorOverrides)
-    cuts = SceneCuts(options.scene_cuts)
     check_input(clip)
     overrides.check_family(clip.format.color_family)
     target = output_format(clip, options.format)
@@ -43,15 +84,14 @@ def convert(clip: vs.VideoNode, options: ClipOptions) -> vs.VideoNode:
     if options.look is not None:
         check_look(options.look, read(find(options.model)).config.base)
     _check_first_frame(clip, overrides)
+    return with_scene_cuts(tagged(clip, overrides), SceneCuts(options.scene_cuts)), target, radius_frames
 
-    settings = options.part(ConvertOptions)
-    readable = with_scene_cuts(tagged(clip, overrides), cuts)
-    if options.strength == 0 and options.saturation == 1:
-        hdr = plain_hdr(readable, white_nits=options.white_nits)
-    elif is_lut(options.model):
-        hdr = with_luts(readable, settings, radius_frames, cuts)
-    else:
-        hdr = _to_hdr_rgb(to_sdr_rgb(readable), settings, radius_frames, options.num_streams, cuts)
+
+def _is_plain(look: LookOptions) -> bool:
+    return look.strength == 0 and look.saturation == 1
+
+
+def _finished(hdr: vs.VideoNode, target: vs.VideoFormat, options: ClipOptions) -> vs.VideoNode:
     dither_type = options.dither_type or default_dither(target)
     if options.transfer == "hlg":
         return _to_hlg_output(hdr, target, options.peak_nits, dither_type)

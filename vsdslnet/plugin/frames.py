@@ -11,17 +11,21 @@ import vapoursynth as vs
 
 from vsdslnet.color.h273 import Primaries, Transfer
 from vsdslnet.errors import DslnetError
-from vsdslnet.options import ConvertOptions
+from vsdslnet.options import ConvertOptions, LookOptions
 from vsdslnet.plugin.color_tags import ColorOverrides, guess_tags, read_tags
 from vsdslnet.plugin.memory import MemoryReturn
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Selector", "hdr_selector", "reporting", "tag_selector", "window_tensor"]
+    from vsdslnet.inference.converter import HdrFrame
+
+__all__ = ["SDR_FRAME", "Selector", "hdr_selector", "look_selector", "reporting", "tag_selector", "window_tensor"]
 
 _log = logging.getLogger(__name__)
 _memory = MemoryReturn()
+
+SDR_FRAME = "DSLNetSdr"
 
 Selector = Callable[..., vs.VideoFrame | dict[str, str]]
 
@@ -52,22 +56,40 @@ def hdr_selector(settings: ConvertOptions) -> Selector:
         nonlocal window
         from vsdslnet.inference.converter import Converter
 
-        centre = frames[len(frames) // 2]
         window = window_tensor(frames, into=window)
-        result = Converter.load(settings)(window, overwrite=True)
-        hdr = centre.copy()
-        for plane in range(3):
-            np.copyto(np.asarray(hdr[plane]), result.pq[plane].numpy())
-        hdr.props.update(
-            _Transfer=int(Transfer.PQ),
-            _Primaries=int(Primaries.BT2020),
-            DSLNetMaxNits=result.max_nits,
-            DSLNetAverageNits=result.average_nits,
-        )
-        _memory.after_frame(result.pq.nbytes)
-        return hdr
+        return _hdr_frame(frames[len(frames) // 2], Converter.load(settings)(window, overwrite=True))
 
     return reporting(convert)
+
+
+def look_selector(look: LookOptions) -> Selector:
+    """Gives what a Window of :func:`hdr_selector` with the default look made another look.
+
+    Its frames carry the SDR frame they came from in the property ``DSLNetSdr``, as ``std.ClipToProp`` puts it there.
+    """
+
+    def convert(frames: list[vs.VideoFrame]) -> vs.VideoFrame:
+        from vsdslnet.inference.converter import looked
+
+        network = frames[0]
+        sdr: Any = network.props[SDR_FRAME]
+        return _hdr_frame(network, looked(window_tensor([network])[0], window_tensor([sdr])[0], look))
+
+    return reporting(convert)
+
+
+def _hdr_frame(like: vs.VideoFrame, result: HdrFrame) -> vs.VideoFrame:
+    hdr = like.copy()
+    for plane in range(3):
+        np.copyto(np.asarray(hdr[plane]), result.pq[plane].numpy())
+    hdr.props.update(
+        _Transfer=int(Transfer.PQ),
+        _Primaries=int(Primaries.BT2020),
+        DSLNetMaxNits=result.max_nits,
+        DSLNetAverageNits=result.average_nits,
+    )
+    _memory.after_frame(result.pq.nbytes)
+    return hdr
 
 
 def window_tensor(frames: list[vs.VideoFrame], *, into: Tensor | None = None) -> Tensor:

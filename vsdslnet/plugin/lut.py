@@ -2,13 +2,15 @@
 
 All of it is graph, and the core's caches are the only memory, so that output stays a pure function:
 
-    lattices  frame k carries the lattice of frame k, made when somebody asks for it (keys only)
+    lattices  frame k carries the network's lattice of frame k, made when somebody asks for it (keys only)
+    looked    the same with a look; lattices are shared by all looks that are asked for together
     keys      frame n names its one or two keys: that follows from its number and the cuts around it
     frame n   through the LUTs of its keys, mixed by their shares (``core.dslnet.Lut``)
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +18,8 @@ import vapoursynth as vs
 
 from vsdslnet.color.h273 import Primaries, Transfer
 from vsdslnet.errors import ClipError
-from vsdslnet.options import ConvertOptions
-from vsdslnet.plugin.frames import Selector, reporting, window_tensor
+from vsdslnet.options import BackendOptions, ConvertOptions, LookOptions
+from vsdslnet.plugin.frames import reporting, window_tensor
 from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES, block_cuts, cuts_in, keys_of
 from vsdslnet.plugin.scene import SceneCuts
 from vsdslnet.plugin.sdr_rgb import to_sdr_rgb
@@ -32,21 +34,31 @@ _KEPT_LUTS = 64
 """Two minutes of film, or 64 scenes, through which one can scrub without the network; 28 MiB."""
 
 
-def with_luts(tagged: vs.VideoNode, settings: ConvertOptions, radius_frames: int, cuts: SceneCuts) -> vs.VideoNode:
-    """A clip with complete colour tags and scene cuts -> R'G'B', PQ BT.2020, each frame with its light."""
+def with_luts(
+    tagged: vs.VideoNode,
+    backend: BackendOptions,
+    looks: Sequence[LookOptions],
+    radius_frames: int,
+    cuts: SceneCuts,
+) -> list[vs.VideoNode]:
+    """A clip with complete colour tags and scene cuts -> with each look R'G'B', PQ BT.2020, each frame with its light.
+
+    The network sees a key frame once, however many looks there are.
+    """
     if not hasattr(vs.core.dslnet, "Lut"):
         raise ClipError("core.dslnet is older than this vsdslnet: install vsdslnet again")
     # Half the memory is half the time at 2160p; floats may hold what only RGBS carries as far as the LUT.
     sdr = to_sdr_rgb(tagged, format=vs.RGBS if tagged.format.sample_type == vs.FLOAT else vs.RGB48)
-    lattices = _kept(_lattices(tagged, settings, radius_frames, cuts))
-    hdr = vs.core.dslnet.Lut(sdr, keys=_keys(tagged, believe=cuts is not SceneCuts.NONE), lattices=lattices)
-    return hdr.std.SetFrameProps(_Transfer=Transfer.PQ, _Primaries=Primaries.BT2020)
+    lattices = _lattices(tagged, backend, radius_frames, cuts)
+    keys = _keys(tagged, believe=cuts is not SceneCuts.NONE)
+    clips = [vs.core.dslnet.Lut(sdr, keys=keys, lattices=_looked(lattices, look)) for look in looks]
+    return [hdr.std.SetFrameProps(_Transfer=Transfer.PQ, _Primaries=Primaries.BT2020) for hdr in clips]
 
 
 def _keys(tagged: vs.VideoNode, *, believe: bool) -> vs.VideoNode:
     """Single pixels whose properties name the keys of each frame, and their shares."""
     core = vs.core
-    pixel = core.std.BlankClip(format=vs.GRAY8, width=1, height=1, length=tagged.num_frames, keep=True)
+    pixel = _pixels(tagged.num_frames)
 
     def named(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
         keys = keys_of(n, cuts_in(f))
@@ -63,54 +75,72 @@ def _keys(tagged: vs.VideoNode, *, believe: bool) -> vs.VideoNode:
     )
 
 
-def _kept(lattices: vs.VideoNode) -> vs.VideoNode:
-    """Their properties on single pixels, many of which the core can keep."""
-    pixel = vs.core.std.BlankClip(format=vs.GRAY8, width=1, height=1, length=lattices.num_frames, keep=True)
-    kept = pixel.std.CopyFrameProps(lattices, props=[_LATTICE])
-    kept.std.SetVideoCache(mode=1, fixedsize=1, maxsize=_KEPT_LUTS)
-    return kept
-
-
 def frame_lattice(
     tagged: vs.VideoNode, n: int, settings: ConvertOptions, radius_frames: int, cuts: SceneCuts
 ) -> Tensor:
     """The lattice (3, S, S, S) that :func:`with_luts` applies to frame n."""
-    import torch
-
-    lattices = _lattices(tagged, settings, radius_frames, cuts)
+    lattices = _looked(_lattices(tagged, settings.part(BackendOptions), radius_frames, cuts), settings)
     with block_cuts(tagged, believe=cuts is not SceneCuts.NONE).get_frame(n) as frame:
         keys = keys_of(n, cuts_in(frame))
-    total = None
+    parts = []
     for key in keys:
         with lattices.get_frame(key.frame) as frame:
-            part = key.weight * _lattice_of(frame.props[_LATTICE])
-        total = part if total is None else total + part
-    return torch.from_numpy(total)
+            parts.append(key.weight * _lattice_of(frame))
+    return sum(parts[1:], parts[0])
 
 
-def _lattices(tagged: vs.VideoNode, settings: ConvertOptions, radius_frames: int, cuts: SceneCuts) -> vs.VideoNode:
-    """Small frames, each with the lattice of its window in a property."""
+def _lattices(tagged: vs.VideoNode, backend: BackendOptions, radius_frames: int, cuts: SceneCuts) -> vs.VideoNode:
+    """Single pixels, each with the lattice of its frame's window in a property."""
     from vsdslnet.inference.lut.key_size import small_size
 
     width, height = small_size(tagged.width, tagged.height)
     small = to_sdr_rgb(tagged, width=width, height=height)
-    return vs.core.dslnet.Window(
-        small, _lattice_selector(settings), radius=radius_frames, cuts=cuts is not SceneCuts.NONE
-    )
 
-
-def _lattice_selector(settings: ConvertOptions) -> Selector:
     def learn(frames: list[vs.VideoFrame]) -> vs.VideoFrame:
         from vsdslnet.inference.lut.distil import distil
 
-        learnt = frames[len(frames) // 2].copy()
-        learnt.props[_LATTICE] = distil(window_tensor(frames), settings).numpy().tobytes()
-        return learnt
+        return _carrying(distil(window_tensor(frames), backend), frames[len(frames) // 2])
 
-    return reporting(learn)
+    return _kept(vs.core.dslnet.Window(small, reporting(learn), radius=radius_frames, cuts=cuts is not SceneCuts.NONE))
 
 
-def _lattice_of(data: Any) -> np.ndarray[Any, np.dtype[np.float32]]:
-    values = np.frombuffer(data, np.float32)
-    side = round((values.size / 3) ** (1 / 3))
-    return values.reshape(3, side, side, side)
+def _looked(lattices: vs.VideoNode, look: LookOptions) -> vs.VideoNode:
+    """The clip of :func:`_lattices` with a look in each."""
+
+    def finish(frames: list[vs.VideoFrame]) -> vs.VideoFrame:
+        import torch
+
+        from vsdslnet.inference.lut.lattice import look_lattice, sdr_nodes
+
+        network = torch.zeros_like(sdr_nodes()) if look.strength == 0 else _lattice_of(frames[0])
+        return _carrying(look_lattice(network, look), frames[0])
+
+    # Without strength nothing of the network is seen, and so nothing is asked of it.
+    source = _pixels(lattices.num_frames) if look.strength == 0 else lattices
+    return _kept(vs.core.dslnet.Window(source, reporting(finish), radius=0))
+
+
+def _pixels(count: int) -> vs.VideoNode:
+    return vs.core.std.BlankClip(format=vs.GRAY8, width=1, height=1, length=count, keep=True)
+
+
+def _kept(lattices: vs.VideoNode) -> vs.VideoNode:
+    """Their properties on single pixels, many of which the core can keep."""
+    kept = _pixels(lattices.num_frames).std.CopyFrameProps(lattices, props=[_LATTICE])
+    kept.std.SetVideoCache(mode=1, fixedsize=1, maxsize=_KEPT_LUTS)
+    return kept
+
+
+def _carrying(lattice: Tensor, frame: vs.VideoFrame) -> vs.VideoFrame:
+    out = frame.copy()
+    out.props[_LATTICE] = lattice.numpy().tobytes()
+    return out
+
+
+def _lattice_of(frame: vs.VideoFrame) -> Tensor:
+    import torch
+
+    data: Any = frame.props[_LATTICE]
+    values = torch.from_numpy(np.frombuffer(data, np.float32).copy())
+    side = round((values.numel() / 3) ** (1 / 3))
+    return values.view(3, side, side, side)

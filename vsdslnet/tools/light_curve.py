@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,12 +10,12 @@ import vapoursynth as vs
 
 from vsdslnet.encode.chunk.light import frame_light_nits, with_light
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source.clip import convert, deliver
+from vsdslnet.encode.source.clip import convert_alike, deliver
 from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES, keys_in_clip
 from vsdslnet.plugin.scene import SceneCuts
 from vsdslnet.weights import LUT_SUFFIX, is_lut
 
-__all__ = ["LightPoint", "light_curve", "light_points"]
+__all__ = ["LightPoint", "light_curves", "light_points"]
 
 POINTS = 24
 MOST_LUTS = 12
@@ -30,31 +30,40 @@ class LightPoint(NamedTuple):
     average_nits: float
 
 
-def light_curve(
+def light_curves(
     clip: vs.VideoNode,
-    settings: EncodeSettings,
+    versions: Sequence[EncodeSettings],
     cuts: list[int] | None,
     *,
     told: Callable[[int, int], None] = lambda done, total: None,
-) -> list[LightPoint]:
-    """The light of :func:`light_points` as ``settings`` would deliver them, but through LUTs of their model.
+) -> list[list[LightPoint]]:
+    """The light of :func:`light_points` as each of these settings would deliver them, but through LUTs of their model.
 
-    ``cuts`` are the first frames of ``clip``'s shots, marked in its frames' properties, or None where nobody looked
-    for them. ``told`` hears how many points are done, and of how many. vs.Error if a frame can't be had.
+    The settings differ in their looks alone and share their LUTs. ``cuts`` are the first frames of ``clip``'s shots,
+    marked in its frames' properties, or None where nobody looked for them. ``told`` hears how many points are done, and
+    of how many. vs.Error if a frame can't be had.
     """
+    by_lut = [_by_lut(settings, cuts) for settings in versions]
+    measured = [
+        with_light(deliver(hdr, peak_nits=settings.peak_nits))
+        for hdr, settings in zip(convert_alike(clip, by_lut), versions, strict=True)
+    ]
+    points = light_points(clip.num_frames, cuts)
+    curves: list[list[LightPoint]] = [[] for _ in versions]
+    for number, frame in enumerate(points):
+        told(number, len(points))
+        for curve, version in zip(curves, measured, strict=True):
+            with version.get_frame(frame) as each:
+                curve.append(LightPoint(frame, *frame_light_nits(each)))
+    told(len(points), len(points))
+    return curves
+
+
+def _by_lut(settings: EncodeSettings, cuts: list[int] | None) -> EncodeSettings:
     model = settings.model if is_lut(settings.model) else settings.model + LUT_SUFFIX
     # Looking for a cut means reading a whole key interval: where they are not known, that would be most of the time.
     scene_cuts = SceneCuts.NONE if cuts is None else SceneCuts.PROPS
-    by_lut = replace(settings, model=model, scene_cuts=scene_cuts.value)
-    measured = with_light(deliver(convert(clip, by_lut), peak_nits=settings.peak_nits))
-    points = light_points(clip.num_frames, cuts)
-    curve = []
-    for number, frame in enumerate(points):
-        told(number, len(points))
-        with measured.get_frame(frame) as each:
-            curve.append(LightPoint(frame, *frame_light_nits(each)))
-    told(len(points), len(points))
-    return curve
+    return replace(settings, model=model, scene_cuts=scene_cuts.value)
 
 
 def light_points(frames: int, cuts: list[int] | None) -> list[int]:

@@ -15,10 +15,12 @@ from vsdslnet.views.pixels import (
     tone_map_for_sdr,
 )
 from vsdslnet.views.plots import (
+    difference_with_scale,
     false_colour_with_legend,
     gamut_plot,
     histogram_nits,
     light_over_time,
+    versions_over_time,
     waveform_nits,
 )
 from vsdslnet.views.png import picture_png, pq_png
@@ -27,6 +29,7 @@ from vsdslnet.views.upright import upright
 __all__ = [
     "BANDS",
     "Picture",
+    "difference_with_scale",
     "false_colour_nits",
     "false_colour_with_legend",
     "gamut_plot",
@@ -38,5 +41,6 @@ __all__ = [
     "sdr_to_picture",
     "tone_map_for_sdr",
     "upright",
+    "versions_over_time",
     "waveform_nits",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["false_colour_with_legend", "gamut_plot", "histogram_nits", "light_over_time", "waveform_nits"]
+__all__ = [
+    "difference_with_scale",
+    "false_colour_with_legend",
+    "gamut_plot",
+    "histogram_nits",
+    "light_over_time",
+    "versions_over_time",
+    "waveform_nits",
+]
 
 _TICKS_NITS = (0.1, 1, 10, 26, 100, 203, 400, 1000, 4000, 10000)
 _LANDMARKS_NITS = (100.0, 203.0, 1000.0)
@@ -130,12 +138,40 @@ def light_over_time(
     ):
         signal = [pq_scalar(value) for value in values]
         axes.plot(seconds, signal, label=name, color=colour)
-    for cut in cuts_seconds:
-        axes.axvline(cut, color="0.7", linewidth=0.8, zorder=0)
-    _nits_axis(axes, "y")
-    axes.set_xlabel("seconds")
+    _over_time(axes, cuts_seconds)
     axes.set_title("Light over time")
     axes.legend(loc="lower right")
+    return _draw(figure)
+
+
+def versions_over_time(
+    seconds: Sequence[float],
+    average_nits: Mapping[str, Sequence[float]],
+    *,
+    cuts_seconds: Sequence[float] = (),
+    width: int = 960,
+    height: int = 320,
+) -> Picture:
+    """Each version's frame average (MaxFALL's measure) over time, cuts marked."""
+    figure, axes = _figure(width, height)
+    for name, values in average_nits.items():
+        axes.plot(seconds, [pq_scalar(value) for value in values], label=name)
+    _over_time(axes, cuts_seconds)
+    axes.set_title("Frame average over time")
+    axes.legend(loc="lower right")
+    return _draw(figure)
+
+
+def difference_with_scale(delta_e: Tensor, *, top: float, width: int = 960) -> Picture:
+    """A map (H, W) of dE_ITP (BT.2124), black where there is none, with its scale from 0 to ``top`` beside it."""
+    from_left = 0.88
+    rows, columns = delta_e.shape
+    figure, axes = _figure(width, max(round(width * from_left * rows / columns), _MIN_SIDE_PX))
+    axes.set_position((0.0, 0.0, from_left, 1.0))
+    axes.set_axis_off()
+    image = axes.imshow(delta_e.cpu().numpy(), cmap="inferno", vmin=0, vmax=top, interpolation="nearest")
+    scale = figure.add_axes((from_left + 0.02, 0.06, 0.03, 0.88))
+    figure.colorbar(image, cax=scale, extend="max")
     return _draw(figure)
 
 
@@ -161,6 +197,13 @@ def _uv(x: float, y: float) -> tuple[float, float]:
     """CIE 1931 x, y -> CIE 1976 u', v' (CIE 15)."""
     scale = -2 * x + 12 * y + 3
     return 4 * x / scale, 9 * y / scale
+
+
+def _over_time(axes: Axes, cuts_seconds: Sequence[float]) -> None:
+    for cut in cuts_seconds:
+        axes.axvline(cut, color="0.7", linewidth=0.8, zorder=0)
+    _nits_axis(axes, "y")
+    axes.set_xlabel("seconds")
 
 
 def _nits_axis(axes: Axes, which: str) -> None:

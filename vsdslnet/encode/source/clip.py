@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,11 +19,30 @@ from vsdslnet.encode.source.script_times import PictureTimes, script_times
 from vsdslnet.encode.source.timeline import Timeline, continued, read_timeline
 from vsdslnet.encode.stderr import stderr_caught
 from vsdslnet.errors import ClipError, MediaError, one_line
-from vsdslnet.options import BackendOptions, ColorOptions, LookOptions, OutputTransfer, SceneOptions, TransferOptions
+from vsdslnet.options import (
+    BackendOptions,
+    ClipOptions,
+    ColorOptions,
+    LookOptions,
+    Options,
+    OutputTransfer,
+    SceneOptions,
+    TransferOptions,
+)
 from vsdslnet.plugin.color_tags import ColorOverrides
+from vsdslnet.plugin.convert import convert_versions
 from vsdslnet.plugin.peak import within_peak
 
-__all__ = ["DecodeError", "Source", "convert", "deliver", "open_converted", "open_source", "scene_cuts"]
+__all__ = [
+    "DecodeError",
+    "Source",
+    "convert",
+    "convert_alike",
+    "deliver",
+    "open_converted",
+    "open_source",
+    "scene_cuts",
+]
 
 _HDR10_PIXELS = "YUV420P10"
 _INVALID_TIMESTAMP = -(2**63)
@@ -104,6 +124,24 @@ def convert(clip: vs.VideoNode, settings: EncodeSettings) -> vs.VideoNode:
         return vs.core.dslnet.Convert(clip, **arguments)
     except AttributeError:
         raise ClipError("core.dslnet is not loaded: the plugin is not installed; run pip install .") from None
+    except vs.Error as error:
+        raise ClipError(one_line(error)) from None
+
+
+def convert_alike(clip: vs.VideoNode, versions: Sequence[EncodeSettings]) -> list[vs.VideoNode]:
+    """:func:`convert` with each of these settings, which differ in their looks alone, the network asked once.
+
+    ClipError, ArgumentError or WeightsError if one of them is refused.
+    """
+    if not hasattr(vs.core, "dslnet"):
+        raise ClipError("core.dslnet is not loaded: the plugin is not installed; run pip install .")
+    kinds: tuple[type[Options], ...] = (BackendOptions, SceneOptions, ColorOptions, LookOptions, TransferOptions)
+    options = [
+        ClipOptions(**{name: value for kind in kinds for name, value in vars(settings.part(kind)).items()})
+        for settings in versions
+    ]
+    try:
+        return convert_versions(clip, options)
     except vs.Error as error:
         raise ClipError(one_line(error)) from None
 

@@ -9,25 +9,23 @@ from vsdslnet.color.sdr_to_hdr import BASE_PEAK_NITS
 from vsdslnet.color.transfer import pq_scalar
 from vsdslnet.inference.converter import get_backend, network_picture, sanitised
 from vsdslnet.inference.cpu.lanes import on_backend_thread
-from vsdslnet.inference.lut.lattice import fit_lattice, look_lattice, sdr_nodes
-from vsdslnet.options import BackendOptions, ConvertOptions
+from vsdslnet.inference.lut.lattice import fit_lattice
+from vsdslnet.options import BackendOptions
 
 __all__ = ["distil"]
 
 
-def distil(window: Tensor, settings: ConvertOptions) -> Tensor:
-    """A small SDR window (2T+1, 3, h, w) -> the lattice (3, S, S, S) of its centre frame, the look included.
+def distil(window: Tensor, options: BackendOptions) -> Tensor:
+    """A small SDR window (2T+1, 3, h, w) -> the lattice (3, S, S, S) of its centre frame, without a look.
 
     A pure function. BackendError if the network's picture is not finite.
     """
-    return on_backend_thread(lambda: _distil(window, settings))
+    return on_backend_thread(lambda: _distil(window, options))
 
 
 @torch.inference_mode()
-def _distil(window: Tensor, settings: ConvertOptions) -> Tensor:
-    if settings.strength == 0:
-        return look_lattice(torch.zeros_like(sdr_nodes()), settings)
-    backend = get_backend(settings.part(BackendOptions))
+def _distil(window: Tensor, options: BackendOptions) -> Tensor:
+    backend = get_backend(options)
     sdr = sanitised(window)
     pq = network_picture(backend, sdr).clamp(0, pq_scalar(BASE_PEAK_NITS))
-    return look_lattice(fit_lattice(sdr[backend.radius_frames], pq, backend.base), settings)
+    return fit_lattice(sdr[backend.radius_frames], pq, backend.base)

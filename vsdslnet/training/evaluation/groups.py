@@ -14,13 +14,14 @@ from torch import Tensor
 
 from vsdslnet.errors import ArgumentError, MediaError
 from vsdslnet.network.window import WindowNetwork
+from vsdslnet.stills.codes import read_rgb
 from vsdslnet.training.dataset.store import planes
 from vsdslnet.training.evaluation import self_checks, temporal_checks
 from vsdslnet.training.evaluation.formulas import FORMULAS
 from vsdslnet.training.evaluation.metrics import clip_pq, fidelity
 from vsdslnet.training.evaluation.self_checks import Method, still
 from vsdslnet.training.evaluation.validation import render_window
-from vsdslnet.training.material.png import read_pq_signal, read_rgb
+from vsdslnet.training.material.png import read_pq_signal
 
 __all__ = [
     "CENTRE",

@@ -9,13 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-import torch
 from torch import Tensor
 
+from vsdslnet.color.difference import (
+    CLIP_NITS,
+    clip_pq,
+    delta_e_mean,
+    exposure_shift_stops,
+    psnr_db,
+    ratio_stops,
+)
 from vsdslnet.color.h273 import Primaries
-from vsdslnet.color.ictcp import delta_e_itp
 from vsdslnet.color.primaries import convert
-from vsdslnet.color.transfer import GRAPHICS_WHITE_NITS, nits_to_pq, pq_scalar, pq_to_nits
+from vsdslnet.color.transfer import GRAPHICS_WHITE_NITS, nits_to_pq, pq_to_nits
 from vsdslnet.views.pixels import luminance_nits
 
 __all__ = [
@@ -33,9 +39,6 @@ __all__ = [
     "share_outside_bt709",
     "sr_sim",
 ]
-
-CLIP_NITS = 1000.0
-"""Peak of the masters we make and measure against."""
 
 TEN_BIT_STEPS = 876.0
 """10-bit limited-range codes between black (64) and PQ signal 1.0 (940), BT.2100 table 9."""
@@ -56,20 +59,9 @@ _EXPOSURE_FLOOR_NITS = 1.0
 _OUTSIDE_TOLERANCE = 0.01
 
 
-def clip_pq(pq: Tensor) -> Tensor:
-    """Within [0, PQ(1000 cd/m²)]."""
-    return pq.clamp(0, pq_scalar(CLIP_NITS))
-
-
 def luminance_codes(pq: Tensor) -> Tensor:
     """PQ BT.2020 (..., 3, H, W) -> PQ of luminance in steps of a 10-bit limited-range code, black at 0."""
     return TEN_BIT_STEPS * nits_to_pq(luminance_nits(pq))
-
-
-def psnr_db(pq: Tensor, reference_pq: Tensor) -> float:
-    """PSNR of the PQ signal, all three channels, against a full scale of 1.0; identical pictures: inf."""
-    error = (clip_pq(pq) - clip_pq(reference_pq)).square().mean(dtype=torch.float64)
-    return -10 * math.log10(float(error)) if error > 0 else math.inf
 
 
 def sr_sim(pq: Tensor, reference_pq: Tensor) -> float:
@@ -80,25 +72,9 @@ def sr_sim(pq: Tensor, reference_pq: Tensor) -> float:
     return float(score)
 
 
-def delta_e_mean(pq: Tensor, reference_pq: Tensor) -> float:
-    """Mean dE_ITP (BT.2124) over all pixels; 1 is a just noticeable difference."""
-    nits, reference_nits = pq_to_nits(clip_pq(pq)), pq_to_nits(clip_pq(reference_pq))
-    return float(delta_e_itp(nits, reference_nits).mean(dtype=torch.float64))
-
-
-def exposure_shift_stops(pq: Tensor, reference_pq: Tensor) -> float:
-    """Median of log2(Y / Y_reference) where the reference is above 1 cd/m²; NaN where it never is.
-
-    Positive: too bright. A median over pixels, so that a few highlights don't decide it.
-    """
-    ratio, reference = _ratio_stops(pq, reference_pq)
-    chosen = ratio[reference > _EXPOSURE_FLOOR_NITS]
-    return float(chosen.median()) if chosen.numel() else math.nan
-
-
 def highlight_error_stops(pq: Tensor, reference_pq: Tensor) -> tuple[float, float]:
     """Mean |log2(Y / Y_reference)| and mean log2(...) where the reference is above 203 cd/m², or NaNs."""
-    ratio, reference = _ratio_stops(pq, reference_pq)
+    ratio, reference = ratio_stops(pq, reference_pq)
     chosen = ratio[reference > GRAPHICS_WHITE_NITS]
     if not chosen.numel():
         return math.nan, math.nan
@@ -139,10 +115,3 @@ def mean_by_name(measured: Sequence[dict[str, float]]) -> dict[str, float]:
 def _mean(values: Iterable[float]) -> float:
     known = [value for value in values if not math.isnan(value)]
     return sum(known) / len(known) if known else math.nan
-
-
-def _ratio_stops(pq: Tensor, reference_pq: Tensor) -> tuple[Tensor, Tensor]:
-    """log2(Y / Y_reference) and Y_reference; 0.01 cd/m² is as black as it gets."""
-    reference = luminance_nits(clip_pq(reference_pq))
-    light = luminance_nits(clip_pq(pq))
-    return (light.clamp(min=0.01) / reference.clamp(min=0.01)).log2(), reference

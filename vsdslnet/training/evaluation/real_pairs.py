@@ -19,10 +19,11 @@ from torch import Tensor
 
 from vsdslnet.color.measured import expand
 from vsdslnet.color.transfer import nits_to_pq
+from vsdslnet.stills.codes import read_rgb
 from vsdslnet.training.evaluation.formulas import FORMULAS, neighbourhood_base_nits
 from vsdslnet.training.evaluation.metrics import clip_pq, fidelity
 from vsdslnet.training.evaluation.self_checks import Method, still
-from vsdslnet.training.material.png import read_pq_signal, read_rgb
+from vsdslnet.training.material.png import read_pq_signal
 from vsdslnet.training.pointwise.base_curve import Levels, fit_curve, levels_of
 
 __all__ = ["LEFT_OUT", "LEFT_OUT_NEAR", "RealPair", "evaluate_real_pairs", "find_real_pairs", "real_pairs_as_markdown"]

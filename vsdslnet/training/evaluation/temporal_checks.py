@@ -17,7 +17,33 @@ from vsdslnet.color.sdr_to_hdr import plain_pq
 from vsdslnet.training.evaluation.metrics import luminance_codes
 from vsdslnet.training.evaluation.self_checks import Method, still, textured_scene
 
-__all__ = ["Entrance", "clip_windows", "entering_object", "entrances", "fade", "flash", "static_noise"]
+__all__ = [
+    "PROMISES",
+    "Entrance",
+    "clip_windows",
+    "entering_object",
+    "entrances",
+    "fade",
+    "flash",
+    "over_time",
+    "static_noise",
+]
+
+_CODES = "codes of 10 bits"
+
+PROMISES: dict[str, tuple[str, float, str]] = {
+    "noise_ratio_to_plain": ("still scene under noise, deviation over time", 1.5, "x plain conversion's"),
+    "untouched_mean_codes": ("object enters, untouched side shifts, mean", 4, _CODES),
+    "untouched_max_codes": ("object enters, untouched side shifts, any pixel", 8, _CODES),
+    "beside_flash_mean_codes": ("flash, frames beside it shift, mean", 4, _CODES),
+    "beside_flash_max_codes": ("flash, frames beside it shift, any pixel", 8, _CODES),
+    "fade_rise_mean_codes": ("fade to black, rise on the way, mean", 0.5, _CODES),
+    # A pixel may follow the frame as it may when something enters; the picture as a whole only falls.
+    "fade_rise_max_codes": ("fade to black, rise on the way, any pixel", 8, _CODES),
+    "fade_step_ratio": ("fade to black, largest step of the mean", 2.5, "x plain conversion's"),
+}
+"""By the name of what :func:`over_time` measures: words, bound, unit. What a viewer sees of the whole frame's
+statistics; peers reach 59 codes when an object enters."""
 
 _SCENE_SIZE = (64, 320)
 _WIDE_SIZE = (64, 480)
@@ -61,6 +87,14 @@ def entrances(count: int) -> list[Entrance]:
 
 _FADE_FRAMES = 24
 _FLASH = 0.7
+
+
+def over_time(method: Method, radius_frames: int, *, scenes: int = 3) -> dict[str, float]:
+    """Everything in :data:`PROMISES`, an object entering so many ``scenes``."""
+    found = static_noise(method, radius_frames)
+    found |= entering_object(method, radius_frames, scenes=scenes)
+    found |= flash(method, radius_frames)
+    return found | fade(method, radius_frames)
 
 
 def clip_windows(clip: Tensor, radius_frames: int) -> Iterator[Tensor]:

@@ -21,20 +21,18 @@ from vsdslnet.color.ictcp import nits_to_ictcp
 from vsdslnet.color.measured import MEASURED_PEAK_NITS, curve_nits, luminance_of, measured_pq
 from vsdslnet.color.primaries import convert
 from vsdslnet.color.transfer import (
-    GRAPHICS_WHITE_NITS,
     linear_to_srgb,
     nits_to_pq,
     pq_scalar,
     pq_to_nits,
     srgb_to_linear,
 )
-from vsdslnet.errors import MediaError
 from vsdslnet.inference.look import regrade
 from vsdslnet.looks import NODES, Look
 from vsdslnet.training.evaluation.metrics import clip_pq, delta_e_mean, exposure_shift_stops, psnr_db
-from vsdslnet.training.fit.examples import Example
+from vsdslnet.training.fit.examples import Example, check
 
-__all__ = ["Fitted", "Measures", "fit_look", "report"]
+__all__ = ["Fitted", "Measures", "base_nodes_pq", "fit_look", "report"]
 
 Floats = NDArray[np.float64]
 
@@ -82,7 +80,7 @@ def fit_look(examples: Sequence[Example]) -> Fitted:
     With one example there is nothing to leave out: half of what it says is believed, and a warning says so.
     """
     for example in examples:
-        _check(example)
+        check(example)
     levels = [_levels_of(example) for example in examples]
     points = [_points(example, k) for k, example in enumerate(examples)]
     before = [_measures(measured_pq(sdr), pq) for sdr, pq in points]
@@ -109,25 +107,6 @@ def report(fitted: Fitted, count: int) -> str:
     ]
     held_out = "each left out in turn" if count > 1 else "not held out"
     return "\n".join([f"{count} examples, {held_out}:", *rows, *(f"warning: {text}" for text in fitted.warnings)])
-
-
-def _check(example: Example) -> None:
-    sdr, pq = example.sdr, example.pq
-    share_above = float((pq.amax(dim=0) > pq_scalar(4000)).float().mean())
-    if share_above > 0.02 and float(sdr.max()) < 0.85:
-        raise MediaError(f"{example.name}: SDR and HDR seem to be swapped")
-    if share_above > 0.05:
-        raise MediaError(f"{example.name}: the HDR side does not look like PQ, {share_above:.0%} lie above 4000 nits")
-    shown = nits_to_pq(GRAPHICS_WHITE_NITS * luminance_of(srgb_to_linear(sdr)))
-    light = [shown.flatten(), nits_to_pq(luminance_of(pq_to_nits(pq))).flatten()]
-    if float(light[0].std()) < 0.01:
-        raise MediaError(f"{example.name}: is all of one level, which says nothing about a grade")
-    agreement = float(torch.corrcoef(torch.stack(light))[0, 1])
-    if not agreement > 0.8:
-        raise MediaError(
-            f"{example.name}: SDR and HDR don't show the same picture (correlation {agreement:.2f}); "
-            "check the order of the files and their crops"
-        )
 
 
 def _levels_of(example: Example) -> _Levels:
@@ -161,17 +140,27 @@ def _chroma_of(example: Example) -> float:
 
 def _look(levels: Sequence[_Levels], belief: float) -> Look:
     stops = belief * _posterior(levels)
-    base = curve_nits(torch.linspace(0, 1, NODES, dtype=torch.float64)).numpy()
-    nits = np.minimum(base * 2**stops, MEASURED_PEAK_NITS)
+    base = base_nodes_pq()
+    nits = np.minimum(_nits(base) * 2**stops, MEASURED_PEAK_NITS)
     nodes = nits_to_pq(torch.from_numpy(nits)).numpy()
-    # Greys keep their order: by no less than half of the base's own steps, as long as there is room.
-    least = 0.25 * np.diff(nits_to_pq(torch.from_numpy(base)).numpy(), prepend=0)
+    # Greys keep their order: by no less than a quarter of the base's own steps, as long as there is room.
+    least = 0.25 * np.diff(base, prepend=0)
     for node in range(1, NODES):
         nodes[node] = min(max(nodes[node], nodes[node - 1] + least[node]), pq_scalar(MEASURED_PEAK_NITS))
     nodes[0] = 0.0
     chroma = float(np.mean([found.chroma for found in levels])) * belief * len(levels) / (len(levels) + 1)
     rounded: list[float] = nodes.astype(np.float32).tolist()
     return Look(tuple(rounded), float(np.exp(chroma)), "measured")
+
+
+def base_nodes_pq() -> Floats:
+    """PQ of the base's own greys at a look's nodes: the look that changes nothing."""
+    nits = curve_nits(torch.linspace(0, 1, NODES, dtype=torch.float64))
+    return np.asarray(nits_to_pq(nits).numpy())
+
+
+def _nits(pq: Floats) -> Floats:
+    return np.asarray(pq_to_nits(torch.from_numpy(pq)).numpy())
 
 
 def _posterior(levels: Sequence[_Levels]) -> Floats:

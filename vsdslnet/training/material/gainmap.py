@@ -23,6 +23,7 @@ from PIL import ImageCms
 from vsdslnet.color.h273 import Primaries
 from vsdslnet.color.primaries import rgb_to_rgb
 from vsdslnet.errors import MediaError
+from vsdslnet.stills.files import profile_primaries
 
 __all__ = ["GainMap", "GainMapPhoto", "parse_iso21496", "parse_xmp", "read_gainmap_photo"]
 
@@ -66,7 +67,7 @@ def read_gainmap_photo(path: Path, *, shrink: int = 1) -> GainMapPhoto:
     meta = _checked(_metadata_of(second, path.name), path.name)
     try:
         with Pictures.open(io.BytesIO(base)) as picture:
-            primaries = _primaries_of(picture.info.get("icc_profile"))
+            primaries = profile_primaries(picture.info.get("icc_profile"))
             code = np.asarray(picture.convert("RGB"))
         with Pictures.open(io.BytesIO(second)) as picture:
             mode = "L" if picture.mode == "L" else "RGB"
@@ -103,15 +104,6 @@ def _checked(meta: GainMap, name: str) -> GainMap:
 def _srgb_table() -> Floats:
     code = np.arange(256) / 255
     return np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def _primaries_of(profile: bytes | None) -> Primaries:
-    if not profile:
-        return Primaries.BT709
-    name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
-    if "P3" in name:
-        return Primaries.ST432_1
-    return Primaries.BT2020 if "2020" in name or "2100" in name else Primaries.BT709
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:

@@ -19,10 +19,12 @@ from vsdslnet.color.h273 import Primaries
 from vsdslnet.color.primaries import rgb_to_rgb
 from vsdslnet.color.transfer import GRAPHICS_WHITE_NITS, linear_to_srgb, nits_to_pq, pq_to_nits, srgb_to_linear
 from vsdslnet.errors import ArgumentError
+from vsdslnet.stills.codes import read_rgb
+from vsdslnet.stills.radiance import clean_radiance, read_radiance
 from vsdslnet.training.config.dataset import TARGET_PEAK_NITS, DataConfig
 from vsdslnet.training.material.gainmap import read_gainmap_photo
-from vsdslnet.training.material.png import read_pq_signal, read_rgb
-from vsdslnet.training.material.radiance import area_pyramid, clean_radiance, read_radiance, to_root
+from vsdslnet.training.material.png import read_pq_signal
+from vsdslnet.training.material.pyramid import area_pyramid, to_root
 
 __all__ = ["PairPicture", "RadiancePicture", "Scene", "find_scenes", "load_clip", "load_photograph", "load_radiance"]
 

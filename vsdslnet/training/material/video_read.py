@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from vsdslnet.color.h273 import Matrix, Primaries, Transfer
 from vsdslnet.color.primaries import BT2020_LUMA
-from vsdslnet.color.transfer import hlg_to_scene, pq_to_nits
+from vsdslnet.color.transfer import hlg_to_nits, pq_to_nits
 from vsdslnet.errors import MediaError
 
 __all__ = ["VideoFile"]
 
 _THUMBNAIL = (64, 36)
-_HLG_PEAK_NITS = 1000.0
-_HLG_GAMMA = 1.2  # BT.2100-2 table 5, at 1000 cd/m².
+_BAR_FRAMES = 24
+_LIT = 0.05
+_LEAST_SIDE_PX = 32
 
 
 class VideoFile:
@@ -54,9 +55,25 @@ class VideoFile:
         if matrix == Matrix.UNSPECIFIED:
             self._rgb["matrix_in"] = int(assumed)
 
-    def thumbnails(self, *, limit_frames: int | None = None) -> NDArray[np.float32]:
-        """Luma signal 0..1 (frames, 36, 64) of the film, or of its beginning."""
-        clip = self._clip if limit_frames is None else self._clip[: max(limit_frames, 1)]
+    def cut_bars(self) -> None:
+        """Leave out the black bars that frames all over the film have, on every side, to even numbers of pixels."""
+        lit = np.zeros((self.height, self.width), bool)
+        for number in np.unique(np.linspace(0, self.frames - 1, _BAR_FRAMES).astype(int)).tolist():
+            with self._clip[number].resize.Bilinear(**self._rgb).get_frame(0) as frame:
+                codes = _planes(frame)
+                lit |= codes.max(axis=-1) > _LIT * np.iinfo(codes.dtype).max
+        rows, columns = (np.flatnonzero(lit.any(axis=axis)) for axis in (1, 0))
+        if min(len(rows), len(columns)) < _LEAST_SIDE_PX:
+            return
+        top, left = (-(-int(side[0]) // 2) * 2 for side in (rows, columns))
+        height, width = (2 * ((int(side[-1]) + 1 - start) // 2) for side, start in ((rows, top), (columns, left)))
+        if (width, height) != (self.width, self.height):
+            self._clip = self._clip.std.CropAbs(width=width, height=height, left=left, top=top)
+            self.width, self.height = width, height
+
+    def thumbnails(self, *, first: int = 0, limit_frames: int | None = None) -> NDArray[np.float32]:
+        """Luma signal 0..1 (frames, 36, 64) of the film, or of so many frames from ``first`` on."""
+        clip = self._clip[first : None if limit_frames is None else first + max(limit_frames, 1)]
         rgb = clip.resize.Bilinear(width=_THUMBNAIL[0], height=_THUMBNAIL[1], **self._rgb)
         top = 65535 if self.is_hdr else 255
         weights = np.array(BT2020_LUMA, np.float32) / top
@@ -74,9 +91,7 @@ class VideoFile:
         signal = torch.from_numpy(codes.astype(np.float32) / 65535)
         if self._transfer == Transfer.PQ:
             return np.asarray(pq_to_nits(signal).numpy())
-        scene = hlg_to_scene(signal)
-        luma = (scene * torch.tensor(BT2020_LUMA)).sum(dim=-1, keepdim=True).clamp(min=1e-9)
-        return np.asarray((_HLG_PEAK_NITS * luma.pow(_HLG_GAMMA - 1) * scene).numpy())
+        return np.asarray(hlg_to_nits(signal.movedim(-1, 0)).movedim(0, -1).contiguous().numpy())
 
 
 def _planes(frame: Any) -> NDArray[Any]:

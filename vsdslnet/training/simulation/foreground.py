@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsdslnet.training.config.dataset import LayerConfig
-from vsdslnet.training.material.radiance import from_root
+from vsdslnet.training.material.pyramid import from_root
 from vsdslnet.training.material.scenes import Scene, load_radiance
 from vsdslnet.training.simulation.camera import Camera, EquirectCamera, Motion
 from vsdslnet.training.simulation.layers import Layer, cutout_layer, light_layer

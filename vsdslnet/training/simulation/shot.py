@@ -15,7 +15,7 @@ from torch import Tensor
 from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.errors import ArgumentError
 from vsdslnet.training.config.dataset import TARGET_PEAK_NITS, DataConfig, GroupConfig, SourceConfig
-from vsdslnet.training.material.radiance import from_root
+from vsdslnet.training.material.pyramid import from_root
 from vsdslnet.training.material.scenes import Scene, find_scenes, load_clip, load_photograph, load_radiance
 from vsdslnet.training.simulation.camera import Motion, sample_motion
 from vsdslnet.training.simulation.degrade import Degradation, sample_degradation

@@ -10,7 +10,8 @@ import OpenEXR
 import pytest
 
 from vsdslnet.errors import MediaError
-from vsdslnet.training.material.radiance import area_pyramid, clean_radiance, from_root, read_radiance, to_root
+from vsdslnet.stills.radiance import clean_radiance, read_radiance
+from vsdslnet.training.material.pyramid import area_pyramid, from_root, to_root
 
 
 def test_hdr_and_exr_files_give_red_green_blue_light(tmp_path: Path) -> None:

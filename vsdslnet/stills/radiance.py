@@ -1,4 +1,4 @@
-"""Reading linear radiance (Radiance RGBE, OpenEXR) and the pyramids a virtual camera samples from."""
+"""Reading linear radiance: Radiance RGBE and OpenEXR."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsdslnet.color.h273 import Primaries
-from vsdslnet.color.references import D65_XY, rgb_to_xyz_matrix
+from vsdslnet.color.references import D65_XY, rgb_to_rgb_matrix, rgb_to_xyz_matrix
 from vsdslnet.errors import MediaError
 
-__all__ = ["Image", "area_pyramid", "clean_radiance", "from_root", "read_radiance", "to_root"]
+__all__ = ["Image", "clean_radiance", "read_radiance"]
 
 Image = NDArray[np.float32]
 """Height x width x channels, float32."""
@@ -27,11 +27,12 @@ _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0
 """XYZ to the responses in which white is adapted (Lam 1985; ICC.1:2022 annex E)."""
 
 
-def read_radiance(path: Path) -> Image:
-    """Linear RGB (height, width, 3), BT.709 primaries, of a ``.hdr`` or ``.exr`` file; MediaError if unreadable.
+def read_radiance(path: Path, *, primaries: Primaries = Primaries.BT709) -> Image:
+    """Linear RGB (height, width, 3) of these primaries, of a ``.hdr`` or ``.exr`` file; MediaError if unreadable.
 
-    A file that says other chromaticities (OpenEXR's ``chromaticities``, Radiance's ``PRIMARIES``) is converted, its
-    white to D65 as well; what lies outside BT.709 then is cut at 0, as negative light is.
+    A file that says no chromaticities (OpenEXR's ``chromaticities``, Radiance's ``PRIMARIES``) has BT.709's; others
+    are converted, their white to D65 as well. What lies outside the primaries asked for is cut at 0, as negative light
+    is.
     """
     image: Any
     if path.suffix.lower() == ".exr":
@@ -43,12 +44,14 @@ def read_radiance(path: Path) -> Image:
         image, xy = image[..., 2::-1], _radiance_chromaticities(path)
     image = np.ascontiguousarray(image, dtype=np.float32)
     if xy is not None:
-        image = image @ _to_bt709(path, xy).T.astype(np.float32)
+        image = image @ _to_primaries(path, xy, primaries).T.astype(np.float32)
+    elif primaries is not Primaries.BT709:
+        image = image @ rgb_to_rgb_matrix(Primaries.BT709, primaries).T.astype(np.float32)
     return clean_radiance(image)
 
 
-def _to_bt709(path: Path, xy: Sequence[float]) -> NDArray[np.float64]:
-    """3x3 matrix from linear RGB with chromaticities x, y of red, green, blue and white to BT.709's."""
+def _to_primaries(path: Path, xy: Sequence[float], primaries: Primaries) -> NDArray[np.float64]:
+    """3x3 matrix from linear RGB with chromaticities x, y of red, green, blue and white to these primaries."""
     if not (all(math.isfinite(value) for value in xy) and xy[1] * xy[3] * xy[5] * xy[7]):
         raise MediaError(f"{path.name} says chromaticities that no light has: {', '.join(f'{v:g}' for v in xy)}")
     columns = np.stack([_xyz(xy[i], xy[i + 1]) for i in (0, 2, 4)], axis=1)
@@ -58,7 +61,7 @@ def _to_bt709(path: Path, xy: Sequence[float]) -> NDArray[np.float64]:
         raise MediaError(f"{path.name} says three primaries on one line, of which no colours are made") from None
     there, here = _BRADFORD @ _xyz(*D65_XY), _BRADFORD @ _xyz(xy[6], xy[7])
     adapted = np.linalg.solve(_BRADFORD, (there / here)[:, None] * (_BRADFORD @ to_xyz))
-    matrix: NDArray[np.float64] = np.linalg.solve(rgb_to_xyz_matrix(Primaries.BT709), adapted)
+    matrix: NDArray[np.float64] = np.linalg.solve(rgb_to_xyz_matrix(primaries), adapted)
     return matrix
 
 
@@ -108,22 +111,3 @@ def clean_radiance(image: Image) -> Image:
     image = np.maximum(image, 0)
     middle = max(float(np.median(image)), 1e-4)
     return np.minimum(image, np.float32(_MAX_OVER_MEDIAN * middle))
-
-
-def area_pyramid(image: Image, *, smallest: int = 256) -> list[Image]:
-    """The picture and its halvings by area average (so in linear light), down to ``smallest`` px wide."""
-    levels = [image]
-    while levels[-1].shape[1] >= 2 * smallest:
-        height, width = levels[-1].shape[:2]
-        levels.append(cv2.resize(levels[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA))  # type: ignore[arg-type]
-    return levels
-
-
-def to_root(light: Image) -> Image:
-    """Fourth root: near enough to perception that cubic interpolation of suns does not ring."""
-    return np.sqrt(np.sqrt(light))
-
-
-def from_root(root: Image) -> Image:
-    """Inverse of :func:`to_root`; undershoot of the interpolation counts as black."""
-    return np.square(np.square(np.maximum(root, 0)))
