@@ -110,10 +110,12 @@ def _looked(lattices: vs.VideoNode, look: LookOptions) -> vs.VideoNode:
     def finish(frames: list[vs.VideoFrame]) -> vs.VideoFrame:
         import torch
 
+        from vsdslnet.inference.cpu.lanes import on_backend_thread
         from vsdslnet.inference.lut.lattice import look_lattice, sdr_nodes
 
         network = torch.zeros_like(sdr_nodes()) if look.strength == 0 else _lattice_of(frames[0])
-        return _carrying(look_lattice(network, look), frames[0])
+        # A look takes powers, whose last bits depend on how a plane is shared among threads.
+        return _carrying(on_backend_thread(lambda: look_lattice(network, look)), frames[0])
 
     # Without strength nothing of the network is seen, and so nothing is asked of it.
     source = _pixels(lattices.num_frames) if look.strength == 0 else lattices
