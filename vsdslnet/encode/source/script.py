@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import sys
@@ -98,9 +99,12 @@ def frame_error(error: vs.Error) -> str:
     text = str(error)
     if _TRACEBACK not in text:
         return one_line(text)
-    last = [line for line in text.strip().splitlines() if line.strip()][-1].strip()
-    places = [(name, number) for name, number in _TRACEBACK_LINE.findall(text) if not name.endswith(".pyx")]
-    return f"{Path(places[-1][0]).name}, line {places[-1][1]}: {last}" if places else last
+    found = list(_TRACEBACK_LINE.finditer(text))
+    behind = text[found[-1].end() :].splitlines()[1:] if found else text.strip().splitlines()[-1:]
+    # Behind the last place its code, indented; then what was raised, of any number of lines.
+    said = one_line("\n".join(itertools.dropwhile(lambda line: line.startswith(" "), behind)))
+    places = [(place[1], place[2]) for place in found if not place[1].endswith(".pyx")]
+    return f"{Path(places[-1][0]).name}, line {places[-1][1]}: {said}" if places else said
 
 
 @contextmanager
