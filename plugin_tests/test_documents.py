@@ -50,6 +50,7 @@ TRY = r"^python3 -m venv .* && \.venv/bin/vsdslnet demo$"
 TEST = r"^python3 -m venv .* && \.venv/bin/python -m pytest$"
 ENCODE = r"^vsdslnet encode film\.mkv -o film\.hdr10\.mkv$"
 ENCODE_OTHERWISE = r"^vsdslnet encode film\.mkv -o \S+ --(?!executor)"
+ENCODE_SCRIPT = r"^vsdslnet encode film\.vpy --tracks film\.mkv -o film\.hdr10\.mkv$"
 ENCODE_MANY = r"^vsdslnet encode \*\.mkv --output-dir out --codec exr"
 PREVIEW = r"^vsdslnet preview "
 LUT = r"^vsdslnet lut "
@@ -67,8 +68,8 @@ HELP = r"^(\.venv/bin/)?python (scripts/\w+\.py|-m vsdslnet\.training \w+) --(he
 SCRIPT = r"\bscripts/\w+\.py |-m vsdslnet\.training \w+ "
 TESTS = r"^\.venv/bin/python -m pytest\b|^\.ci/run\b"
 PATTERNS = (
-    TRY, TEST, FIT_PICTURES, FIT_FILM, LOOKED, ENCODE, ENCODE_OTHERWISE, ENCODE_MANY, PREVIEW, LUT, X265, FFMPEG,
-    PRORES, TIFFS, PLAYER, CLUSTER, EXTRA, HELP, SCRIPT, TESTS,
+    TRY, TEST, FIT_PICTURES, FIT_FILM, LOOKED, ENCODE, ENCODE_OTHERWISE, ENCODE_SCRIPT, ENCODE_MANY, PREVIEW, LUT, X265,
+    FFMPEG, PRORES, TIFFS, PLAYER, CLUSTER, EXTRA, HELP, SCRIPT, TESTS,
 )  # fmt: skip
 
 
@@ -290,6 +291,15 @@ def test_encode_otherwise(shell: Shell, tmp_path: Path, command: str) -> None:
         told = int(context.colorspace), int(context.color_trc), int(context.color_primaries)
         assert told == ((9, 18, 9) if "hlg" in command else (9, 16, 9))
         assert len(list(container.decode(video))) == 2
+
+
+def test_encode_a_script(shell: Shell, tmp_path: Path) -> None:
+    make_film(tmp_path / "film.mkv", frames=4, rate=Fraction(24))
+    lines = ["import vapoursynth as vs", 'vs.core.bs.VideoSource("film.mkv", cachemode=0).set_output()']
+    (tmp_path / "film.vpy").write_text("\n".join(lines))
+    shell(the_command(ENCODE_SCRIPT))
+    output = tmp_path / "film.hdr10.mkv"
+    assert wrong_fields(output, "hevc", content_light(output)) == []
 
 
 def test_encode_many(shell: Shell, tmp_path: Path) -> None:
