@@ -308,7 +308,7 @@ def test_a_file_without_the_measured_light_is_not_given_out(
     def mux_another_light(job: Job, folder: Path, light: ContentLight, **options: Any) -> list[str]:
         return mux(job, folder, other, **options)
 
-    monkeypatch.setattr("vsdslnet.encode.run.mux", mux_another_light)
+    monkeypatch.setattr("vsdslnet.encode.delivery.mux", mux_another_light)
     with pytest.raises(JobError, match="lacks the measured light"):
         encode(clip, tmp_path / "out.mkv", settings)
     assert not (tmp_path / "out.mkv").exists()

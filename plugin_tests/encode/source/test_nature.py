@@ -22,7 +22,7 @@ class Told:
 
 
 def stream(**side_data: bytes) -> Any:
-    return SimpleNamespace(codec_context=SimpleNamespace(coded_side_data=side_data))
+    return SimpleNamespace(codec_context=SimpleNamespace(coded_side_data=side_data), metadata={})
 
 
 def frame(name: str, kind: Type | None = None) -> Any:

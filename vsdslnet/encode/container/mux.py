@@ -318,6 +318,8 @@ def _lost_aspect(job: Job, container_format: str) -> list[str]:
 
 def _missing_end(source: Any, passage: Passage, job: Job, end_seconds: float) -> list[str]:
     """Seconds that the source's header promises and its packets don't hold, as after a broken download."""
+    if job.source.call is not None:  # how long a script lasts is held against its tracks before
+        return []
     carried = {job.source.track, *passage.streams}
     timed = [s for s in source.streams if s.type in ("audio", "subtitle", "video") and not is_cover(s)]
     if source.format.name not in _SAY_HOW_LONG or any(stream.index not in carried for stream in timed):
