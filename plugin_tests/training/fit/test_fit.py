@@ -206,7 +206,7 @@ def test_what_flickers_is_softened_until_it_does_not(tmp_path: Path) -> None:
     assert kept_steady(fitted, model) == fitted
     nodes = np.interp(np.linspace(0, 1, NODES), [0, 0.3, 0.6, 1], [0, 0.05, 0.7, 0.75])
     steepest = fitted.look._replace(nodes_pq=tuple(nodes.tolist()), saturation=1.0)
-    with pytest.raises(MediaError, match="would flicker.*still scene under noise"):
+    with pytest.raises(MediaError, match=r"would flicker.*still scene under noise"):
         kept_steady(fitted._replace(look=steepest), model)
     steep = softened(steepest, 0.35)
     softer = kept_steady(fitted._replace(look=steep), model)
