@@ -18,6 +18,20 @@ from plugin_tests.paths import ROOT
 from plugin_tests.small_network import save_small_network
 
 EXIT_SECONDS = 120
+# Each takes a gigabyte or so.
+MOST_WORKERS = 4
+
+
+@pytest.hookimpl
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Everything runs in a process for each core; what somebody names runs here, where it starts at once."""
+    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return 0
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    workers = min(cores, MOST_WORKERS)
+    # Threads of several workers on the same cores would wait for each other, spinning.
+    os.environ.setdefault("OMP_NUM_THREADS", str(cores // workers))
+    return workers
 
 
 @pytest.hookimpl(trylast=True)

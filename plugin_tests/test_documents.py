@@ -50,6 +50,7 @@ TRY = r"^python3 -m venv .* && \.venv/bin/vsdslnet demo$"
 TEST = r"^python3 -m venv .* && \.venv/bin/python -m pytest$"
 ENCODE = r"^vsdslnet encode film\.mkv -o film\.hdr10\.mkv$"
 ENCODE_OTHERWISE = r"^vsdslnet encode film\.mkv -o \S+ --(?!executor)"
+ENCODE_MANY = r"^vsdslnet encode \*\.mkv --output-dir out --codec exr"
 PREVIEW = r"^vsdslnet preview "
 LUT = r"^vsdslnet lut "
 X265 = r"^vspipe .*hdr10\.vpy - \| x265 "
@@ -66,8 +67,8 @@ HELP = r"^(\.venv/bin/)?python (scripts/\w+\.py|-m vsdslnet\.training \w+) --(he
 SCRIPT = r"\bscripts/\w+\.py |-m vsdslnet\.training \w+ "
 TESTS = r"^\.venv/bin/python -m pytest\b|^\.ci/run\b"
 PATTERNS = (
-    TRY, TEST, FIT_PICTURES, FIT_FILM, LOOKED, ENCODE, ENCODE_OTHERWISE, PREVIEW, LUT, X265, FFMPEG, PRORES, TIFFS,
-    PLAYER, CLUSTER, EXTRA, HELP, SCRIPT, TESTS,
+    TRY, TEST, FIT_PICTURES, FIT_FILM, LOOKED, ENCODE, ENCODE_OTHERWISE, ENCODE_MANY, PREVIEW, LUT, X265, FFMPEG,
+    PRORES, TIFFS, PLAYER, CLUSTER, EXTRA, HELP, SCRIPT, TESTS,
 )  # fmt: skip
 
 
@@ -88,12 +89,12 @@ def test_every_command_has_a_test() -> None:
     assert [line for line in lines if not any(re.search(pattern, line) for pattern in PATTERNS)] == []
 
 
-def make_film(path: Path, *, frames: int, rate: Fraction) -> Path:
+def make_film(path: Path, *, frames: int, rate: Fraction, width: int = WIDTH, height: int = HEIGHT) -> Path:
     with av.open(str(path), "w") as output:
         video = output.add_stream("libx264", rate=rate)
-        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         for number in range(frames):
-            rgb = av.VideoFrame.from_ndarray(picture(number, width=WIDTH, height=HEIGHT), format="rgb24")
+            rgb = av.VideoFrame.from_ndarray(picture(number, width=width, height=height), format="rgb24")
             frame = rgb.reformat(format="yuv420p")
             frame.pts, frame.time_base = number, 1 / rate
             output.mux(video.encode(frame))
@@ -276,14 +277,26 @@ def test_encode(shell: Shell, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", matching(ENCODE_OTHERWISE))
 def test_encode_otherwise(shell: Shell, tmp_path: Path, command: str) -> None:
-    make_film(tmp_path / "film.mkv", frames=2, rate=Fraction(24))
+    width, height = (256, 120) if "dnxhr" in command else (WIDTH, HEIGHT)  # the least of DNxHR
+    make_film(tmp_path / "film.mkv", frames=2, rate=Fraction(24), width=width, height=height)
     shell(command)
-    with av.open(str(tmp_path / shlex.split(command)[4])) as container:
+    output = tmp_path / shlex.split(command)[4]
+    if output.suffix in (".exr", ".png", ".tif"):
+        assert len(list(output.parent.glob(f"*{output.suffix}"))) == 2
+        return
+    with av.open(str(output)) as container:
         video = container.streams.video[0]
         context = video.codec_context
         told = int(context.colorspace), int(context.color_trc), int(context.color_primaries)
         assert told == ((9, 18, 9) if "hlg" in command else (9, 16, 9))
         assert len(list(container.decode(video))) == 2
+
+
+def test_encode_many(shell: Shell, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        make_film(tmp_path / f"{name}.mkv", frames=2, rate=Fraction(24))
+    shell(the_command(ENCODE_MANY))
+    assert len(list(tmp_path.glob("out/[ab].hdr10/00000[12].exr"))) == 4
 
 
 @pytest.mark.parametrize("command", matching(TESTS))

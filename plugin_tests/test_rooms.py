@@ -36,8 +36,8 @@ ROOMS = {
 ORDER = {
     "inference": "precision backend look foreign_frames cpu cuda backends converter lut",
     "encode": (
-        "stderr ffmpeg_log child_process place settings source job bitstream chunk container identity prepare progress "
-        "workers run batch"
+        "stderr ffmpeg_log child_process place picture_names settings form source job bitstream chunk container "
+        "identity prepare progress workers delivery run batch"
     ),
     "training": "config material simulation dataset pointwise initialisation evaluation fit loop paper commands",
 }

@@ -31,6 +31,7 @@ from vsdslnet.errors import (
 from vsdslnet.options import BackendOptions, JobOptions, ModelOptions, PictureOptions
 
 if TYPE_CHECKING:
+    from vsdslnet.encode.source.given import Given
     from vsdslnet.encode.workers.interface import Executor
 
 __all__ = ["app", "main"]
@@ -54,6 +55,8 @@ _CODES: tuple[tuple[type[DslnetError], int], ...] = (
 _RENAMED = {"--engine": "--executor"}
 """Options that had another name in the version before."""
 
+ScriptArguments = Annotated[list[str] | None, Parameter(alias="-a", negative="")]
+
 app = App(
     name="vsdslnet",
     help="SDR video to HDR10 with DSLNet.",
@@ -69,6 +72,8 @@ def encode(
     *sources: Path,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     output_dir: Path | None = None,
+    tracks: Path | None = None,
+    script_arg: ScriptArguments = None,
     settings: EncodeSettings,
     job: JobOptions,
 ) -> None:
@@ -80,23 +85,41 @@ def encode(
     Of several videos, as in a transport stream of several programmes, the first is converted; audio and subtitles of
     all programmes are kept (ffmpeg -map picks some). Until a file is complete, everything lies in OUTPUT.vsdslnet/.
 
+    A source that ends in .vpy or .py is a VapourSynth script: its output 0 is converted, whatever SDR picture that is.
+    Sound, subtitles, chapters, attachments, tags and times come from the file that --tracks names. A script is
+    evaluated as vspipe does it, in its own folder, by this command and by every worker.
+
     Several files are converted one after the other. One that fails does not stop the rest: a summary names it, and the
     exit code is the first failure's. Outputs that are there already are kept, so the same command goes on.
 
     Parameters
     ----------
     sources
-        The SDR video files.
+        The SDR video files, or VapourSynth scripts.
     output
-        The HDR10 file to make: .mkv, .mp4, .m4v or .mov; by default SOURCE.hdr10.mkv beside the source.
+        The HDR10 file to make: .mkv, .mp4, .m4v or .mov; by default SOURCE.hdr10.mkv beside the source. ProRes and
+        DNxHR: .mov. Of exr, png and tiff a pattern, as folder/%06d.exr; by default SOURCE.hdr10/%06d.exr.
     output_dir
-        Folder for the HDR10 files, each named SOURCE.hdr10.mkv; by default each lies beside its source.
+        Folder for the HDR10 files, each named as by default; by default each lies beside its source.
+    tracks
+        Beside a script: the file whose sound, subtitles, chapters, attachments and tags go into the output, and whose
+        times the frames have if there are as many at the same rate; else they have the script's rate. By default the
+        output has the picture alone.
+    script_arg
+        A variable that the script finds set, as name=value, a text; may be given again for another. As vspipe's -a.
     """
     from vsdslnet.encode.batch import conversions_of, encode_files
 
     if not sources:
         raise ArgumentError("source", "", "one file or more", "name a video file")
-    files = conversions_of(sources, output=output, output_dir=output_dir)
+    files = conversions_of(
+        sources,
+        output=output,
+        output_dir=output_dir,
+        settings=settings,
+        tracks=tracks,
+        script_args=_arguments(script_arg),
+    )
     failure = encode_files(files, settings, job, executor=_executor(job))
     if failure is not None:
         sys.exit(_exit_code(failure))
@@ -110,6 +133,7 @@ def preview(
     *,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     at: str = "",
+    script_arg: ScriptArguments = None,
     compare: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     picture: PictureOptions,
 ) -> None:
@@ -118,12 +142,14 @@ def preview(
     Parameters
     ----------
     source
-        The SDR video file.
+        The SDR video file, or a VapourSynth script.
     output
         The page to write, .html; by default SOURCE.preview.html beside the source.
     at
         Times, [hours:][minutes:]seconds with commas between; by default the middles of a short clip's longest shots,
         or an even spread.
+    script_arg
+        A variable that a script finds set, as name=value; may be given again for another.
     compare
         An option of the look with values, as white=100,150,203 or look=none,film,mine.safetensors: these versions side
         by side, with each one's light. And, or, the path of the frame's own HDR picture (as fit reads them): how far
@@ -138,9 +164,11 @@ def preview(
     at_seconds = parse_times(at) if at else []
     with _counted() as told:
         if compare:
-            frames = write_comparison(source, page, settings, compare, at_seconds=at_seconds, told=told)
+            frames = write_comparison(
+                _given(source, script_arg), page, settings, compare, at_seconds=at_seconds, told=told
+            )
         else:
-            frames = write_report(source, page, settings, at_seconds=at_seconds, told=told)
+            frames = write_report(_given(source, script_arg), page, settings, at_seconds=at_seconds, told=told)
     print(f"{page}: frames {', '.join(map(str, frames))}")
 
 
@@ -152,6 +180,7 @@ def lut(
     *,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     at: str = "0",
+    script_arg: ScriptArguments = None,
     picture: PictureOptions,
 ) -> None:
     """Save a scene's colours as a .cube file for grading software: BT.709 SDR in, BT.2020 PQ out, full range.
@@ -159,11 +188,13 @@ def lut(
     Parameters
     ----------
     source
-        The SDR video file.
+        The SDR video file, or a VapourSynth script.
     output
         The .cube file to write; by default SOURCE.cube beside the source.
     at
         Time of a frame of the scene, [hours:][minutes:]seconds.
+    script_arg
+        A variable that a script finds set, as name=value; may be given again for another.
     """
     from vsdslnet.encode.source.times import parse_times
     from vsdslnet.tools.lut import write_lut
@@ -173,24 +204,30 @@ def lut(
     if more:
         raise ArgumentError("at", at, "one time")
     cube = output or _beside(source, ".cube")
-    print(f"{cube}: frame {write_lut(source, cube, settings, at_seconds=at_seconds)}")
+    print(f"{cube}: frame {write_lut(_given(source, script_arg), cube, settings, at_seconds=at_seconds)}")
 
 
 @app.command(help_epilogue=EXIT_CODES)
-def info(source: Path, /) -> None:
-    """Say what a video file holds, whether it can be converted, what each kind of output would lack, and the precision.
+def info(source: Path, /, *, tracks: Path | None = None, script_arg: ScriptArguments = None) -> None:
+    """Say what a source holds, whether it can be converted, what each kind of output would lack, and the precision.
 
     Parameters
     ----------
     source
-        The video file.
+        The video file, or a VapourSynth script.
+    tracks
+        Beside a script: the file that all but the picture comes from.
+    script_arg
+        A variable that a script finds set, as name=value; may be given again for another.
     """
     from vsdslnet.encode.container.passage import outlook
     from vsdslnet.encode.source.colour import colours_in_words
-    from vsdslnet.encode.source.probe import open_media, probe
+    from vsdslnet.encode.source.look import look_at
+    from vsdslnet.encode.source.tracks import open_tracks
     from vsdslnet.tools.bench import machine_line
 
-    found = probe(source)
+    named = _given(source, script_arg, tracks)
+    found = look_at(named, EncodeSettings())
     rate = float(found.frame_rate)
     length = "unknown length" if found.duration_seconds is None else f"{found.duration_seconds:.3f} s"
     turned = ", turned" if found.display_matrix else ""
@@ -199,8 +236,9 @@ def info(source: Path, /) -> None:
     print(f"colours: {colours}")
     for what in found.left_out:
         print(f"will not be in the file: {what}")
-    with open_media(source) as media:
-        print("\n".join(outlook(media, source, main=found.track)))
+    if named.beside is not None:
+        with open_tracks(named.beside) as media:
+            print("\n".join(outlook(media, source, main=found.track)))
     print(machine_line(BackendOptions()))
 
 
@@ -278,6 +316,7 @@ def bench(
     width: int = 640,
     height: int = 360,
     frames: int = 8,
+    script_arg: ScriptArguments = None,
     backend: BackendOptions,
 ) -> None:
     """Measure how fast this machine converts a grey clip, or estimate how long a film would take.
@@ -286,29 +325,33 @@ def bench(
     ----------
     film
         A video file. Some of its frames are converted by every installed model; the estimate is for all of them,
-        without the encoder.
+        without the encoder. Or a VapourSynth script: without its own filters too.
     width
         Width of the clip, in pixels.
     height
         Height of the clip, in pixels.
     frames
         Frames that are timed; one before them is not.
+    script_arg
+        A variable that a script finds set, as name=value; may be given again for another.
     """
     from vsdslnet.tools.bench import conversion_speed, machine_line
 
     if film is not None:
-        _print_film_cost(film, backend)
+        _print_film_cost(_given(film, script_arg), backend)
     else:
         speed = conversion_speed(width=width, height=height, frames=frames, backend=backend)
         print(f"{width}x{height}: {speed:.3f} fps, {width * height * speed / 1e6:.3f} Mpixel/s")
     print(machine_line(backend))
 
 
-def _print_film_cost(source: Path, backend: BackendOptions) -> None:
+def _print_film_cost(source: Given, backend: BackendOptions) -> None:
     from vsdslnet.tools.film_cost import film_of, model_costs
 
     film = film_of(source)
-    print(f"{source}: {film.width}x{film.height}, {film.frames} frames; decoded at {film.decoded_a_second:.0f} fps")
+    print(
+        f"{source.path}: {film.width}x{film.height}, {film.frames} frames; decoded at {film.decoded_a_second:.0f} fps"
+    )
     print(f"{'model':<20} {'precision':<9} {'fps':>8} {'hours':>8} {'machines for a day':>18}")
     with _counted() as told:
         costs = list(model_costs(film, backend, told=told))
@@ -338,6 +381,23 @@ def demo(folder: Path = Path("demo"), *, picture: Path | None = None, network: M
     sdr = write_sdr_clip(folder / "dusk_sdr.mkv")
     encode(sdr, output=folder / "dusk_hdr10.mkv", model=network.model, overwrite=True, restart=True)
     print(before_after_png(sdr, picture or folder / "dusk_before_after.png", model=network.model))
+
+
+def _given(source: Path, script_arg: list[str] | None, tracks: Path | None = None) -> Given:
+    """What is named on the command line, looked for."""
+    from vsdslnet.encode.source.given import given
+
+    named = given(source, tracks=tracks, arguments=_arguments(script_arg))
+    named.check()
+    return named
+
+
+def _arguments(given: list[str] | None) -> dict[str, str]:
+    """``name=value`` each -> names and values."""
+    for text in given or []:
+        if "=" not in text:
+            raise ArgumentError("script-arg", text, "name=value", "the name of a variable, and its text")
+    return dict(text.split("=", 1) for text in given or [])
 
 
 def _beside(source: Path, suffix: str) -> Path:

@@ -25,12 +25,14 @@ __all__ = [
     "ConvertOptions",
     "EncoderOptions",
     "JobOptions",
+    "LinearPrimaries",
     "LookOptions",
     "ModelOptions",
     "Options",
     "OutputOptions",
     "PictureOptions",
     "SceneOptions",
+    "SourceOptions",
     "Spec",
     "TransferOptions",
     "another_default",
@@ -117,8 +119,12 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Backend = Literal["auto", "torch"]
 OutputTransfer = Literal["pq", "hlg"]
 Dither = Literal["none", "ordered", "random", "error_diffusion"]
+Deinterlace = Literal["frame", "field"]
+FieldOrder = Literal["auto", "tff", "bff"]
 CutsFrom = Literal["props", "detect", "none"]
-Codec = Literal["hevc", "av1"]
+Codec = Literal["hevc", "av1", "prores", "dnxhr", "exr", "png", "tiff"]
+Profile = Literal["hq", "4444"]
+LinearPrimaries = Literal["bt2020", "ap0"]
 EncoderChoice = Literal["auto", "x265", "av"]
 Preset = Literal["draft", "balanced", "archive"]
 
@@ -232,6 +238,41 @@ class ColorOptions(Options):
     chromaloc_in: int | None = option(None, "H.273 code of where the source's chroma sits.", otherwise=_BELIEVED)
 
 
+_CROP = re.compile(r"\d+:\d+:\d+:\d+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions(Options):
+    """What is done with a file's picture before it is converted, for those who write no script."""
+
+    GROUP: ClassVar[str] = "Source picture"
+
+    crop: str | None = option(
+        None,
+        "The part of the picture to convert: W:H:X:Y in pixels, as ffmpeg's crop filter has it, or auto, which looks "
+        "for black bars in frames all over the film.",
+        otherwise="all of it",
+    )
+    deinterlace: Deinterlace | None = option(
+        None,
+        "Make whole pictures of fields, with bwdif: one of each frame, or one of each field, which moves as smoothly "
+        "as the original and takes twice as long. Frames that are marked as progressive stay as they are.",
+        otherwise="interlaced files are refused",
+    )
+    field_order: FieldOrder = option(
+        "auto",
+        "Which field of a frame is first: auto believes the frames' own marks, tff (top) and bff (bottom) take all "
+        "frames for interlaced so.",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.crop is not None and self.crop != "auto" and not _CROP.fullmatch(self.crop):
+            raise ArgumentError("crop", self.crop, "auto or W:H:X:Y in pixels", "ffmpeg's cropdetect prints it so")
+        if self.field_order != "auto" and self.deinterlace is None:
+            raise ArgumentError("field_order", self.field_order, "only with --deinterlace", "add it, or leave this out")
+
+
 @dataclass(frozen=True, kw_only=True)
 class SceneOptions(Options):
     """Where the window of frames that the network sees ends."""
@@ -263,7 +304,7 @@ class BackendOptions(ModelOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureOptions(ColorOptions, LookOptions, ModelOptions):
+class PictureOptions(SourceOptions, ColorOptions, LookOptions, ModelOptions):
     """What decides the picture: how the source is read, the network and the look."""
 
 
@@ -290,11 +331,19 @@ class EncoderOptions(Options):
 
     GROUP: ClassVar[str] = "Encoder"
 
-    codec: Codec = option("hevc", "Codec of the video: hevc, which HDR10 was made for, or av1, by SVT-AV1.")
+    codec: Codec = option(
+        "hevc",
+        "Codec of the video: hevc, which HDR10 was made for, or av1, by SVT-AV1. For editing: prores and dnxhr (HQX) "
+        "in .mov; exr (half float, linear light), png and tiff (16 bits, PQ) as a picture a frame, named by OUTPUT "
+        "with %06d or ###### in it.",
+    )
+    profile: Profile = option("hq", "Kind of ProRes: hq is 422 HQ, 4444 is 4:4:4; 10 bits both.")
     encoder: EncoderChoice = option(
         "auto", "What encodes: x265 is the program, av the encoder inside PyAV; auto takes x265 if it is on the PATH."
     )
-    preset: Preset = option("balanced", "How much time the encoder may take: draft is quick, archive slow.")
+    preset: Preset = option(
+        "balanced", "How much time the encoder of hevc or av1 may take: draft is quick, archive slow."
+    )
     crf: float | None = option(
         None,
         "Constant quality; lower is better and larger. av1 goes up to 63, hevc to 51.",
@@ -313,6 +362,19 @@ class EncoderOptions(Options):
     hdr10plus_target: int = option(
         400, "Peak of the display that the tone curves of HDR10+ are made for.", unit="nits", low=100, high=10_000
     )
+    exr_white_nits: float = option(
+        203.0,
+        "Light that 1.0 stands for in EXR, written as whiteLuminance. 203 is diffuse white (BT.2408); 100 is what "
+        "OpenColorIO's PQ curve gives.",
+        name="exr_white",
+        unit="nits",
+        low=1,
+        high=10_000,
+    )
+    exr_primaries: LinearPrimaries = option(
+        "bt2020", "Primaries of EXR, written as chromaticities: bt2020, or ap0 for ACES2065-1."
+    )
+    start_number: int = option(1, "Number of the first picture of exr, png and tiff.", low=0, high=10_000_000)
     chunk_frames: int = option(
         120, "Longest chunk: what a crash can cost, and the longest GOP.", unit="frames", low=8, high=2000
     )

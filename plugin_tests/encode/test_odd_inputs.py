@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
-from plugin_tests.encode.container.odd_media import film
+from plugin_tests.encode.container.odd_media import film, join
 from plugin_tests.encode.media import InProcessExecutor, picture, video_times
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import Finished, encode_file
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source import clip as source_clip
 from vsdslnet.encode.source.clip import open_source
+from vsdslnet.encode.source.given import given
 from vsdslnet.encode.source.probe import probe
 from vsdslnet.errors import MediaError
 from vsdslnet.tools.lut import write_lut
@@ -56,7 +57,7 @@ def test_one_frame_is_a_film_too(name: str, quick: EncodeSettings, tmp_path: Pat
         done = encode(source, tmp_path / f"out{suffix}", quick)
         assert done.frames == 1
         assert len(video_times(tmp_path / f"out{suffix}")) == 1
-    assert write_lut(source, tmp_path / "out.cube", quick, at_seconds=0.0) == 0
+    assert write_lut(given(source), tmp_path / "out.cube", quick, at_seconds=0.0) == 0
 
 
 @pytest.mark.parametrize("codec", ["hevc", "av1"])
@@ -81,6 +82,13 @@ def test_any_name_serves_from_its_own_folder(
     assert len(video_times(tmp_path / f"out {name}")) == 12
 
 
+def test_matroska_whose_time_starts_again_is_refused(quick: EncodeSettings, tmp_path: Path) -> None:
+    source = join(tmp_path / "in.mkv", film(tmp_path / "part.mkv"), tmp_path / "part.mkv")
+    with pytest.raises(MediaError, match=r"its time starts again after 0\.458 s.*mkvmerge -o"):
+        encode(source, tmp_path / "out.mkv", quick)
+    assert {path.name for path in tmp_path.iterdir()} == {"in.mkv", "part.mkv"}
+
+
 def test_an_average_that_is_nonsense_is_not_believed(quick: EncodeSettings, tmp_path: Path) -> None:
     source = film(tmp_path / "in.mp4", frames=24, sound=None)
     data = bytearray(source.read_bytes())
@@ -101,7 +109,7 @@ def test_pixels_that_the_container_hides_are_not_delivered(quick: EncodeSettings
     hidden = with_crop(source, tmp_path / "cropped.mkv", top=6, bottom=4, left=2, right=8)
     info = probe(hidden)
     assert info.crop == (2, 8, 6, 4)
-    assert info.delivered_size == (54, 38)
+    assert info.shown_size == (54, 38)
     whole, cropped = open_source(probe(source)).clip, open_source(info).clip
     with whole.get_frame(5) as before, cropped.get_frame(5) as after:
         assert np.array_equal(np.asarray(before[0])[6:-4, 2:-8], np.asarray(after[0]))

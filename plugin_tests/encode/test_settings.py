@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from vsdslnet.encode.chunk.encoder_parameters import svt_parameters, x265_parameters
@@ -34,3 +36,26 @@ def test_everything_else_reaches_the_encoder() -> None:
     assert x265_parameters(hevc, frames=8).items() >= hevc.parameters.items()
     av1 = EncodeSettings(codec="av1", parameters={"film-grain": "8", "tune": "0"})
     assert svt_parameters(av1).items() >= av1.parameters.items()
+
+
+@pytest.mark.parametrize(
+    ("codec", "options", "told"),
+    [
+        ("prores", {"crf": 18.0}, "crf=18.0 is not allowed: only with codec hevc or av1; leave it out"),
+        ("exr", {"preset": "draft"}, "preset='draft' is not allowed: only with codec hevc or av1"),
+        (
+            "png",
+            {"parameters": {"aq-mode": "3"}},
+            "params={'aq-mode': '3'} is not allowed: only with codec hevc or av1",
+        ),
+        ("dnxhr", {"hdr10plus": True}, "hdr10plus=True is not allowed: only with codec hevc or av1"),
+        ("dnxhr", {"profile": "4444"}, "profile='4444' is not allowed: only with codec prores"),
+        ("png", {"exr_white_nits": 100.0}, "exr_white=100.0 is not allowed: only with codec exr"),
+        ("hevc", {"start_number": 0}, "start_number=0 is not allowed: only with codec exr or png or tiff"),
+        ("exr", {"transfer": "hlg"}, "transfer='hlg' is not allowed: only with other codecs than exr"),
+    ],
+)
+def test_what_a_codec_has_no_use_for_is_refused(codec: Codec, options: dict[str, Any], told: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        EncodeSettings(codec=codec, **options)
+    assert told in str(caught.value)

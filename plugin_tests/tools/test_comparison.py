@@ -19,6 +19,7 @@ from plugin_tests.tools.test_preview import browser_dom
 from vsdslnet.color.transfer import pq_to_nits
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import convert, open_source
+from vsdslnet.encode.source.given import given
 from vsdslnet.encode.source.probe import probe
 from vsdslnet.errors import ArgumentError, MediaError
 from vsdslnet.looks import Look, read_look, save_look
@@ -44,7 +45,7 @@ def as_delivered(clip: Path, settings: EncodeSettings, frame: int) -> torch.Tens
 def page(clip: Path, small_model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("comparison") / "page.html"
     settings = EncodeSettings(model=small_model)
-    assert write_comparison(clip, path, settings, ["white=100,150,203"], at_seconds=[0.5, 1.5]) == [12, 36]
+    assert write_comparison(given(clip), path, settings, ["white=100,150,203"], at_seconds=[0.5, 1.5]) == [12, 36]
     return path
 
 
@@ -100,7 +101,7 @@ def test_the_network_is_asked_once_a_frame(
     spent = []
     for compare in ("white=100,203", "white=80,100,150,203,300"):
         asked.clear()
-        write_comparison(clip, tmp_path / "page.html", settings, [compare], at_seconds=[0.5, 1.5])
+        write_comparison(given(clip), tmp_path / "page.html", settings, [compare], at_seconds=[0.5, 1.5])
         spent.append(len(asked))
     assert spent[0] == spent[1] > 0
 
@@ -115,7 +116,7 @@ def test_looks_and_a_picture_of_the_frame(clip: Path, small_model: str, tmp_path
     graded.write_bytes(pq_png(pq))
     path = tmp_path / "page.html"
     settings = EncodeSettings(model=small_model)
-    write_comparison(clip, path, settings, [str(graded), f"look=none,film,{own}"], at_seconds=[0.5])
+    write_comparison(given(clip), path, settings, [str(graded), f"look=none,film,{own}"], at_seconds=[0.5])
     text = path.read_text()
     rows = table(text, 1)
     assert [row[0] for row in rows] == ["version", "look=none", "look=film", f"look={own}", "reference"]
@@ -128,7 +129,9 @@ def test_looks_and_a_picture_of_the_frame(clip: Path, small_model: str, tmp_path
         {"chromaticities": (0.708, 0.292, 0.17, 0.797, 0.131, 0.046, 0.3127, 0.329)},
         {"RGB": (pq_to_nits(pq) / 203).movedim(0, -1).contiguous().numpy()},
     ).write(str(linear))
-    write_comparison(clip, path, EncodeSettings(model=small_model, look=str(own)), [str(linear)], at_seconds=[0.5])
+    write_comparison(
+        given(clip), path, EncodeSettings(model=small_model, look=str(own)), [str(linear)], at_seconds=[0.5]
+    )
     assert table(path.read_text(), 1)[1][0] == "as set"
     assert float(table(path.read_text(), 1)[1][4]) < 0.2
 
@@ -152,12 +155,12 @@ def test_what_can_t_be_compared_is_said_in_a_line(clip: Path, small_model: str, 
     other.write_bytes(pq_png(pq.flip(-1)))
     page = tmp_path / "page.html"
     with pytest.raises(MediaError, match="does not show frame 12"):
-        write_comparison(clip, page, settings, [str(other)], at_seconds=[0.5])
+        write_comparison(given(clip), page, settings, [str(other)], at_seconds=[0.5])
     with pytest.raises(ArgumentError, match=r"^at="):
-        write_comparison(clip, page, settings, [str(other)])
+        write_comparison(given(clip), page, settings, [str(other)])
     other.write_bytes(pq_png(pq[:, :30]))
     with pytest.raises(MediaError, match="of another shape"):
-        write_comparison(clip, page, settings, [str(other)], at_seconds=[0.5])
+        write_comparison(given(clip), page, settings, [str(other)], at_seconds=[0.5])
     assert not page.exists()
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import convert, open_source
+from vsdslnet.encode.source.given import given
 from vsdslnet.encode.source.probe import probe
 from vsdslnet.errors import MediaError
 from vsdslnet.options import BackendOptions
@@ -18,7 +19,7 @@ from vsdslnet.tools.film_cost import ModelCost, film_of, model_costs
 
 
 def test_a_film_is_counted_without_being_read(clip: Path) -> None:
-    film = film_of(clip)
+    film = film_of(given(clip))
     assert (film.width, film.height) == (96, 64)
     assert film.frames == pytest.approx(len(open_source(probe(clip)).clip), abs=1)
     assert film.decoded_a_second > 0
@@ -28,7 +29,7 @@ def test_a_film_that_is_none_is_told(tmp_path: Path) -> None:
     text = tmp_path / "film.mkv"
     text.write_text("no film")
     with pytest.raises(MediaError, match="film"):
-        film_of(text)
+        film_of(given(text))
 
 
 @pytest.mark.parametrize(("hours", "nodes"), [(0.2, 1), (24.0, 1), (24.1, 2), (960.0, 40)])
@@ -39,7 +40,7 @@ def test_machines_for_a_day(hours: float, nodes: int) -> None:
 def test_every_model_has_its_cost(clip: Path, small_model: str, monkeypatch: pytest.MonkeyPatch, core: Any) -> None:
     monkeypatch.setattr(film_cost, "available_models", lambda: [small_model])
     monkeypatch.setattr(film_cost, "_NETWORK_PX", 48 * 32)
-    film = film_of(clip)
+    film = film_of(given(clip))
     told: list[tuple[str, int, int]] = []
     costs = list(model_costs(film, BackendOptions(precision="fp32"), told=lambda *step: told.append(step)))
     assert [(cost.model, cost.precision) for cost in costs] == [(small_model, "fp32"), (f"{small_model}-lut", "")]
@@ -54,7 +55,7 @@ def test_the_network_is_timed_in_proportion_to_pixels(clip: Path, small_model: s
     monkeypatch.setattr(film_cost, "_NETWORK_PX", 48 * 32)
     monkeypatch.setattr(film_cost, "_seconds", lambda clip, first, frames: seen.append(clip) or 2.0)
     settings = EncodeSettings(model=small_model, scene_cuts="none")
-    assert film_cost._network_seconds(film_of(clip), settings) == pytest.approx(8.0)
+    assert film_cost._network_seconds(film_of(given(clip)), settings) == pytest.approx(8.0)
     assert {(each.width, each.height) for each in seen} == {(48, 32)}
 
 
@@ -63,12 +64,12 @@ def test_a_lut_is_shared_by_its_frames(clip: Path, small_model: str, monkeypatch
     seconds = {0: 3.0, film_cost.KEY_INTERVAL_FRAMES: 0.1 + 0.48, 1: 0.1}
     monkeypatch.setattr(film_cost, "_seconds", lambda clip, first, frames: seconds[first])
     settings = EncodeSettings(model=f"{small_model}-lut", scene_cuts="none")
-    assert film_cost._lut_seconds(film_of(clip), settings) == pytest.approx(0.11)
+    assert film_cost._lut_seconds(film_of(given(clip)), settings) == pytest.approx(0.11)
 
 
 def test_the_frames_shown_are_the_films(clip: Path, small_model: str) -> None:
     """A clip of them converts, and a second call costs no more than what it says."""
-    film = film_of(clip)
+    film = film_of(given(clip))
     hdr = convert(film_cost._clip(film, film.width, film.height), EncodeSettings(model=small_model, strength=0))
     started = time.perf_counter()
     spent = film_cost._seconds(hdr, 0, 5) * 5

@@ -27,6 +27,7 @@ from plugin_tests.encode.media import make_clip
 from vsdslnet.encode.chunk.light import frame_light_nits, with_light
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import convert, deliver, open_source
+from vsdslnet.encode.source.given import Given
 from vsdslnet.encode.source.probe import probe
 from vsdslnet.encode.source.times import parse_times
 from vsdslnet.errors import ArgumentError, MissingPackageError
@@ -43,7 +44,7 @@ from vsdslnet.tools.preview import write_report  # noqa: E402 - needs matplotlib
 def page(clip: Path, small_model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
     settings = EncodeSettings(model=small_model, strength=0.5)
-    assert write_report(clip, path, settings, at_seconds=[0.5, 1.5]) == [12, 36]
+    assert write_report(Given(path=clip), path, settings, at_seconds=[0.5, 1.5]) == [12, 36]
     return path
 
 
@@ -87,7 +88,8 @@ def test_before_is_the_source_frame(page: Path, clip: Path) -> None:
 def test_frames_are_shown_as_a_player_shows_them(core: Any, small_model: str, tmp_path: Path) -> None:
     """A clip held upright, with pixels twice as wide as high: turned, and with square pixels."""
     source = make_clip(tmp_path / "a.mp4", frames=4, audio=False, rotation=-90, sample_aspect=Fraction(2))
-    write_report(source, tmp_path / "a.html", EncodeSettings(model=small_model, strength=0.0), at_seconds=[0])
+    plain = EncodeSettings(model=small_model, strength=0.0)
+    write_report(Given(path=source), tmp_path / "a.html", plain, at_seconds=[0])
     pictures = re.findall(
         r'class="(?:before|after)"><img src="data:image/png;base64,([^"]*)', (tmp_path / "a.html").read_text()
     )
@@ -104,7 +106,8 @@ def test_frames_are_shown_as_a_player_shows_them(core: Any, small_model: str, tm
 def test_frames_are_picked_when_no_times_are_given(clip: Path, small_model: str, tmp_path: Path) -> None:
     settings = EncodeSettings(model=small_model, strength=0)
     told: list[tuple[str, int, int]] = []
-    frames = write_report(clip, tmp_path / "report.html", settings, told=lambda *counted: told.append(counted))
+    page = tmp_path / "report.html"
+    frames = write_report(Given(path=clip), page, settings, told=lambda *counted: told.append(counted))
     assert len(frames) == 4
     assert frames == sorted(set(frames))
     steps = {what: [(done, total) for each, done, total in told if each == what] for what, _, _ in told}
@@ -130,7 +133,7 @@ def test_the_model_converts_the_frames_shown_and_no_others(
     monkeypatch.setattr(Converter, "__call__", counted)
     monkeypatch.setattr(shown_frames, "_SCANNED_PX", scanned_px)
     settings = EncodeSettings(model=small_model)
-    assert write_report(clip, tmp_path / "report.html", settings, at_seconds=[0.5, 1.5]) == [12, 36]
+    assert write_report(Given(path=clip), tmp_path / "report.html", settings, at_seconds=[0.5, 1.5]) == [12, 36]
     assert len(converted) == 2
 
 
@@ -165,7 +168,7 @@ def test_without_matplotlib_the_cure_comes_before_the_work(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingPackageError, match=r"not installed: pip install matplotlib$"):
-        write_report(tmp_path / "no such film.mkv", tmp_path / "page.html", settings)
+        write_report(Given(path=tmp_path / "no such film.mkv"), tmp_path / "page.html", settings)
 
 
 def test_times_are_read_as_people_write_them() -> None:
@@ -178,7 +181,7 @@ def test_times_are_read_as_people_write_them() -> None:
 def test_a_time_behind_the_end_is_refused(clip: Path, settings: EncodeSettings, tmp_path: Path) -> None:
     plain = replace(settings, strength=0.0)
     with pytest.raises(ArgumentError, match="at=100"):
-        write_report(clip, tmp_path / "report.html", plain, at_seconds=[100.0])
+        write_report(Given(path=clip), tmp_path / "report.html", plain, at_seconds=[100.0])
 
 
 def browser() -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import glob
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
 
+from vsdslnet.encode.form import Form, form_of
 from vsdslnet.encode.job.folder import holds_job, job_folder
+from vsdslnet.encode.picture_names import PictureNames
 from vsdslnet.encode.progress import JsonReporter, PersonReporter, QuietReporter, Reporter
 from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source.probe import open_media
+from vsdslnet.encode.source.given import Given, given
 from vsdslnet.encode.workers.interface import Executor
 from vsdslnet.errors import (
     ArgumentError,
@@ -31,31 +33,50 @@ __all__ = ["Conversion", "conversions_of", "encode_files"]
 
 
 class Conversion(NamedTuple):
-    """A file and what it becomes."""
+    """A file and what it becomes; beside a script, where its tracks come from and its arguments."""
 
     source: Path
     output: Path
+    tracks: Path | None = None
+    script_args: tuple[tuple[str, str], ...] = ()
+
+    def given(self) -> Given:
+        """See :func:`~vsdslnet.encode.source.given.given`."""
+        return given(self.source, tracks=self.tracks, arguments=dict(self.script_args))
 
 
-def conversions_of(sources: Sequence[Path], *, output: Path | None, output_dir: Path | None) -> list[Conversion]:
+def conversions_of(
+    sources: Sequence[Path],
+    *,
+    output: Path | None,
+    output_dir: Path | None,
+    settings: EncodeSettings | None = None,
+    tracks: Path | None = None,
+    script_args: Mapping[str, str] | None = None,
+) -> list[Conversion]:
     """What to make of which file; ``output_dir`` is made where there is none.
 
     Names with ``*``, ``?`` or ``[`` that are no file's are patterns: Windows' shells leave them to the program.
     ArgumentError for what contradicts itself, MediaError for a pattern without a file.
     """
+    form = form_of(settings or EncodeSettings())
     found = [file for source in sources for file in _expanded(source)]
     if output is not None and output_dir is not None:
         raise ArgumentError("output", str(output), "only without --output-dir", "leave one of them out")
     if output is not None and len(found) > 1:
         raise ArgumentError("output", str(output), f"only with one source, not {len(found)}", "use --output-dir")
+    if tracks is not None and len(found) > 1:
+        raise ArgumentError("tracks", str(tracks), f"only with one source, not {len(found)}", "one script at a time")
     if output_dir is None:
-        files = [Conversion(source, output or _named(source)) for source in found]
+        outputs = [output or _named(source, form) for source in found]
     else:
-        files = [Conversion(source, output_dir / _named(source).name) for source in found]
+        outputs = [output_dir / _named(source, form).relative_to(source.parent) for source in found]
         try:
             output_dir.expanduser().mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{output_dir}: can't be made ({error.strerror}); name another folder") from None
+    arguments = tuple((script_args or {}).items())
+    files = [Conversion(source, target, tracks, arguments) for source, target in zip(found, outputs, strict=True)]
     _check_differ(files)
     return files
 
@@ -80,7 +101,7 @@ def encode_files(
 
     for file in files:  # a wrong name is told now, not when its turn comes, days from now
         try:
-            open_media(file.source.expanduser()).close()
+            file.given().check()
         except DslnetError as error:
             failed(file, error)
     kept = 0
@@ -90,7 +111,7 @@ def encode_files(
         _tell_program(
             options, "file", number=number, files=len(files), source=str(file.source), output=str(file.output)
         )
-        if file.output.exists() and not options.overwrite and not holds_job(job_folder(file.output)):
+        if _is_there(file.output, settings) and not options.overwrite and not holds_job(job_folder(file.output)):
             kept += 1
             _tell_person(options, f"{file.output}: is there already, and is kept (--overwrite replaces it)")
             continue
@@ -116,6 +137,10 @@ def _say(text: str) -> None:
 def _encode(
     file: Conversion, settings: EncodeSettings, options: JobOptions, executor: Executor, *, within: str = ""
 ) -> None:
+    if options.store is not None and file.given().is_script:
+        raise ArgumentError(
+            "store", options.store, "only with video files", "use a path that all nodes see for a script"
+        )
     reporter: Reporter = PersonReporter(within=within)
     if options.quiet or options.json_lines:
         reporter = QuietReporter() if options.quiet else JsonReporter()
@@ -126,6 +151,8 @@ def _encode(
             settings,
             executor=executor,
             reporter=reporter,
+            tracks=file.tracks,
+            script_args=dict(file.script_args),
             drop=_numbers(options.drop),
             restart=options.restart,
             overwrite=options.overwrite,
@@ -169,10 +196,16 @@ def _tell_program(options: JobOptions, event: str, **values: object) -> None:
         JsonReporter().tell(event, **values)
 
 
-def _named(source: Path) -> Path:
+def _named(source: Path, form: Form) -> Path:
     if not source.name:  # . and / are directories, and have none to change
         raise MediaError(f"{source}: is a directory; name a video file in it")
-    return source.with_suffix(".hdr10.mkv")
+    suffix = form.suffixes[0]
+    return source.with_suffix(".hdr10") / f"%06d{suffix}" if form.is_sequence else source.with_suffix(f".hdr10{suffix}")
+
+
+def _is_there(output: Path, settings: EncodeSettings) -> bool:
+    """Whether an output is there, complete as far as can be seen."""
+    return PictureNames(output).sidecar.exists() if form_of(settings).is_sequence else output.exists()
 
 
 def _expanded(source: Path) -> list[Path]:

@@ -12,35 +12,67 @@ from vsdslnet.encode.chunk.encoder_parameters import one_spelling, preset_and_cr
 from vsdslnet.encode.chunk.encoders import choose_encoder
 from vsdslnet.encode.job.description import Job, JobIdentity
 from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.encode.source.deinterlace import deinterlacer
+from vsdslnet.encode.source.given import Given
 from vsdslnet.encode.source.probe import identify
-from vsdslnet.errors import ArgumentError, JobError, WeightsError
+from vsdslnet.encode.source.script_files import script_identity, script_otherwise
+from vsdslnet.errors import ArgumentError, JobError, MissingPackageError, WeightsError
 from vsdslnet.looks import find_look, read_look
 from vsdslnet.options import BackendOptions
 
-__all__ = ["anywhere", "check_node", "difference", "job_identity"]
+__all__ = ["anywhere", "check_node", "difference", "job_identity", "otherwise_here"]
 
 _RUNS_ON = ("device", "device_index", "precision", "backend")
 
 
-def job_identity(source: Path, settings: EncodeSettings) -> JobIdentity:
+def job_identity(source: Given, settings: EncodeSettings) -> JobIdentity:
     """A job's identity as this machine would make it; WeightsError or ArgumentError if it lacks something."""
     return JobIdentity(
-        source=identify(source),
+        source=identify(source.path),
+        script=script_identity(source.path, source.call) if source.is_script else None,
+        tracks=None if source.tracks is None else identify(source.tracks),
         settings=anywhere(settings),
         model_sha256=_model_sha256(settings),
         tools=_tools(settings),
     )
 
 
-def difference(begun: JobIdentity, source: Path, settings: EncodeSettings) -> str | None:
+def difference(begun: JobIdentity, source: Given, settings: EncodeSettings) -> str | None:
     """What a job begun as ``begun`` would do otherwise with this source and these settings; None: the same bits.
 
     Where the source lies, what it is called and when it was touched, and other words for the same settings, are no
     difference.
     """
-    if not begun.source.is_of(source):
+    return (
+        _source_difference(begun, source)
+        or _made_otherwise(begun, settings)
+        or _settings_difference(begun.settings, anywhere(settings))
+    )
+
+
+def otherwise_here(job: Job) -> str | None:
+    """What of the source is another on this machine, in words."""
+    info = job.source
+    if not job.identity.source.is_of(Path(info.path)):
+        return f"{info.path}: is another file"
+    if info.call is None or job.identity.script is None:
+        return None
+    otherwise = script_otherwise(job.identity.script, Path(info.path), info.call)
+    return f"{info.path}: {otherwise}" if otherwise else None
+
+
+def _source_difference(begun: JobIdentity, source: Given) -> str | None:
+    if not begun.source.is_of(source.path):
         return "the source file has changed"
-    return _made_otherwise(begun, settings) or _settings_difference(begun.settings, anywhere(settings))
+    if begun.script is not None:
+        otherwise = script_otherwise(begun.script, source.path, source.call)
+        if otherwise:
+            return otherwise
+    if (begun.tracks is None) != (source.tracks is None):
+        return "tracks were " + ("not given" if begun.tracks is None else "given")
+    if begun.tracks is not None and source.tracks is not None and not begun.tracks.is_of(source.tracks):
+        return "the file of the tracks has changed"
+    return None
 
 
 def check_node(job: Job) -> None:
@@ -48,7 +80,7 @@ def check_node(job: Job) -> None:
     begun = job.identity
     try:
         otherwise = _made_otherwise(begun, begun.settings)
-    except (ArgumentError, WeightsError) as error:
+    except (ArgumentError, MissingPackageError, WeightsError) as error:
         raise JobError(f"node {platform.node()}: {error}; every node needs what the head has") from None
     if otherwise:
         raise JobError(f"node {platform.node()}: {otherwise}; every node needs what the head has")
@@ -80,6 +112,8 @@ def _settings_difference(begun: EncodeSettings, now: EncodeSettings) -> str | No
 
 def _encoder_is_told(settings: EncodeSettings) -> tuple[str, float, dict[str, str]]:
     """Speed, quality and parameters, each in one spelling."""
+    if settings.codec not in ("hevc", "av1"):
+        return "", 0.0, {}  # there is nothing to tell
     hevc = settings.codec == "hevc"
     told = x265_parameters(settings, frames=settings.chunk_frames) if hevc else svt_parameters(settings)
     return *preset_and_crf(settings), dict(one_spelling(name, value) for name, value in told.items())
@@ -112,4 +146,5 @@ def _model_sha256(settings: EncodeSettings) -> str:
 
 def _tools(settings: EncodeSettings) -> str:
     """Whose work the bits are; not which machine's, as chunks of one job may come from several."""
-    return f"vsdslnet {vsdslnet.__version__}, {choose_encoder(settings)}, {platform.machine()}"
+    made_by = [f"vsdslnet {vsdslnet.__version__}", choose_encoder(settings), deinterlacer(settings.deinterlace)]
+    return ", ".join([*filter(None, made_by), platform.machine()])

@@ -13,24 +13,29 @@ import vapoursynth as vs
 
 from vsdslnet.encode.chunk.encoders import Picture, choose_encoder
 from vsdslnet.encode.chunk.trial import Trial, try_encoder
+from vsdslnet.encode.form import Form, form_of, forms
 from vsdslnet.encode.identity import anywhere, difference, job_identity
 from vsdslnet.encode.job.chunks import cut_into_chunks
 from vsdslnet.encode.job.description import JOB_NAME, Job, JobIdentity, read_job
 from vsdslnet.encode.job.folder import holds_job, job_folder
 from vsdslnet.encode.job.journal import write_durably
+from vsdslnet.encode.picture_names import PictureNames
 from vsdslnet.encode.place import check_name
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import DecodeError, open_source, scene_cuts
 from vsdslnet.encode.source.colour import check_frame
+from vsdslnet.encode.source.crop import Edges, crop_text
 from vsdslnet.encode.source.frame_rate import frame_times
-from vsdslnet.encode.source.probe import SourceInfo, probe
-from vsdslnet.errors import JobError, OutputError, one_line
+from vsdslnet.encode.source.given import Given
+from vsdslnet.encode.source.look import look_at
+from vsdslnet.encode.source.probe import SourceInfo
+from vsdslnet.encode.source.script import forget_output, frame_error
+from vsdslnet.errors import ArgumentError, JobError, MediaError, OutputError, one_line
 from vsdslnet.plugin.color_tags import ColorOverrides
 from vsdslnet.plugin.hdr_signs import first_integer
 
 __all__ = ["Prepared", "check_output", "check_room", "hdr10plus_json", "prepare"]
 
-CONTAINERS = (".mkv", ".mp4", ".m4v", ".mov")
 # Less than this, or than the source's size if that is smaller, is not worth starting with.
 _LEAST_FREE_BYTES = 64 << 20
 
@@ -43,15 +48,40 @@ def hdr10plus_json(output: Path) -> Path:
     return output.with_suffix(".hdr10plus.json")
 
 
-def check_output(source: Path, output: Path, settings: EncodeSettings, *, overwrite: bool) -> None:
+def check_output(source: Given, output: Path, settings: EncodeSettings, *, overwrite: bool) -> None:
     """Refuse, in one line, a name that the file can't or shouldn't have (ArgumentError, OutputError)."""
-    check_name(output, suffixes=CONTAINERS)
-    if output.exists() and source.exists() and output.samefile(source):
-        raise OutputError(f"{output}: is the source itself; name another file")
+    form = form_of(settings)
+    if form.is_sequence:
+        _check_pictures(PictureNames(output), output, form, overwrite=overwrite)
+        return
+    _check_codec(output, form, settings)
+    check_name(output, suffixes=form.suffixes)
+    for path in filter(None, (source.path, source.tracks)):
+        if output.exists() and path.exists() and output.samefile(path):
+            raise OutputError(f"{output}: is the source itself; name another file")
     written = [output, hdr10plus_json(output)] if settings.hdr10plus else [output]
     for path in written:
         if path.exists() and not overwrite and not holds_job(job_folder(output)):
             raise OutputError(f"{path}: is there already; name another file or use --overwrite")
+
+
+def _check_pictures(names: PictureNames, output: Path, form: Form, *, overwrite: bool) -> None:
+    names.check_place(form.suffixes)
+    if overwrite or holds_job(job_folder(output)):
+        return
+    existing = [names.path(number) for number in names.existing()]
+    for path in (*existing, names.sidecar):
+        if path.exists():
+            raise OutputError(f"{path}: is there already; name another folder or use --overwrite")
+
+
+def _check_codec(output: Path, form: Form, settings: EncodeSettings) -> None:
+    """A name that another codec would have says which one was forgotten (ArgumentError)."""
+    suffix = output.suffix.lower()
+    others = [codec for codec, other in forms() if suffix in other.suffixes]
+    if suffix not in form.suffixes and others:
+        allowed = f"with codec {settings.codec} a name ending in {', '.join(form.suffixes)}"
+        raise ArgumentError("output", str(output), allowed, f"or take --codec {' or '.join(others)}")
 
 
 def check_room(source: Path, folder: Path) -> None:
@@ -74,15 +104,16 @@ class Prepared:
     trial: Trial
 
 
-def prepare(source: Path, folder: Path, settings: EncodeSettings, *, threads: int, scanned: Scanned) -> Prepared:
+def prepare(source: Given, folder: Path, settings: EncodeSettings, *, threads: int, scanned: Scanned) -> Prepared:
     """The job begun in ``folder``, if it is the one asked for, else a new one, written there.
 
     JobError if the folder holds another job.
     """
     overrides = settings.part(ColorOverrides)
-    info = probe(source, transfer_in=settings.transfer_in)
+    info = look_at(source, settings)
+    settings = _with_found_crop(settings, info)
     overrides.check_family(vs.RGB if info.is_rgb else vs.YUV)
-    trial = _try_encoder(info, settings, source, folder)
+    trial = _try_encoder(info, settings, source.path, folder)
     begun = read_job(folder)
     if begun is None:
         job = _new_decodable_job(info, job_identity(source, settings), folder, threads, scanned)
@@ -93,22 +124,31 @@ def prepare(source: Path, folder: Path, settings: EncodeSettings, *, threads: in
         job = _moved(begun, info, settings)
     if job != begun:
         write_durably(folder / JOB_NAME, msgspec.json.encode(job))
+    forget_output()  # workers have their own
     return Prepared(job=job, trial=trial)
 
 
+def _with_found_crop(settings: EncodeSettings, info: SourceInfo) -> EncodeSettings:
+    """The settings with what ``auto`` has found, so that either spelling goes on with the other's job."""
+    if settings.crop is None:
+        return settings
+    width, height = info.uncut_size
+    return replace(settings, crop=crop_text(Edges(*info.cut), width=width, height=height))
+
+
 def _moved(begun: Job, info: SourceInfo, settings: EncodeSettings) -> Job:
-    """A begun job with its source, its model and its look where they lie today."""
+    """A begun job with its source, what belongs to it, its model and its look where they lie today."""
     today = anywhere(settings)
     same = replace(begun.identity.settings, model=today.model, look=today.look)
     return msgspec.structs.replace(
         begun,
-        source=msgspec.structs.replace(begun.source, path=info.path),
+        source=msgspec.structs.replace(begun.source, path=info.path, call=info.call, tracks=info.tracks),
         identity=msgspec.structs.replace(begun.identity, settings=same),
     )
 
 
 def _try_encoder(info: SourceInfo, settings: EncodeSettings, source: Path, folder: Path) -> Trial:
-    width, height = info.delivered_size
+    width, height = form_of(settings).delivered_size(*info.shown_size)
     picture = Picture(
         width=width, height=height, frame_rate=info.frame_rate, sample_aspect=Fraction(*info.sample_aspect)
     )
@@ -139,18 +179,20 @@ def _new_job(
     )
     frames = len(source.clip)
     cuts = []
-    overrides = identity.settings.part(ColorOverrides)
+    number, overrides = -1, identity.settings.part(ColorOverrides)
     try:
         for number, frame in enumerate(scene_cuts(source.clip).frames(close=True)):
             if first_integer(frame.props, "_SceneChangePrev"):
                 cuts.append(number)
-            check_frame(path, number, frame.props, overrides)
+            check_frame(path, number, frame.props, overrides, of_script=info.call is not None)
             scanned(number + 1, frames)
     except vs.Error as error:
+        if info.call is not None:
+            raise MediaError(f"{path}: near frame {number + 1}: {frame_error(error)}") from None  # cuts look ahead
         raise DecodeError(f"{path}: can't be decoded ({one_line(error)})") from None
     return Job(
         identity=identity,
-        source=info,
+        source=msgspec.structs.replace(info, left_out=(*info.left_out, *source.left_out)),
         encoder=choose_encoder(identity.settings),
         threads=threads,
         decoder_threads=decoder_threads,

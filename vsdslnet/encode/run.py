@@ -1,35 +1,30 @@
-"""One command from an SDR file to a finished HDR10 file."""
+"""One command from an SDR file to what is delivered."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import struct
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import av
 
 from vsdslnet.encode.chunk.file import reason
-from vsdslnet.encode.container.mux import mux
 from vsdslnet.encode.container.passage import passage_of
-from vsdslnet.encode.container.rehearsal import rehearse
+from vsdslnet.encode.delivery import Delivery, delivery_of, light_of
+from vsdslnet.encode.form import Form, form_of
 from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.folder import clear, job_folder, locked, sweep
-from vsdslnet.encode.job.journal import Journal, finish_durably, write_durably
-from vsdslnet.encode.prepare import check_output, check_room, hdr10plus_json, prepare
+from vsdslnet.encode.job.journal import Journal
+from vsdslnet.encode.picture_names import PictureNames
+from vsdslnet.encode.prepare import check_output, check_room, prepare
 from vsdslnet.encode.progress import QuietReporter, Reporter
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source.probe import main_video, open_media
+from vsdslnet.encode.source.given import Given, given
+from vsdslnet.encode.source.probe import main_video
+from vsdslnet.encode.source.tracks import open_tracks, picture_of
 from vsdslnet.encode.workers.interface import Executor
 from vsdslnet.encode.workers.local import LocalExecutor
 from vsdslnet.errors import ArgumentError, ClipError, JobError, MediaError
 from vsdslnet.hdr10 import ContentLight
-
-if TYPE_CHECKING:
-    from vsdslnet.hdr10plus.programme import Programme
 
 __all__ = ["Finished", "encode_file"]
 
@@ -52,6 +47,8 @@ def encode_file(
     *,
     executor: Executor | None = None,
     reporter: Reporter | None = None,
+    tracks: Path | str | None = None,
+    script_args: Mapping[str, str] | None = None,
     drop: Collection[int] = (),
     restart: bool = False,
     overwrite: bool = False,
@@ -59,7 +56,11 @@ def encode_file(
 ) -> Finished:
     """Convert ``source`` into ``output``, going on where an earlier call of the same kind was stopped.
 
-    ``drop`` are streams of the source, by number, that the output does without.
+    A source that ends in .vpy or .py is a VapourSynth script, whose output 0 is converted: ``tracks`` is the file that
+    its sound, subtitles, chapters, attachments, tags and times come from, ``script_args`` the variables that it finds
+    set. ``drop`` are streams of the source (beside a script, of ``tracks``), by number, that the output does without.
+
+    ``output`` of codecs that make a picture a frame is a pattern, as ``folder/%06d.exr``; its folder is made.
 
     Until it is complete, everything lies in ``<output>.vsdslnet/``; ``keep`` leaves that folder. MediaError,
     ClipError, BackendError or ArgumentError: nothing was begun. OutputError: the place is wrong. JobError: stopped,
@@ -73,19 +74,24 @@ def encode_file(
     """
     settings, executor = settings or EncodeSettings(), executor or LocalExecutor()
     reporter = reporter or QuietReporter()
-    source, output = Path(source).expanduser(), Path(output).expanduser().absolute()
-    open_media(source).close()  # what is wrong with the source comes first
-    check_output(source, output, settings, overwrite=overwrite)
-    with open_media(source) as media:  # before the film is looked through
-        passage_of(media, output, main=main_video(media, source).index, drop=drop)
+    named, output = given(source, tracks=tracks, arguments=script_args), Path(output).expanduser().absolute()
+    named.check()  # what is wrong with the source comes first
+    check_output(named, output, settings, overwrite=overwrite)
+    form = form_of(settings)
+    if form.is_sequence:
+        if drop:
+            raise ArgumentError("drop", list(drop), "only where the output is one file", "leave it out")
+    else:
+        _check_passage(named, output, drop, form)  # before the film is looked through
     executor.check(settings)
     folder = job_folder(output)
+    made_folder = form.is_sequence and PictureNames(output).make_folder()
     try:
         with locked(folder):
-            check_room(source, folder)
+            check_room(named.beside or named.path, folder)
             sweep(folder, everything=restart)
             try:
-                finished = _work(source, output, settings, drop, executor, reporter)
+                finished = _work(named, output, settings, drop, executor, reporter)
             except (ArgumentError, ClipError, MediaError):
                 if not Journal.begun(folder):  # nothing to go on with
                     sweep(folder, everything=True)
@@ -97,10 +103,22 @@ def encode_file(
         raise JobError(
             f"{folder}: can't be written ({reason(error)}); what is finished is kept: run this command again"
         ) from None
+    finally:
+        if made_folder:  # and nothing was put there
+            with contextlib.suppress(OSError):
+                output.parent.rmdir()
+
+
+def _check_passage(source: Given, output: Path, drop: Collection[int], form: Form) -> None:
+    with open_tracks(source.beside) as media:
+        # Beside a script there may be sound alone.
+        picture = picture_of(media) if source.is_script else main_video(media, source.path)
+        main = None if picture is None else picture.index
+        passage_of(media, output, main=main, drop=drop, suffixes=form.suffixes)
 
 
 def _work(
-    source: Path,
+    source: Given,
     output: Path,
     settings: EncodeSettings,
     drop: Collection[int],
@@ -111,73 +129,33 @@ def _work(
     prepared = prepare(source, folder, settings, threads=executor.threads, scanned=reporter.scanned)
     job = prepared.job
     journal = Journal(folder, suffix=job.suffix)
-    if _already(journal, output):
-        return _finished(output, job, journal, [])
-    left_out = [*job.source.left_out, *rehearse(job, prepared.trial.stream, output=output, drop=drop)]
-    reporter.noted(left_out, prepared.trial.warnings)
-    pending = journal.pending(job.chunks)
-    reporter.planned(job, journal)
-    if pending:
-        with contextlib.closing(executor.run(job, folder, pending, reporter.working)) as results:  # type: ignore[type-var]
-            for result in results:
-                journal.record(result)
-                reporter.finished(result)
-    light = _light(journal) if settings.transfer == "pq" else None  # what the file says of it
-    reporter.muxing()
-    partial = folder / f".final.{os.getpid()}.partial"
-    dynamic = _dynamic(job, journal)
-    mux(job, folder, light, dynamic=dynamic, output=output, target=partial, drop=drop)
-    _check(partial, job, light)
-    journal.record_muxed(partial.stat().st_size)
-    if dynamic is not None:
-        write_durably(hdr10plus_json(output), dynamic.json_text().encode())
-    finish_durably(partial, output)
-    return _finished(output, job, journal, left_out)
-
-
-def _finished(output: Path, job: Job, journal: Journal, dropped: list[str]) -> Finished:
+    delivery = delivery_of(job, journal, output, drop)
+    left_out: list[str] = []
+    if not delivery.is_complete():
+        left_out = [*job.source.left_out, *delivery.check(prepared.trial.stream)]
+        reporter.noted(left_out, prepared.trial.warnings)
+        _make(job, journal, delivery, executor, reporter)
+        reporter.muxing()
+        delivery.finish()
     return Finished(
         output=output,
-        size_bytes=output.stat().st_size,
+        size_bytes=delivery.size_bytes(),
         frames=job.frames,
-        light=_light(journal),
-        dropped=dropped,
+        light=light_of(journal),
+        dropped=left_out,
     )
 
 
-def _light(journal: Journal) -> ContentLight:
-    results = journal.finished.values()
-    return ContentLight.measured(
-        max(result.max_nits for result in results), max(result.max_average_nits for result in results)
-    )
-
-
-def _dynamic(job: Job, journal: Journal) -> Programme | None:
-    """HDR10+ metadata, if it is asked for."""
-    settings = job.identity.settings
-    if not settings.hdr10plus:
-        return None
-    from vsdslnet.hdr10plus.programme import programme_of  # here, as it loads torch
-
-    lights = [light for result in journal.finished.values() for light in result.shots]
-    return programme_of(lights, job.cuts, frames=job.frames, target_nits=settings.hdr10plus_target)
-
-
-def _check(path: Path, job: Job, light: ContentLight | None) -> None:
-    """Read the finished file once more: all frames, and the light in its header."""
-    with av.open(str(path)) as container:
-        video = container.streams.video[0]
-        told = video.codec_context.coded_side_data.get("content_light_level", b"")
-        # AVContentLightMetadata of FFmpeg
-        wanted = struct.pack("=2I", light.max_cll_nits, light.max_fall_nits) if light else b""
-        if bytes(told[:8]) != wanted:
-            raise JobError("the finished file's header lacks the measured light; run the command again")
-        frames = sum(1 for packet in container.demux(video) if packet.size)
-        if frames != job.frames:
-            raise JobError(f"the finished file holds {frames} of {job.frames} frames; run the command again")
-
-
-def _already(journal: Journal, output: Path) -> bool:
-    """Whether an earlier call was stopped between the file's last name and the clearing up."""
-    muxed = journal.muxed
-    return muxed is not None and output.is_file() and output.stat().st_size == muxed.size_bytes
+def _make(job: Job, journal: Journal, delivery: Delivery, executor: Executor, reporter: Reporter) -> None:
+    """All chunks that are not finished yet."""
+    pending = journal.pending(job.chunks, delivered=delivery.has)
+    for result in journal.finished.values():  # an earlier call may have been stopped before one was taken
+        delivery.take(job.chunks[result.index], result)
+    reporter.planned(job, journal)
+    if not pending:
+        return
+    with contextlib.closing(executor.run(job, journal.folder, pending, reporter.working)) as results:  # type: ignore[type-var]
+        for result in results:
+            journal.record(result)
+            delivery.take(job.chunks[result.index], result)
+            reporter.finished(result)

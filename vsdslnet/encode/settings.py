@@ -14,8 +14,10 @@ from vsdslnet.options import (
     LookOptions,
     ModelOptions,
     SceneOptions,
+    SourceOptions,
     TransferOptions,
     another_default,
+    specs,
 )
 
 __all__ = ["Codec", "EncodeSettings"]
@@ -45,9 +47,30 @@ _PROTECTED_SVT = frozenset(
 )  # fmt: skip
 
 
+# Options that only some codecs have, by field.
+_OF_SOME: dict[str, tuple[Codec, ...]] = {
+    "crf": ("hevc", "av1"),
+    "preset": ("hevc", "av1"),
+    "encoder": ("hevc", "av1"),
+    "parameters": ("hevc", "av1"),
+    "hdr10plus": ("hevc", "av1"),
+    "profile": ("prores",),
+    "exr_white_nits": ("exr",),
+    "exr_primaries": ("exr",),
+    "start_number": ("exr", "png", "tiff"),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncodeSettings(
-    EncoderOptions, BackendOptions, SceneOptions, ColorOptions, TransferOptions, LookOptions, ModelOptions
+    EncoderOptions,
+    BackendOptions,
+    SceneOptions,
+    SourceOptions,
+    ColorOptions,
+    TransferOptions,
+    LookOptions,
+    ModelOptions,
 ):
     """Everything that decides what the encoded chunks hold; its journal remembers it.
 
@@ -59,6 +82,14 @@ class EncodeSettings(
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for spec in specs(type(self)):
+            codecs = _OF_SOME.get(spec.field)
+            given = getattr(self, spec.field)
+            if codecs is not None and self.codec not in codecs and given != spec.default:
+                raise ArgumentError(spec.name, given, f"only with codec {' or '.join(codecs)}", "leave it out")
+        if self.transfer == "hlg" and self.codec in ("exr", "tiff"):
+            why = "exr holds linear light" if self.codec == "exr" else "no ICC profile says HLG to those without cicp"
+            raise ArgumentError("transfer", "hlg", f"only with other codecs than {self.codec}", f"leave it out: {why}")
         top = 51 if self.codec == "hevc" else 63
         if self.crf is not None and self.crf > top:
             raise ArgumentError("crf", self.crf, f"a number from 0 to {top}", "lower is better and larger")

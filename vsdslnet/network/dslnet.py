@@ -14,7 +14,7 @@ from vsdslnet.color.neighbourhood import neighbourhood_lines
 from vsdslnet.network.blocks import he_init
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dmfa import DMFA
-from vsdslnet.network.frame_blend import blended, block_means
+from vsdslnet.network.frame_blend import blend_channels, blended, block_means
 from vsdslnet.network.lkqe import LKQE
 from vsdslnet.network.pixel_blocks import shuffled, whole_blocks
 from vsdslnet.network.stfm import STFM, ModulationVectors
@@ -125,7 +125,7 @@ class DSLNet(WindowNetwork):
 
 def coarse_channels(config: DSLNetConfig) -> int:
     """How many channels of the head are read bilinearly at every pixel."""
-    return (MAP_CHANNELS if config.color_map else 0) + (config.frames if config.frame_blend else 0)
+    return (MAP_CHANNELS if config.color_map else 0) + (blend_channels(config.frames) if config.frame_blend else 0)
 
 
 def refined(config: DSLNetConfig, correction: Tensor, fine: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:

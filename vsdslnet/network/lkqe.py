@@ -7,7 +7,18 @@ from torch import nn
 from vsdslnet.network.blocks import LKRB
 from vsdslnet.network.config import DSLNetConfig
 
-__all__ = ["LKQE"]
+__all__ = ["LKQE", "first_leak"]
+
+_LEAK = 0.1
+
+
+def first_leak(config: DSLNetConfig) -> float:
+    """Slope below zero of the first activation: 0, the paper's ReLU, but on blocks of pixels.
+
+    There an untrained head's errors grow with the features, and the steps that make them smaller had every feature
+    below zero in all of the frame within 200 steps: nothing came through, and nothing was learnt any more.
+    """
+    return 0.0 if config.scale == 1 else _LEAK
 
 
 class LKQE(nn.Sequential):
@@ -20,6 +31,6 @@ class LKQE(nn.Sequential):
         c = config.features
         super().__init__(
             nn.Conv2d(c, c, 3, padding=1),
-            nn.ReLU(),
+            nn.LeakyReLU(first_leak(config)) if first_leak(config) else nn.ReLU(),
             *(LKRB(c, config.kernel, config.lkrb) for _ in range(config.chain)),
         )

@@ -90,7 +90,7 @@ def _radiance_chromaticities(path: Path) -> list[float] | None:
 
 def _read_exr(path: Path) -> tuple[Any, Sequence[float] | None]:
     """The pixels, and the chromaticities if the file says any."""
-    import OpenEXR  # type: ignore[import-not-found]
+    import OpenEXR
 
     try:
         with OpenEXR.File(str(path)) as file:

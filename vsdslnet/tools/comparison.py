@@ -17,6 +17,7 @@ from vsdslnet.encode.chunk.light import frame_light_nits, with_light
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import convert_alike, deliver
 from vsdslnet.encode.source.frame_errors import told_of
+from vsdslnet.encode.source.given import Given
 from vsdslnet.encode.source.times import seconds_at
 from vsdslnet.errors import ArgumentError, MediaError, MissingPackageError
 from vsdslnet.tools import page
@@ -44,7 +45,7 @@ _SCALE_STEP = 10.0
 
 
 def write_comparison(
-    source: Path,
+    source: Given,
     output: Path,
     settings: EncodeSettings,
     compare: Sequence[str],
@@ -61,7 +62,7 @@ def write_comparison(
     require_matplotlib()
     versions, picture = parse_compare(compare, settings)
     reference = None if picture is None else _picture(picture)
-    with told_of(source):
+    with told_of(source.path):
         film = open_film(source, output, settings, at_seconds, told)
         if reference is not None and len(film.frames) > 1:
             raise ArgumentError("at", len(film.frames), "the one time of the picture to compare with", "give --at")
@@ -69,7 +70,7 @@ def write_comparison(
         if picture is not None and reference is not None:
             [sdr] = before.values()
             reference = _fitting(reference, sdr, picture, film.frames[0])
-        text = _page(film, versions, reference, before, source.name, told)
+        text = _page(film, versions, reference, before, source.path.name, told)
     write_page(output, text)
     return film.frames
 

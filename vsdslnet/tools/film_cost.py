@@ -14,8 +14,11 @@ import numpy as np
 import vapoursynth as vs
 
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.source.clip import convert
-from vsdslnet.encode.source.probe import open_media, probe
+from vsdslnet.encode.source.clip import convert, open_source
+from vsdslnet.encode.source.given import Given
+from vsdslnet.encode.source.look import look_at
+from vsdslnet.encode.source.probe import SourceInfo, open_media, probe
+from vsdslnet.encode.source.script import frame_error
 from vsdslnet.errors import BackendError, MediaError, one_line
 from vsdslnet.options import BackendOptions
 from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES
@@ -59,16 +62,19 @@ class ModelCost:
         return math.ceil(self.hours * 3600 / _SECONDS_A_DAY)
 
 
-def film_of(source: Path) -> Film:
+def film_of(source: Given) -> Film:
     """Look at a film, a few frames of it only. MediaError if it can't be read or does not say how long it is."""
-    info = probe(source)
+    if source.is_script:
+        return _scripts_film(look_at(source, EncodeSettings()))
+    info = probe(source.path, interlaced=True)
     if not info.duration_seconds:
-        raise MediaError(f"{source}: does not say how long it is; remux it, for example into .mkv")
+        raise MediaError(f"{source.path}: does not say how long it is; remux it, for example into .mkv")
     started = time.perf_counter()
-    taken = list(islice(_frames(source, info.track, info.duration_seconds * _PLACE), 4 * _SHOWN_FRAMES))
+    assert info.track is not None
+    taken = list(islice(_frames(source.path, info.track, info.duration_seconds * _PLACE), 4 * _SHOWN_FRAMES))
     seconds = time.perf_counter() - started
     if not taken:
-        raise MediaError(f"{source}: no frame can be decoded at {info.duration_seconds * _PLACE:.0f} s")
+        raise MediaError(f"{source.path}: no frame can be decoded at {info.duration_seconds * _PLACE:.0f} s")
     shown = [taken[number % len(taken)] for number in range(_SHOWN_FRAMES)]
     return Film(
         width=info.width,
@@ -76,6 +82,31 @@ def film_of(source: Path) -> Film:
         frames=max(1, round(info.duration_seconds * float(info.frame_rate))),
         shown=shown,
         decoded_a_second=len(taken) / seconds,
+    )
+
+
+def _scripts_film(info: SourceInfo) -> Film:
+    """The same of a script's output; "decoded" is then all that the script does."""
+    clip = open_source(info).clip
+    first = int(len(clip) * _PLACE)
+    width, height = info.width - info.width % 2, info.height - info.height % 2
+    of_rgb = {"matrix_s": "709"} if info.is_rgb else {}
+    untagged = clip.std.RemoveFrameProps(["_Matrix", "_Transfer", "_Primaries", "_ChromaLocation"])
+    eight_bits = untagged.resize.Bicubic(width=width, height=height, format=vs.YUV420P8, **of_rgb)
+    started, taken = time.perf_counter(), []
+    try:
+        for frame in eight_bits[first : first + 4 * _SHOWN_FRAMES].frames(close=True):
+            planes = [np.asarray(frame[plane]).ravel() for plane in range(3)]
+            flat = np.concatenate(planes).reshape(height * 3 // 2, width)
+            taken.append(av.VideoFrame.from_ndarray(flat, format="yuv420p"))
+    except vs.Error as error:
+        raise MediaError(f"{info.path}: {frame_error(error)}") from None
+    return Film(
+        width=info.width,
+        height=info.height,
+        frames=len(clip),
+        shown=[taken[number % len(taken)] for number in range(_SHOWN_FRAMES)],
+        decoded_a_second=len(taken) / (time.perf_counter() - started),
     )
 
 

@@ -9,7 +9,8 @@ from vsdslnet.encode.place import check_place
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import open_source
 from vsdslnet.encode.source.frame_errors import told_of
-from vsdslnet.encode.source.probe import probe
+from vsdslnet.encode.source.given import Given
+from vsdslnet.encode.source.look import look_at
 from vsdslnet.encode.source.times import frame_at
 from vsdslnet.errors import OutputError
 from vsdslnet.inference.lut.cube_file import cube_text
@@ -21,19 +22,19 @@ from vsdslnet.plugin.scene import SceneCuts
 __all__ = ["write_lut"]
 
 
-def write_lut(source: Path, output: Path, settings: EncodeSettings, *, at_seconds: float) -> int:
+def write_lut(source: Given, output: Path, settings: EncodeSettings, *, at_seconds: float) -> int:
     """Write the LUT of the frame on screen at ``at_seconds``; return that frame's number.
 
     It is the LUT that ``model="NAME-lut"`` applies there, the look included. MediaError or ClipError if the
     source can't be converted; OutputError if the file can't be written.
     """
     overrides = settings.part(ColorOverrides)
-    info = probe(source, transfer_in=settings.transfer_in)
+    info = look_at(source, settings)
     check_place(output, suffix=".cube")
     opened = open_source(info)
     frame = frame_at(opened, at_seconds)
     cuts = SceneCuts(settings.scene_cuts)
-    with told_of(source):
+    with told_of(source.path):
         lattice = frame_lut(opened.clip, frame, settings=settings.part(ConvertOptions), overrides=overrides, cuts=cuts)
     title = f"{settings.model} frame {frame}, white {settings.white_nits:g}, peak {settings.peak_nits:g} nits"
     try:

@@ -10,6 +10,7 @@ from vsdslnet.encode.job.journal import write_durably
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import convert, deliver
 from vsdslnet.encode.source.frame_errors import told_of
+from vsdslnet.encode.source.given import Given
 from vsdslnet.encode.source.times import seconds_at
 from vsdslnet.errors import OutputError
 from vsdslnet.tools import page
@@ -32,7 +33,7 @@ __all__ = ["write_page", "write_report"]
 
 
 def write_report(
-    source: Path,
+    source: Given,
     output: Path,
     settings: EncodeSettings,
     *,
@@ -45,7 +46,7 @@ def write_report(
     if the source can't be converted; OutputError if the page can't be written; MissingPackageError without matplotlib.
     """
     require_matplotlib()
-    with told_of(source):
+    with told_of(source.path):
         frames, text = _report(source, output, settings, at_seconds, told)
     write_page(output, text)
     return frames
@@ -60,7 +61,7 @@ def write_page(output: Path, text: str) -> None:
 
 
 def _report(
-    source: Path, output: Path, settings: EncodeSettings, at_seconds: Sequence[float], told: Told
+    source: Given, output: Path, settings: EncodeSettings, at_seconds: Sequence[float], told: Told
 ) -> tuple[list[int], str]:
     """The frames shown, and the page."""
     film = open_film(source, output, settings, at_seconds, told)
@@ -99,7 +100,7 @@ def _report(
         cuts_seconds=[seconds_at(opened, cut) for cut in cuts or [] if cut],
     )
     text = page.page(
-        title=source.name,
+        title=source.path.name,
         settings=f"model {settings.model}, white {settings.white_nits:g}, peak {settings.peak_nits:g} nits, "
         f"strength {settings.strength:g}",
         light=picture_png(light),

@@ -16,7 +16,9 @@ from vsdslnet.encode.place import check_place
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import Source, open_source, scene_cuts
 from vsdslnet.encode.source.colour import check_frame
-from vsdslnet.encode.source.probe import SourceInfo, probe
+from vsdslnet.encode.source.given import Given
+from vsdslnet.encode.source.look import look_at
+from vsdslnet.encode.source.probe import SourceInfo
 from vsdslnet.encode.source.times import frame_at
 from vsdslnet.plugin.color_tags import ColorOverrides
 from vsdslnet.plugin.hdr_signs import first_integer
@@ -48,20 +50,22 @@ class Film(NamedTuple):
     frames: list[int]
 
 
-def open_film(path: Path, page: Path, settings: EncodeSettings, at_seconds: Sequence[float], told: Told) -> Film:
+def open_film(given: Given, page: Path, settings: EncodeSettings, at_seconds: Sequence[float], told: Told) -> Film:
     """Open a film whose ``page`` is to be written, with the frames at those times, or some of its own choice.
 
     MediaError, ClipError or ArgumentError if that can't be; OutputError if the page could not be written.
     """
-    info = probe(path, transfer_in=settings.transfer_in)
+    info = look_at(given, settings)
     check_place(page, suffix=".html")
     opened = open_source(info)
     frames = [frame_at(opened, seconds) for seconds in at_seconds]
-    opened, cuts = _scanned(path, opened, settings.part(ColorOverrides), told)
+    opened, cuts = _scanned(info, opened, settings.part(ColorOverrides), told)
     return Film(info, opened, cuts, frames or _automatic(cuts, len(opened.clip)))
 
 
-def _scanned(path: Path, source: Source, overrides: ColorOverrides, told: Told) -> tuple[Source, list[int] | None]:
+def _scanned(
+    info: SourceInfo, source: Source, overrides: ColorOverrides, told: Told
+) -> tuple[Source, list[int] | None]:
     """The source with its cuts marked, and the first frames of its shots; as it is, and None, if it is long.
 
     MediaError for frames that can't be converted.
@@ -73,7 +77,7 @@ def _scanned(path: Path, source: Source, overrides: ColorOverrides, told: Told) 
     cuts = []
     for number, frame in enumerate(found.frames(close=True)):
         told("looking for cuts", number, clip.num_frames)
-        check_frame(path, number, frame.props, overrides)
+        check_frame(info.path, number, frame.props, overrides, of_script=info.call is not None)
         if number == 0 or first_integer(frame.props, "_SceneChangePrev"):
             cuts.append(number)
     told("looking for cuts", clip.num_frames, clip.num_frames)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,20 @@ def test_what_the_encoder_refuses_is_an_error_that_says_so(params: str, encoder:
     with pytest.raises(ArgumentError, match="params=") as caught:
         attempt(tmp_path, params, encoder=encoder, size=(64, 64))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script stands in for a library that crashes")
+def test_an_encoder_that_crashes_over_a_parameter_costs_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho 'x265 [error]: no such list' >&2\nkill -FPE $$\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    folder = tmp_path / "job"
+    folder.mkdir()
+    with pytest.raises(ArgumentError, match="ended by signal SIGFPE: no such list"):
+        attempt(folder, "scaling-list=/no/such/file")
 
 
 def test_what_the_encoder_warns_of_is_told(tmp_path: Path) -> None:

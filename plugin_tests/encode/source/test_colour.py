@@ -20,6 +20,7 @@ from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import open_converted, open_source
 from vsdslnet.encode.source.colour import check_frame, colours_in_words
+from vsdslnet.encode.source.given import given
 from vsdslnet.encode.source.probe import probe
 from vsdslnet.errors import MediaError
 from vsdslnet.plugin.color_tags import ColorOverrides
@@ -239,7 +240,7 @@ def test_every_command_takes_a_matrix_that_resize_refuses(silent: Path, small_mo
     results = []
     for number, source in enumerate((silent, path)):
         page, cube = tmp_path / f"{number}.html", tmp_path / f"{number}.cube"
-        write_report(source, page, settings, at_seconds=[0.0])
-        write_lut(source, cube, settings, at_seconds=0.0)
+        write_report(given(source), page, settings, at_seconds=[0.0])
+        write_lut(given(source), cube, settings, at_seconds=0.0)
         results.append((page.read_text(), cube.read_text()))
     assert results[0] == results[1]

@@ -36,6 +36,9 @@ def bad_source(kind: str, folder: Path) -> Path:
         path.touch()
     elif kind == "audio":
         audio_only(path)
+    elif kind == "unknown":
+        make_clip(path, frames=4, audio=False)
+        path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/XYZ"))
     elif kind == "hdr":
         make_clip(path, frames=4, audio=False, colour=(9, 16, 9))
     elif kind == "hlg":
@@ -53,6 +56,7 @@ def bad_source(kind: str, folder: Path) -> Path:
         ("text", "not a media file"),
         ("empty", "not a media file"),
         ("audio", "has no video"),
+        ("unknown", "has no decoder for its video; convert it"),
         ("hdr", "is HDR already"),
         ("hlg", "is HDR already"),
         ("interlaced", "is interlaced; deinterlace"),

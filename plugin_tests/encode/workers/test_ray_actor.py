@@ -19,6 +19,7 @@ from vsdslnet.encode.job.journal import ChunkResult, Journal
 from vsdslnet.encode.prepare import prepare
 from vsdslnet.encode.progress import _Tally
 from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.encode.source.given import given
 from vsdslnet.encode.workers.process import Done, Failed
 from vsdslnet.encode.workers.ray_cluster import _ChunkActor
 from vsdslnet.errors import JobError
@@ -26,7 +27,7 @@ from vsdslnet.errors import JobError
 
 @pytest.fixture
 def job(clip: Path, settings: EncodeSettings, tmp_path: Path) -> Job:
-    return prepare(clip, tmp_path, settings, threads=1, scanned=lambda frames, total: None).job
+    return prepare(given(clip), tmp_path, settings, threads=1, scanned=lambda frames, total: None).job
 
 
 class _InstantMaker:
@@ -105,5 +106,32 @@ def test_a_model_by_its_path_is_found_from_any_folder(
     model = Path(settings.model)
     monkeypatch.chdir(model.parent)
     relative = replace(settings, model=model.name)
-    job = prepare(clip, tmp_path, relative, threads=1, scanned=lambda frames, total: None).job
+    job = prepare(given(clip), tmp_path, relative, threads=1, scanned=lambda frames, total: None).job
     assert job.identity.settings.model == str(model)
+
+
+def test_a_node_evaluates_the_script_and_knows_what_it_reads(
+    clip: Path, settings: EncodeSettings, tmp_path: Path
+) -> None:
+    path, frames = tmp_path / "film.vpy", tmp_path / "frames.txt"
+    frames.write_text("16")
+    text = "from vapoursynth import core\nclip = core.bs.VideoSource(source, cachemode=0)\n"
+    path.write_text(f"{text}clip[:int(open('frames.txt').read())].set_output()\n")
+    plain = replace(settings, strength=0.0, chunk_frames=8)
+    folder = tmp_path / "job"
+    folder.mkdir()
+    script = given(path, arguments={"source": str(clip)})
+    job = prepare(script, folder, plain, threads=1, scanned=lambda frames, total: None).job
+    assert job.frames == 16
+    event = _ChunkActor(str(folder), None).make(1)
+    assert isinstance(event, Done)
+    assert event.result == replace_seconds(ChunkMaker(job, folder).make(job.chunks[1], lambda *_: None), event.result)
+    frames.write_text("48")
+    event = _ChunkActor(str(folder), None).make(0)
+    assert isinstance(event, Failed)
+    assert "frames.txt, which the script names, has changed on a node" in event.text
+
+
+def replace_seconds(result: ChunkResult, like: ChunkResult) -> ChunkResult:
+    """The result as if it had taken as long as another."""
+    return msgspec.structs.replace(result, seconds=like.seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.workers.local import LocalExecutor
+from vsdslnet.errors import ExecutorError
 
 ray = pytest.importorskip("ray")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
@@ -77,9 +79,27 @@ def test_nodes_without_a_shared_path_work_through_a_store(
     assert decoded_video(tmp_path / "ray.mkv") == decoded_video(tmp_path / "local.mkv")
 
 
+def test_every_node_evaluates_a_script(cluster: Any, clip: Path, settings: EncodeSettings, tmp_path: Path) -> None:
+    from vsdslnet.encode.workers.ray_cluster import RayExecutor
+
+    script = tmp_path / "film.vpy"
+    script.write_text(
+        "import os\nfrom vapoursynth import core\n"
+        "core.bs.VideoSource(os.path.join(os.environ['PWD'], source), cachemode=0).std.FlipVertical().set_output()\n"
+    )
+    plain = replace(settings, strength=0.0)
+    beside = {"tracks": clip, "script_args": {"source": os.path.relpath(clip)}}
+    executor = RayExecutor(address=cluster.address, threads=1)
+    encode_file(script, tmp_path / "ray.mkv", plain, executor=executor, **beside)
+    encode_file(script, tmp_path / "local.mkv", plain, executor=LocalExecutor(threads=1), **beside)
+    assert decoded_video(tmp_path / "ray.mkv") == decoded_video(tmp_path / "local.mkv")
+    with pytest.raises(ExecutorError, match="carries no script"):
+        stored = RayExecutor(address=cluster.address, threads=1, store=(tmp_path / "store").as_uri())
+        encode_file(script, tmp_path / "store.mkv", plain, executor=stored, **beside)
+
+
 def test_a_wrong_address_is_an_executor_error(monkeypatch: pytest.MonkeyPatch) -> None:
     from vsdslnet.encode.workers.ray_cluster import RayExecutor
-    from vsdslnet.errors import ExecutorError
 
     with pytest.raises(ExecutorError, match="no Ray cluster answers"):
         RayExecutor(address="127.0.0.1:1")

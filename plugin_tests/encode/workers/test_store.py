@@ -17,6 +17,7 @@ from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import ChunkResult, chunk_path, file_sha256
 from vsdslnet.encode.prepare import prepare
 from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.encode.source.given import given
 from vsdslnet.encode.workers.store import JobStore, store_name
 from vsdslnet.errors import ExecutorError, JobError
 
@@ -55,7 +56,7 @@ def s3_bucket() -> Iterator[str]:
 @pytest.fixture
 def job(clip: Path, settings: EncodeSettings, tmp_path: Path) -> Job:
     (tmp_path / "job").mkdir()
-    return prepare(clip, tmp_path / "job", settings, threads=1, scanned=lambda frames, total: None).job
+    return prepare(given(clip), tmp_path / "job", settings, threads=1, scanned=lambda frames, total: None).job
 
 
 def made_chunk(folder: Path, job: Job) -> tuple[Path, ChunkResult]:

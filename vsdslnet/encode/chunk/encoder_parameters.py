@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.hdr10 import ContentLight, mastering_display
 
-__all__ = ["PLACEHOLDER_LIGHT", "one_spelling", "preset_and_crf", "svt_parameters", "x265_parameters"]
+__all__ = [
+    "INTRA_ENCODERS",
+    "PLACEHOLDER_LIGHT",
+    "IntraParameters",
+    "one_spelling",
+    "preset_and_crf",
+    "svt_parameters",
+    "x265_parameters",
+]
 
 # The stream must hold this SEI from the start, so that it can be patched when the programme is measured.
 PLACEHOLDER_LIGHT = ContentLight(max_cll_nits=1000, max_fall_nits=400)
 
 _X265_PRESETS = {"draft": ("veryfast", 22.0), "balanced": ("medium", 18.0), "archive": ("slow", 14.0)}
 _SVT_PRESETS = {"draft": ("10", 32.0), "balanced": ("7", 26.0), "archive": ("4", 18.0)}
+
+
+class IntraParameters(NamedTuple):
+    """FFmpeg's ``name`` of an encoder, and of its profiles and pixel formats, by ours."""
+
+    name: str
+    profiles: dict[str, str]
+    pixel_formats: dict[str, str]
+
+
+INTRA_ENCODERS = {
+    "prores": IntraParameters(
+        "prores_ks", {"hq": "hq", "4444": "4444"}, {"YUV422P10": "yuv422p10le", "YUV444P10": "yuv444p10le"}
+    ),
+    "dnxhr": IntraParameters("dnxhd", {"hq": "dnxhr_hqx"}, {"YUV422P10": "yuv422p10le"}),
+}
+"""By codec."""
 
 
 def preset_and_crf(settings: EncodeSettings) -> tuple[str, float]:

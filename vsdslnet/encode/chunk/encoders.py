@@ -1,4 +1,7 @@
-"""Encoders of one chunk: x265 the program, libx265 and SVT-AV1 inside PyAV. Ten bits, HDR10, closed GOP."""
+"""Encoders of one chunk: x265 the program, libx265 and SVT-AV1 inside PyAV. Ten bits, HDR10, closed GOP.
+
+Those of other codecs have modules of their own, and are opened here.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
 
 import av
 import av.logging
@@ -20,13 +21,17 @@ import vapoursynth as vs
 
 from vsdslnet.color.h273 import Matrix, Primaries, Transfer
 from vsdslnet.encode.child_process import apart_from_ctrl_c, how_ended
-from vsdslnet.encode.chunk.encoder_parameters import preset_and_crf, svt_parameters, x265_parameters
+from vsdslnet.encode.chunk.encoder_interface import ChunkEncoder, Picture
+from vsdslnet.encode.chunk.encoder_parameters import INTRA_ENCODERS, preset_and_crf, svt_parameters, x265_parameters
+from vsdslnet.encode.chunk.intra_encoders import IntraEncoder
+from vsdslnet.encode.chunk.picture_encoders import PictureEncoder, picture_tool
 from vsdslnet.encode.chunk.scheduling import ordinary_scheduling
 from vsdslnet.encode.ffmpeg_log import ffmpeg_messages, ffmpeg_reason
+from vsdslnet.encode.form import form_of
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.errors import ArgumentError, JobError
 
-__all__ = ["ChunkEncoder", "Picture", "choose_encoder", "open_encoder"]
+__all__ = ["ChunkEncoder", "Picture", "choose_encoder", "in_this_process", "open_encoder"]
 
 # AVCOL_RANGE_MPEG of FFmpeg.
 _FFMPEG_LIMITED_RANGE = 1
@@ -49,41 +54,21 @@ _TAKES_OFFSETS = {"deblock"}
 _BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """What an encoder has to know about the picture."""
-
-    width: int
-    height: int
-    frame_rate: Fraction
-    sample_aspect: Fraction
-
-
-class ChunkEncoder(Protocol):
-    """Takes frames in order, leaves an elementary stream."""
-
-    def feed(self, frame: vs.VideoFrame) -> None:
-        """Encode one YUV420P10 frame; JobError if the encoder is gone."""
-
-    def close(self) -> None:
-        """Write what is left; JobError if the encoder failed."""
-
-    def abort(self) -> None:
-        """Stop without finishing; what was written is of no use."""
-
-
 def choose_encoder(settings: EncodeSettings) -> str:
     """Which encoder a job uses, with its version: equal texts give equal bits.
 
-    ArgumentError if what was asked for is not there.
+    ArgumentError or MissingPackageError if what was asked for is not there.
     """
+    if form_of(settings).is_sequence:
+        return picture_tool(settings)
     program = shutil.which("x265")
     if settings.codec == "hevc" and settings.encoder != "av" and program:
         return f"x265 program, {_x265_version(program)}"
     if settings.encoder == "x265":
         cure = "install x265, or leave the encoder out" if settings.codec == "hevc" else "AV1 is made by PyAV"
         raise ArgumentError("encoder", "x265", "an x265 program on the PATH and codec hevc", cure)
-    name = "libx265" if settings.codec == "hevc" else "libsvtav1"
+    names = {"hevc": "libx265", "av1": "libsvtav1"} | {codec: told.name for codec, told in INTRA_ENCODERS.items()}
+    name = names[settings.codec]
     if name not in av.codecs_available:
         raise ArgumentError("codec", settings.codec, "a codec this PyAV has", f"it lacks {name}")
     return f"{name} of PyAV {av.__version__}"
@@ -103,9 +88,19 @@ def open_encoder(
     ``says_warnings``: on the process's error stream; otherwise it says nothing. JobError if it can't be started, or
     does not know one of the user's parameters.
     """
-    if encoder.startswith("x265 program"):
+    form = form_of(settings)
+    if form.is_sequence:
+        return PictureEncoder(settings, picture=picture, path=path)
+    if form.fourcc:
+        return IntraEncoder(settings, form.pixels, picture=picture, path=path)
+    if not in_this_process(encoder):
         return _X265Program(settings, picture=picture, frames=frames, path=path, says_warnings=says_warnings)
     return _PyavEncoder(settings, picture=picture, frames=frames, path=path, says_warnings=says_warnings)
+
+
+def in_this_process(encoder: str) -> bool:
+    """Whether the chosen encoder is a library, whose crash is ours."""
+    return not encoder.startswith("x265 program")
 
 
 class _PyavEncoder:

@@ -14,6 +14,8 @@ import numpy as np
 import vapoursynth as vs
 
 from vsdslnet.encode.bitstream import av1, hevc
+from vsdslnet.encode.bitstream.intra import read_pictures
+from vsdslnet.encode.bitstream.packed import packed_pictures
 from vsdslnet.encode.chunk.encoders import Picture, open_encoder
 from vsdslnet.encode.chunk.light import add_to_shot, frame_light_nits
 from vsdslnet.encode.job.chunks import Chunk
@@ -77,7 +79,7 @@ class ChunkFile:
         try:
             with self._disk_errors_told():
                 self._encoder.close()
-                self._check()
+                pictures_sha256 = self._check()
                 result = ChunkResult(
                     index=self.index,
                     frames=self._chunk.frames,
@@ -87,6 +89,7 @@ class ChunkFile:
                     max_nits=self.max_nits,
                     max_average_nits=self._max_average_nits,
                     seconds=time.monotonic() - self._started,
+                    pictures_sha256=pictures_sha256,
                     shots=[meter.light() for meter in self._meters],
                 )
                 finish_durably(self._partial, self._final)
@@ -94,15 +97,27 @@ class ChunkFile:
             self._partial.unlink(missing_ok=True)
         return result
 
-    def _check(self) -> None:
-        """Count what the encoder wrote: a full disk or a dying program may go unnoticed otherwise."""
-        data = self._partial.read_bytes()
-        pictures = len(hevc.access_units(data)) if self._suffix == "hevc" else len(av1.temporal_units(data))
+    def _check(self) -> list[str]:
+        """Count what the encoder wrote: a full disk or a dying program may go unnoticed otherwise.
+
+        SHA-256 of each picture that is to be a file of its own.
+        """
+        digests: list[str] = []
+        if self._suffix == "zip":
+            digests = [hashlib.sha256(picture).hexdigest() for picture in packed_pictures(self._partial)]
+            pictures = len(digests)
+        elif self._suffix == "hevc":
+            pictures = len(hevc.access_units(self._partial.read_bytes()))
+        elif self._suffix == "obu":
+            pictures = len(av1.temporal_units(self._partial.read_bytes()))
+        else:
+            pictures = sum(1 for _ in read_pictures(self._partial))
         if pictures != self._chunk.frames:
             raise JobError(
                 f"{self._folder}: the encoder wrote {pictures} of {self._chunk.frames} frames; is the disk full? "
                 "What is finished is kept: run this command again"
             )
+        return digests
 
     @contextmanager
     def _disk_errors_told(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ _BIN_SHIFT = (65_536 // HISTOGRAM_BINS).bit_length() - 1
 
 
 def with_light(delivered: vs.VideoNode) -> vs.VideoNode:
-    """The YUV420P10 PQ clip, its frames carrying the statistics that :func:`frame_light_nits` reads.
+    """The PQ clip as the encoder gets it, its frames carrying the statistics that :func:`frame_light_nits` reads.
 
     Every pixel is decoded to R'G'B' as a display does it (bilinear chroma at its declared place, limited
     range, clipped to 0..1), its brightest channel is turned into cd/m²; then maximum and mean are taken.

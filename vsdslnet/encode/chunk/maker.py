@@ -15,7 +15,8 @@ from vsdslnet.encode.job.chunks import Chunk
 from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import ChunkResult
 from vsdslnet.encode.source.clip import deliver, open_converted
-from vsdslnet.errors import JobError, one_line
+from vsdslnet.encode.source.script import frame_error
+from vsdslnet.errors import JobError
 
 __all__ = ["ChunkMaker", "Progress"]
 
@@ -39,7 +40,8 @@ class ChunkMaker:
         if len(converted) != job.frames:
             raise JobError(f"the source has {len(converted)} frames here, the job says {job.frames}; use --restart")
         settings = job.identity.settings
-        delivered = deliver(converted, peak_nits=settings.peak_nits, transfer=settings.transfer)
+        pixels = job.form.pixels
+        delivered = deliver(converted, peak_nits=settings.peak_nits, transfer=settings.transfer, pixels=pixels)
         measured = with_shot_light if settings.hdr10plus else with_light
         self._clip = measured(delivered) if settings.transfer == "pq" else delivered
         self._picture = Picture(
@@ -65,6 +67,6 @@ class ChunkMaker:
         except BaseException as error:
             file.abort()
             if isinstance(error, vs.Error):
-                raise JobError(f"frames {chunk.first}-{chunk.end - 1}: {one_line(error)}") from None
+                raise JobError(f"frames {chunk.first}-{chunk.end - 1}: {frame_error(error)}") from None
             raise
         return file

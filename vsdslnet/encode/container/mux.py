@@ -11,23 +11,26 @@ from typing import TYPE_CHECKING, Any, Protocol
 import av
 import av.logging
 
+from vsdslnet.color.h273 import Transfer
+from vsdslnet.encode.chunk.encoder_parameters import INTRA_ENCODERS
 from vsdslnet.encode.container.chapters import programme_chapters
 from vsdslnet.encode.container.passage import (
     CONTAINER_FORMATS,
     Passage,
     container_options,
+    is_cover,
     passage_of,
     stream_name,
 )
 from vsdslnet.encode.container.tags import fresh_tags
-from vsdslnet.encode.container.template import open_template
+from vsdslnet.encode.container.template import StandingAlone, open_template
 from vsdslnet.encode.container.text_subtitles import TextConverter, add_text_stream
-from vsdslnet.encode.container.trimmed import trimmed_template
+from vsdslnet.encode.container.trimmed import trimmed_template, without_hidden
 from vsdslnet.encode.container.video_packets import VideoPacket, VideoPackets
 from vsdslnet.encode.ffmpeg_log import ffmpeg_messages, ffmpeg_reason
 from vsdslnet.encode.job.description import Job
-from vsdslnet.encode.source.probe import open_media
 from vsdslnet.encode.source.timeline import Placer, Timeline
+from vsdslnet.encode.source.tracks import open_tracks
 from vsdslnet.errors import JobError
 from vsdslnet.hdr10 import ContentLight, mastering_display
 
@@ -37,6 +40,10 @@ if TYPE_CHECKING:
 __all__ = ["MuxError", "Pictures", "mux", "write_container"]
 
 _CODEC_TAGS = {"hevc": "hvc1", "av1": "av01"}
+# Demuxers of formats whose header says how long a file lasts; others guess it from what there is.
+_SAY_HOW_LONG = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "avi", "flv", "asf")
+# A last frame or sound may be shorter than the header has it.
+_MISSING_SECONDS = 1.0
 _EQUAL_TIMES_ALLOWED = 0x20000  # AVFMT_TS_NONSTRICT of FFmpeg
 
 
@@ -69,8 +76,8 @@ def mux(
     Returns, in words, what the source holds and the file lacks. JobError or OSError if it fails.
     """
     packets = VideoPackets(job, folder, light, dynamic)
-    with open_media(Path(job.source.path)) as source:
-        passage = passage_of(source, output, main=job.source.track, drop=drop)
+    with open_tracks(job.source.beside) as source:
+        passage = passage_of(source, output, main=job.source.track, drop=drop, suffixes=job.form.suffixes)
         try:
             lost = write_container(job, passage, packets, light, source=source, output=output, target=str(target))
         except MuxError as error:
@@ -96,7 +103,7 @@ def write_container(
     options = container_options(container_format) if isinstance(target, str) else {}
     template = open_template(
         pictures.first_picture(),
-        stream_format=job.suffix,
+        stream_format=_standing_alone(job) or job.suffix,
         mastering=mastering_display(job.identity.settings.peak_nits),
         light=light,
         display_matrix=job.source.display_matrix,
@@ -107,7 +114,8 @@ def write_container(
         av.open(target, "w", format=container_format, options=options) as container,
     ):
         file = _File(container)
-        picture = file.add_picture(template.streams.video[0], source.streams[job.source.track], job)
+        original = None if job.source.track is None else source.streams[job.source.track]
+        picture = file.add_picture(template.streams.video[0], original, job)
         others = file.add_others(source, passage)
         file.begin(source, job)
         for packet, stream in _in_time(source, others, pictures, picture, job):
@@ -118,28 +126,33 @@ def write_container(
         for index, other in others.items()
         if other.converter is not None and other.converter.unread
     ]
-    return [*passage.left_out, *_lost_aspect(job, container_format), *unread]
+    missing = _missing_end(source, passage, job, file.end_seconds)
+    return [*passage.left_out, *_lost_aspect(job, container_format), *unread, *missing]
 
 
 class _File:
-    """The output, which names the stream when a muxer refuses something."""
+    """The output, which names the stream when a muxer refuses something. ``end_seconds``: of all that was written."""
 
     def __init__(self, container: Any) -> None:
         self._container = container
+        self.end_seconds = 0.0
         self._names: dict[int, str] = {}
         self._last: dict[int, int] = {}
         self._matroska = container.format.name == "matroska"
         self._apart = 0 if container.format.flags & _EQUAL_TIMES_ALLOWED else 1
 
     def add_picture(self, template: Any, original: Any, job: Job) -> Any:
-        """The stream of the HDR picture, described by ``template``, named and marked as the original was."""
+        """The stream of the HDR picture, described by ``template``, named and marked as the original was, if any."""
         video = self._container.add_stream_from_template(template, opaque=True)
         video.time_base = Fraction(*job.time_base)
         video.codec_context.framerate = job.frame_rate
         video.codec_context.sample_aspect_ratio = Fraction(*job.source.sample_aspect)
-        video.metadata.update(fresh_tags(original.metadata))
-        video.disposition = original.disposition
-        if not self._matroska:
+        if original is not None:
+            video.metadata.update(fresh_tags(original.metadata))
+            video.disposition = original.disposition
+        if job.form.fourcc:  # Matroska says ProRes's kind by it, too
+            video.codec_context.codec_tag = job.form.fourcc
+        elif not self._matroska:
             video.codec_context.codec_tag = _CODEC_TAGS[job.identity.settings.codec]
         self._names[video.index] = "the picture"
         return video
@@ -194,6 +207,7 @@ class _File:
         if packet.pts is None or packet.pts < packet.dts:
             packet.pts = packet.dts
         self._last[stream.index] = packet.dts
+        self.end_seconds = max(self.end_seconds, float((packet.pts + (packet.duration or 0)) * stream.time_base))
         try:
             self._container.mux_one(packet)
         except (av.FFmpegError, ValueError) as error:
@@ -242,27 +256,31 @@ def _in_time(
 
 def _source_packets(source: Any, others: dict[int, _Other], timeline: Timeline) -> Iterator[tuple[Any, int]]:
     """(packet, its stream's index in the source), at the programme's time; trimmed-away ones are left out."""
-    streams = [source.streams[index] for index in others]
-    placer = Placer(timeline)
     ends: dict[int, int] = {}
-    for packet in source.demux(streams) if streams else ():
-        if not packet.size:
-            continue
+    for packet in without_hidden(_placed(source, others, timeline)):
         index = packet.stream_index
-        added = round(placer.added_seconds(index) / Fraction(packet.time_base))
-        if packet.is_discard:  # an edit list hides it
-            continue
         if packet.pts is None and packet.dts is None:  # a cover has no time; damaged sound goes on
             packet.pts = packet.dts = ends.get(index, 0)
-        else:
-            packet.pts = None if packet.pts is None else packet.pts + added
-            packet.dts = None if packet.dts is None else packet.dts + added
         ends[index] = (packet.pts if packet.pts is not None else packet.dts) + (packet.duration or 0)
         converter = others[index].converter
         if converter is not None:
             packet = converter.packet(packet)
         if packet is not None:
             yield packet, index
+
+
+def _placed(source: Any, others: dict[int, _Other], timeline: Timeline) -> Iterator[Any]:
+    """The source's packets at the programme's time."""
+    streams = [source.streams[index] for index in others]
+    placer = Placer(timeline)
+    for packet in source.demux(streams) if streams else ():
+        if not packet.size:
+            continue
+        added = round(placer.added_seconds(packet.stream_index) / Fraction(packet.time_base))
+        packet.pts = None if packet.pts is None else packet.pts + added
+        packet.dts = None if packet.dts is None else packet.dts + added
+        packet.duration = max(0, packet.duration or 0)  # of chained Ogg one is below 0
+        yield packet
 
 
 def _video_packet(coded: VideoPacket, time_base: Fraction) -> Any:
@@ -273,9 +291,42 @@ def _video_packet(coded: VideoPacket, time_base: Fraction) -> Any:
     return packet
 
 
+def _standing_alone(job: Job) -> StandingAlone | None:
+    """What the container has to be told of ProRes and DNxHR."""
+    settings = job.identity.settings
+    if not job.form.fourcc:
+        return None
+    encoder = INTRA_ENCODERS[settings.codec]
+    return StandingAlone(
+        fourcc=job.form.fourcc,
+        encoder=encoder.name,
+        pixel_format=encoder.pixel_formats[job.form.pixels],
+        profile=encoder.profiles[settings.profile],
+        size=job.form.delivered_size(*job.source.shown_size),
+        sample_aspect=Fraction(*job.source.sample_aspect),
+        transfer=Transfer.PQ if settings.transfer == "pq" else Transfer.HLG,
+    )
+
+
 def _lost_aspect(job: Job, container_format: str) -> list[str]:
     """AV1 has no sample aspect ratio of its own, and Matroska's can't be set through PyAV; MP4's can."""
     aspect = Fraction(*job.source.sample_aspect)
-    if aspect == 1 or job.suffix == "hevc" or container_format != "matroska":
+    if aspect == 1 or job.suffix != "obu" or container_format != "matroska":
         return []
     return [f"sample aspect ratio {aspect.numerator}:{aspect.denominator} (AV1 needs .mp4 for it)"]
+
+
+def _missing_end(source: Any, passage: Passage, job: Job, end_seconds: float) -> list[str]:
+    """Seconds that the source's header promises and its packets don't hold, as after a broken download."""
+    carried = {job.source.track, *passage.streams}
+    timed = [s for s in source.streams if s.type in ("audio", "subtitle", "video") and not is_cover(s)]
+    if source.format.name not in _SAY_HOW_LONG or any(stream.index not in carried for stream in timed):
+        return []  # what is left out may last longer
+    # Some count from 0 and some from the programme's start.
+    lasts = (job.source.duration_seconds or 0.0) - max(0.0, job.timeline.start_seconds)
+    if lasts - end_seconds < _MISSING_SECONDS:
+        return []
+    return [
+        f"the last {lasts - end_seconds:.1f} s (the source says that it lasts {lasts:.1f} s and ends before: "
+        "check whether it is whole)"
+    ]

@@ -14,11 +14,21 @@ from typing import Any
 
 import av
 
-from vsdslnet.encode.container.tags import lost_tags
+from vsdslnet.encode.container.tags import fresh_tags, lost_tags
 from vsdslnet.encode.ffmpeg_log import ffmpeg_messages
 from vsdslnet.errors import ArgumentError, OutputError
 
-__all__ = ["CONTAINER_FORMATS", "Attached", "Passage", "container_options", "outlook", "passage_of", "stream_name"]
+__all__ = [
+    "CONTAINER_FORMATS",
+    "Attached",
+    "Passage",
+    "container_options",
+    "is_cover",
+    "lost_to_pictures",
+    "outlook",
+    "passage_of",
+    "stream_name",
+]
 
 # FFmpeg's names of the containers, by the suffix of a file.
 CONTAINER_FORMATS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
@@ -40,6 +50,7 @@ _SILENT_ZEROS = frozenset(
 )
 _SILENCE_SAMPLES = 64
 _CONVERT = "convert it first (ffmpeg -i IN -map 0 -c copy -c:a flac OUT.mkv)"
+_CONVERT_TO_PCM = "convert it first (ffmpeg -i IN -map 0 -c copy -c:a pcm_s24le OUT.mkv)"
 _KINDS = {"audio": "sound", "subtitle": "subtitle"}
 
 
@@ -79,11 +90,13 @@ def container_options(container_format: str) -> dict[str, str]:
     return {} if container_format == "matroska" else {"movflags": "+faststart"}
 
 
-def passage_of(source: Any, output: Path, *, main: int, drop: Collection[int] = ()) -> Passage:
-    """What becomes of the streams of an open ``source`` in ``output``, whose picture is stream ``main``.
+def passage_of(
+    source: Any, output: Path, *, main: int | None, drop: Collection[int] = (), suffixes: Sequence[str] = _SUFFIXES
+) -> Passage:
+    """What becomes of the streams of an open ``source`` in ``output``, whose picture is stream ``main``, if any.
 
-    ``drop`` are streams that the user does without. OutputError if a stream would be lost that need not be, with the
-    cure; ArgumentError if there is no such stream to drop.
+    ``drop`` are streams that the user does without, ``suffixes`` the containers that the codec has. OutputError if a
+    stream would be lost that need not be, with the cure; ArgumentError if there is no such stream to drop.
     """
     _check_drop(source, main, drop)
     wanted = CONTAINER_FORMATS[output.suffix.lower()]
@@ -97,7 +110,7 @@ def passage_of(source: Any, output: Path, *, main: int, drop: Collection[int] = 
             continue
         if stream.index in drop:
             left_out.append(f"{stream_name(stream)}, as asked")
-        elif _is_cover(stream):
+        elif is_cover(stream):
             _place_cover(stream, Path(source.name), wanted, copied, attached, left_out)
         elif stream.type == "attachment":
             if wanted == "matroska":
@@ -114,17 +127,17 @@ def passage_of(source: Any, output: Path, *, main: int, drop: Collection[int] = 
             copied.append(stream.index)
         elif _is_text(stream):
             as_text[stream.index] = _TEXT_CODECS[wanted]
-        elif stream.type == "audio" or _holders(stream):
+        elif stream.type == "audio" or _holders(stream, suffixes):
             refused.append(stream)
         else:
             left_out.append(f"{stream_name(stream)} (no container has a place for it)")
     if refused:
-        raise OutputError(f"{output}: {_refusal(refused, output.suffix)}")
+        raise OutputError(f"{output}: {_refusal(refused, output.suffix, suffixes)}")
     left_out += [f"tag {name} ({output.suffix} has no place for it)" for name in lost_tags(source.metadata, wanted)]
     return Passage(copied=tuple(copied), as_text=as_text, attached=tuple(attached), left_out=tuple(left_out))
 
 
-def outlook(source: Any, path: Path, *, main: int) -> list[str]:
+def outlook(source: Any, path: Path, *, main: int | None) -> list[str]:
     """A line for each kind of container: what of an open ``source`` a file of it would lack."""
     lines = []
     for suffix in _SUFFIXES:
@@ -133,7 +146,16 @@ def outlook(source: Any, path: Path, *, main: int) -> list[str]:
             lines.append(f"as {suffix}: " + (f"without {lacks}" if lacks else "everything is kept"))
         except OutputError as error:
             lines.append(f"as {suffix}: not possible: {str(error).removeprefix(f'{path.with_suffix(suffix)}: ')}")
+    lacks = "; ".join(lost_to_pictures(source, main=main))
+    lines.append("as .exr, .png, .tif: " + (f"without {lacks}" if lacks else "everything is kept"))
     return lines
+
+
+def lost_to_pictures(source: Any, *, main: int | None) -> list[str]:
+    """What of an open ``source`` a sequence of pictures has no place for, in words."""
+    lost = [stream_name(stream) for stream in source.streams if stream.index != main]
+    lost += ["chapters"] if source.chapters() else []
+    return [*lost, *(f"tag {name}" for name in fresh_tags(source.metadata))]
 
 
 def stream_name(stream: Any) -> str:
@@ -142,11 +164,11 @@ def stream_name(stream: Any) -> str:
         return f"attachment {stream.name or stream.index!r}"
     context = stream.codec_context
     details = [context.name if context is not None else "unknown codec", stream.metadata.get("language", "")]
-    kind = "cover" if _is_cover(stream) else _KINDS.get(stream.type, stream.type)
+    kind = "cover" if is_cover(stream) else _KINDS.get(stream.type, stream.type)
     return f"{kind} stream {stream.index} ({', '.join(filter(None, details))})"
 
 
-def _check_drop(source: Any, main: int, drop: Collection[int]) -> None:
+def _check_drop(source: Any, main: int | None, drop: Collection[int]) -> None:
     others = [stream.index for stream in source.streams if stream.index != main]
     for index in drop:
         if index not in others:
@@ -154,17 +176,23 @@ def _check_drop(source: Any, main: int, drop: Collection[int]) -> None:
             raise ArgumentError("drop", index, allowed, "see vsdslnet info")
 
 
-def _refusal(streams: Sequence[Any], suffix: str) -> str:
+def _refusal(streams: Sequence[Any], suffix: str, suffixes: Sequence[str]) -> str:
     """One line for all streams that the container can't hold."""
-    holders = [other for other in _SUFFIXES if all(other in _holders(stream) for stream in streams)]
+    holders = [other for other in suffixes if all(other in _holders(stream, suffixes) for stream in streams)]
     names = " and ".join(stream_name(stream) for stream in streams)
-    cure = f"name a file ending in {' or '.join(holders)}" if holders else _CONVERT
+    cure = (
+        f"name a file ending in {' or '.join(holders)}"
+        if holders
+        else _CONVERT
+        if ".mkv" in suffixes
+        else _CONVERT_TO_PCM
+    )
     numbers = ",".join(str(stream.index) for stream in streams)
     return f"{suffix} can't hold {names}; {cure}, or do without it: --drop {numbers}"
 
 
-def _holders(stream: Any) -> list[str]:
-    return [suffix for suffix in _SUFFIXES if _holds(stream, CONTAINER_FORMATS[suffix])]
+def _holders(stream: Any, suffixes: Sequence[str]) -> list[str]:
+    return [suffix for suffix in suffixes if _holds(stream, CONTAINER_FORMATS[suffix])]
 
 
 def _holds(stream: Any, container_format: str) -> bool:
@@ -185,7 +213,8 @@ def _holds(stream: Any, container_format: str) -> bool:
     return True
 
 
-def _is_cover(stream: Any) -> bool:
+def is_cover(stream: Any) -> bool:
+    """Whether a stream is a picture that stands for the file."""
     return stream.type == "video" and bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 

@@ -15,7 +15,7 @@ from vsdslnet.encode.container.mux import MuxError, write_container
 from vsdslnet.encode.container.passage import passage_of
 from vsdslnet.encode.container.video_packets import PictureTimes, VideoPacket, elementary_to_packet, with_light
 from vsdslnet.encode.job.description import Job
-from vsdslnet.encode.source.probe import open_media
+from vsdslnet.encode.source.tracks import open_tracks
 from vsdslnet.errors import OutputError
 
 __all__ = ["rehearse"]
@@ -31,8 +31,8 @@ def rehearse(job: Job, stream: bytes, *, output: Path, drop: Collection[int] = (
     """
     light = PLACEHOLDER_LIGHT if job.identity.settings.transfer == "pq" else None
     pictures = _StandIns(job, with_light(stream, light, suffix=job.suffix))
-    with open_media(Path(job.source.path)) as source:
-        passage = passage_of(source, output, main=job.source.track, drop=drop)
+    with open_tracks(job.source.beside) as source:
+        passage = passage_of(source, output, main=job.source.track, drop=drop, suffixes=job.form.suffixes)
         try:
             return write_container(job, passage, pictures, light, source=source, output=output, target=_Nowhere())
         except MuxError as error:

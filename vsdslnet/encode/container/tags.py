@@ -11,7 +11,9 @@ from vsdslnet.encode.ffmpeg_log import ffmpeg_messages
 __all__ = ["fresh_tags", "lost_tags"]
 
 # Tags that describe the old file's bits, not its content; muxers write their own.
-_STALE_TAGS = frozenset({"encoder", "software", "major_brand", "minor_version", "compatible_brands", "duration", "bps"})
+_STALE_TAGS = frozenset(
+    {"alpha_mode", "bps", "compatible_brands", "duration", "encoder", "major_brand", "minor_version", "software"}
+)
 _STALE_PREFIXES = ("_statistics", "number_of_", "bps-", "duration-", "vendor_id")
 
 

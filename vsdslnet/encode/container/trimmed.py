@@ -1,23 +1,42 @@
 """Sound whose beginning an edit list hides: what is hidden does not go over, and neither does its length.
 
+But for the last hidden packet of each: what is heard first is decoded from both (windows of AAC overlap), and encoders
+of AAC put one there for it. It goes over, and stays hidden.
+
 FFmpeg counts hidden samples as a codec's own delay (``initial_padding``), which Matroska stores: players would then
 leave out as much of the sound that is left. No Python binding lets one set it, so a tiny file of the first packets
-that are heard is made and opened: its stream is a template with what delay remains.
+that go over is made and opened: its stream is a template with what delay remains.
 """
 
 from __future__ import annotations
 
 import io
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import av
 
-__all__ = ["trimmed_template"]
+__all__ = ["trimmed_template", "without_hidden"]
 
 _FORMATS = ("mp4", "mov")  # those with edit lists
-_PACKETS = 3
+_PACKETS = 4
+
+
+def without_hidden(packets: Iterable[Any]) -> Iterator[Any]:
+    """Packets of any streams without those that an edit list hides, but for the last before a sound begins."""
+    begun: set[int] = set()
+    last_hidden: dict[int, Any] = {}
+    for packet in packets:
+        index = packet.stream_index
+        if packet.is_discard:
+            last_hidden[index] = packet
+            continue
+        if index not in begun and index in last_hidden and packet.stream.type == "audio":
+            yield last_hidden[index]
+        begun.add(index)
+        yield packet
 
 
 def trimmed_template(path: Path, index: int) -> Any | None:
@@ -28,13 +47,13 @@ def trimmed_template(path: Path, index: int) -> Any | None:
         first = next(packets, None)
         if first is None or not first.is_discard:
             return None
-        heard = list(islice((packet for packet in packets if not packet.is_discard), _PACKETS))
-        for name in _FORMATS if heard else ():
+        kept = list(islice(without_hidden(chain([first], packets)), _PACKETS))
+        for name in _FORMATS if kept else ():
             written = io.BytesIO()
             try:
                 with av.open(written, "w", format=name) as target:
                     copy = target.add_stream_from_template(stream, opaque=True)
-                    for packet in heard:
+                    for packet in kept:
                         packet.stream = copy
                         target.mux(packet)
             except (av.FFmpegError, ValueError):

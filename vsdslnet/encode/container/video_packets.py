@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vsdslnet.encode.bitstream import av1, hevc
+from vsdslnet.encode.bitstream.intra import pictures_of, read_pictures
 from vsdslnet.encode.job.chunks import Chunk
 from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import chunk_path
@@ -65,7 +67,10 @@ class VideoPackets:
 
     def first_picture(self) -> bytes:
         """The first picture with its headers, as an elementary stream with the measured light."""
-        return with_light(self._read(self._job.chunks[0]), self._light, suffix=self._job.suffix)
+        first = self._job.chunks[0]
+        if self._job.form.fourcc:
+            return next(read_pictures(self._path(first)))
+        return with_light(self._read(first), self._light, suffix=self._job.suffix)
 
     def __iter__(self) -> Iterator[VideoPacket]:
         """Packets in decoding order."""
@@ -93,6 +98,10 @@ class VideoPackets:
 
     def _coded(self, chunk: Chunk) -> Iterator[_Coded]:
         """The pictures of a chunk with the measured light in every sequence start, and HDR10+ in each of them."""
+        if self._job.form.fourcc:  # whose light is the container's to say
+            for order, picture in enumerate(read_pictures(self._path(chunk))):
+                yield _Coded(data=picture, order=order, is_keyframe=True)
+            return
         data = self._read(chunk)
         patched = 0
         if self._hevc:
@@ -130,14 +139,23 @@ class VideoPackets:
             raise JobError(f"chunk {chunk.index} has other stream headers than the first; use --restart")
 
     def _read(self, chunk: Chunk) -> bytes:
-        return chunk_path(self._folder, chunk.index, self._job.suffix).read_bytes()
+        return self._path(chunk).read_bytes()
+
+    def _path(self, chunk: Chunk) -> Path:
+        return chunk_path(self._folder, chunk.index, self._job.suffix)
 
 
+_STANDING_ALONE = ("prores", "dnxhr")
 _TEMPORAL_DELIMITER = b"\x12\x00"
 
 
 def with_light(chunk: bytes, light: ContentLight | None, *, suffix: str) -> bytes:
-    """A chunk's first picture with its headers, as an elementary stream that carries this light, if there is one."""
+    """A chunk's first picture with its headers, as an elementary stream that carries this light, if there is one.
+
+    Pictures that stand alone carry none.
+    """
+    if suffix in _STANDING_ALONE:
+        return next(pictures_of(io.BytesIO(chunk)))
     if suffix == "hevc":
         unit = hevc.access_units(chunk)[0]
         nals = unit.nals if light is None else hevc.patch_content_light(unit.nals, light.payload())[0]
@@ -148,6 +166,8 @@ def with_light(chunk: bytes, light: ContentLight | None, *, suffix: str) -> byte
 
 def elementary_to_packet(picture: bytes, *, suffix: str) -> bytes:
     """One picture of :func:`with_light` as containers store it."""
+    if suffix in _STANDING_ALONE:
+        return picture
     if suffix == "hevc":
         return hevc.access_units(picture)[0].length_prefixed()
     return av1.temporal_units(picture)[0]

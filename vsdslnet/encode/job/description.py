@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 
+from vsdslnet.encode.form import Form, form_of
 from vsdslnet.encode.job.chunks import Chunk
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.probe import SourceIdentity, SourceInfo
+from vsdslnet.encode.source.script_files import ScriptIdentity
 from vsdslnet.encode.source.timeline import Timeline
 from vsdslnet.errors import JobError
 
@@ -22,10 +25,13 @@ _NAME_IN_0_2 = "plan.json"
 class JobIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What must not change between a job's start and its resumption.
 
-    ``tools`` names versions of everything whose change would alter frames or bits.
+    ``tools`` names versions of everything whose change would alter frames or bits. Beside a script's text (``source``)
+    there is what it reads, and the file that everything but the picture comes from.
     """
 
     source: SourceIdentity
+    script: ScriptIdentity | None = None
+    tracks: SourceIdentity | None = None
     settings: EncodeSettings
     model_sha256: str
     tools: str
@@ -62,7 +68,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     @property
     def suffix(self) -> str:
         """File name suffix of chunks."""
-        return "hevc" if self.identity.settings.codec == "hevc" else "obu"
+        return self.form.chunk_suffix
+
+    @property
+    def form(self) -> Form:
+        """What the codec makes of the job."""
+        return form_of(self.identity.settings)
+
+    @property
+    def times_constant(self) -> bool:
+        """Whether every frame is shown for the same time."""
+        return len({later - at for at, later in pairwise(self.timestamps)}) <= 1
 
     @property
     def frame_rate(self) -> Fraction:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -29,6 +30,7 @@ class ChunkResult(msgspec.Struct, frozen=True, kw_only=True, tag="chunk", forbid
     ``frames_sha256``     of the frames that went into the encoder.
     ``max_nits``          brightest pixel; ``max_average_nits``: highest frame average.
     ``seconds``           it took, conversion and encoding together.
+    ``pictures_sha256``   of each of its pictures, if they are files of their own in the end.
     ``shots``             light of its frames, shot by shot, if HDR10+ is made of it.
     """
 
@@ -40,6 +42,7 @@ class ChunkResult(msgspec.Struct, frozen=True, kw_only=True, tag="chunk", forbid
     max_nits: float
     max_average_nits: float
     seconds: float
+    pictures_sha256: list[str] = []
     shots: list[ShotLight] = []
 
 
@@ -76,13 +79,24 @@ class Journal:
         """Where a finished chunk lies."""
         return chunk_path(self.folder, index, self._suffix)
 
-    def pending(self, chunks: list[Chunk]) -> list[Chunk]:
-        """Chunks not finished yet; one whose file is missing or altered counts as not finished."""
-        for index, result in list(self.finished.items()):
-            path = self.chunk_path(index)
-            if not path.is_file() or file_sha256(path) != result.sha256:
-                del self.finished[index]
+    def pending(
+        self, chunks: list[Chunk], *, delivered: Callable[[Chunk, ChunkResult], bool] | None = None
+    ) -> list[Chunk]:
+        """Chunks not finished yet; one whose file is missing or altered counts as not finished.
+
+        Unless ``delivered`` says that its pictures lie where they belong already.
+        """
+        for chunk in chunks:
+            result = self.finished.get(chunk.index)
+            if result is None or self.holds(result) or (delivered is not None and delivered(chunk, result)):
+                continue
+            del self.finished[chunk.index]
         return [chunk for chunk in chunks if chunk.index not in self.finished]
+
+    def holds(self, result: ChunkResult) -> bool:
+        """Whether a chunk's file lies here as it was made."""
+        path = self.chunk_path(result.index)
+        return path.is_file() and file_sha256(path) == result.sha256
 
     def record(self, result: ChunkResult) -> None:
         """Remember a chunk whose file is in place; on return it survives a power cut."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,14 @@ import vapoursynth as vs
 from av.video.reformatter import ColorRange
 
 from vsdslnet.color.h273 import Matrix, Primaries, Range, Transfer
-from vsdslnet.errors import MediaError
+from vsdslnet.errors import ClipError, MediaError
 from vsdslnet.plugin.color_tags import ColorOverrides, guess_tags, read_tags
 from vsdslnet.plugin.frames import reporting
 from vsdslnet.plugin.hdr_signs import DOLBY_VISION_ALONE, first_integer, hdr_sign
 
 __all__ = [
     "HDR_CURE",
+    "INTERLACED_CURE",
     "check_frame",
     "colours_in_words",
     "container_tags",
@@ -30,8 +32,10 @@ __all__ = [
     "first_tags",
     "missing_in",
     "with_container_tags",
+    "with_guessed_tags",
 ]
 
+INTERLACED_CURE = "--deinterlace frame, --deinterlace field, or a script (.vpy), as for telecined film"
 HDR_CURE = "there is nothing to convert, unless it is SDR after all: then say --transfer-in 1"
 
 _UNSPECIFIED = {"_Matrix": Matrix.UNSPECIFIED, "_Transfer": Transfer.UNSPECIFIED, "_Primaries": Primaries.UNSPECIFIED}
@@ -71,12 +75,19 @@ def missing_in(frames: Iterable[Any], declared: Mapping[str, int]) -> dict[str, 
     return {name: value for name, value in declared.items() if any(name not in props for props in told)}
 
 
-def check_frame(path: Path | str, number: int, props: Mapping[str, Any], overrides: ColorOverrides) -> None:
+def check_frame(
+    path: Path | str, number: int, props: Mapping[str, Any], overrides: ColorOverrides, *, of_script: bool = False
+) -> None:
     """MediaError for a frame that can't be converted: an interlaced one, or HDR where the user knows no better."""
     if first_integer(props, "_FieldBased"):
-        raise MediaError(f"{path}: frame {number} is interlaced; deinterlace the file first")
+        cure = "do it in the script" if of_script else INTERLACED_CURE
+        raise MediaError(f"{path}: frame {number} is interlaced; deinterlace it: {cure}")
     if overrides.transfer_in is None:
         sign = hdr_sign(props, believe_matrix=overrides.matrix_in is None)
+        if sign and of_script and "DSLNetMaxNits" in props:
+            raise MediaError(
+                f"{path}: already holds core.dslnet.Convert, which is called here; take it out of the script"
+            )
         if sign:
             raise MediaError(f"{path}: is HDR from frame {number} on ({sign}); {HDR_CURE}")
 
@@ -118,6 +129,24 @@ def with_container_tags(clip: vs.VideoNode, declared: Mapping[str, int]) -> vs.V
         for name, value in declared.items():
             if first_integer(frame.props, name) in (None, _UNSPECIFIED.get(name)):
                 frame.props[name] = value
+        return frame
+
+    return vs.core.dslnet.Window(clip, reporting(told), radius=0)
+
+
+def with_guessed_tags(clip: vs.VideoNode, overrides: ColorOverrides) -> vs.VideoNode:
+    """The clip with all its tags on each frame, guessed from its size where it is silent, for what alters its size.
+
+    ``overrides`` are those that it will be converted with.
+    """
+    family = clip.format.color_family
+    guess = guess_tags(family, clip.width, clip.height)
+
+    def told(frames: list[vs.VideoFrame]) -> vs.VideoFrame:
+        frame = frames[0].copy()
+        # A frame that is refused comes through as it is: whoever converts it says why.
+        with suppress(ClipError):
+            frame.props.update(read_tags(frame.props, family, guess, overrides).as_props(family))
         return frame
 
     return vs.core.dslnet.Window(clip, reporting(told), radius=0)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import vapoursynth as vs
 
-from vsdslnet.errors import MediaError, one_line
+from vsdslnet.encode.source.script import frame_error
+from vsdslnet.errors import MediaError
 
 __all__ = ["told_of"]
 
@@ -19,4 +20,4 @@ def told_of(source: Path) -> Iterator[None]:
     try:
         yield
     except vs.Error as error:
-        raise MediaError(f"{source}: {one_line(error)}") from None
+        raise MediaError(f"{source}: {frame_error(error)}") from None

@@ -8,7 +8,7 @@ from typing import Any
 
 import av
 
-__all__ = ["hidden_pixels", "left_out_by_nature"]
+__all__ = ["hidden_pixels", "left_out_by_nature", "pixels_a_chroma_sample"]
 
 
 def hidden_pixels(stream: Any, frame: av.VideoFrame) -> tuple[int, int, int, int]:
@@ -20,7 +20,7 @@ def hidden_pixels(stream: Any, frame: av.VideoFrame) -> tuple[int, int, int, int
     if len(told) < 16:
         return 0, 0, 0, 0
     top, bottom, left, right = struct.unpack("=4I", told[:16])  # AV_PKT_DATA_FRAME_CROPPING
-    across, down = _pixels_a_chroma_sample(frame)
+    across, down = pixels_a_chroma_sample(frame)
     left, right = (pixels - pixels % across for pixels in (left, right))
     top, bottom = (pixels - pixels % down for pixels in (top, bottom))
     if left + right >= frame.width or top + bottom >= frame.height:
@@ -33,7 +33,9 @@ def left_out_by_nature(stream: Any, frames: Sequence[av.VideoFrame]) -> tuple[st
     beside = set(stream.codec_context.coded_side_data)
     with_frames = {kind.name for frame in frames for kind in frame.side_data}
     found = []
-    if any(component.is_alpha for component in frames[0].format.components):
+    # VP8 and VP9 have it beside the frames, which decoders but their own library's leave out.
+    beside_frames = stream.metadata.get("alpha_mode", "0") != "0"
+    if beside_frames or any(component.is_alpha for component in frames[0].format.components):
         found.append("alpha (HDR10 pictures are opaque)")
     if "A53_CC" in with_frames:
         found.append("closed captions inside the picture (CEA-608/708; ccextractor saves them as subtitles)")
@@ -46,7 +48,8 @@ def left_out_by_nature(stream: Any, frames: Sequence[av.VideoFrame]) -> tuple[st
     return tuple(found)
 
 
-def _pixels_a_chroma_sample(frame: av.VideoFrame) -> tuple[int, int]:
+def pixels_a_chroma_sample(frame: av.VideoFrame) -> tuple[int, int]:
+    """Across and down."""
     chroma = frame.format
     if chroma.is_rgb or len(chroma.components) < 3:
         return 1, 1

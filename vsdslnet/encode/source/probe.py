@@ -12,11 +12,20 @@ from typing import Any
 import av
 import msgspec
 
-from vsdslnet.encode.source.colour import HDR_CURE, container_tags, file_hdr_sign, first_tags, missing_in
-from vsdslnet.encode.source.nature import hidden_pixels, left_out_by_nature
+from vsdslnet.encode.source.colour import (
+    HDR_CURE,
+    INTERLACED_CURE,
+    container_tags,
+    file_hdr_sign,
+    first_tags,
+    missing_in,
+)
+from vsdslnet.encode.source.nature import hidden_pixels, left_out_by_nature, pixels_a_chroma_sample
+from vsdslnet.encode.source.script import ScriptCall
 from vsdslnet.errors import MediaError
+from vsdslnet.options import Deinterlace, FieldOrder
 
-__all__ = ["SourceIdentity", "SourceInfo", "identify", "open_media", "probe"]
+__all__ = ["SourceIdentity", "SourceInfo", "claimed_rates", "identify", "main_video", "open_media", "probe"]
 
 # Enough frames to meet one with its own field flags; the planning pass looks at every frame.
 _FRAMES_LOOKED_AT = 4
@@ -46,19 +55,26 @@ class SourceIdentity(msgspec.Struct, frozen=True, kw_only=True):
 class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What a source holds, as far as an encode needs it.
 
-    ``track``              index of the video stream among all streams.
+    ``path``               a video file, or a script.
+    ``call``               how the script is evaluated; None for a video file.
+    ``tracks``             beside a script: the file that everything but the picture comes from.
+    ``track``              index of the video stream among all streams of the file; None where there is none.
     ``claimed_rates``      frames a second, (numerator, denominator), that the file gives itself; the likeliest first.
     ``sample_aspect``      sample aspect ratio, (1, 1) if unknown.
     ``display_matrix``     the nine numbers of a rotation or flip as MP4 stores them; empty if upright.
     ``is_rgb``             R'G'B' samples, which have no matrix.
+    ``chroma``             pixels across and down that share one chroma sample.
     ``crop``               pixels that the container hides at the left, right, top and bottom.
+    ``cut``                pixels that the user wants away beside those, in the same order.
+    ``known_colours``      what the user knows better than the tags, as Convert's arguments, where pixels are cut off.
+    ``deinterlace``        how whole pictures are made of fields, ``field_order`` of which first.
     ``left_out``           what the picture has and an HDR10 file has not, in words.
     ``container_tags``     frame properties that the container has and the decoded frames lack.
     ``tags``               colour tags of the first frame, the container's among them, as frame properties.
     """
 
     path: str
-    track: int
+    track: int | None
     width: int
     height: int
     claimed_rates: tuple[tuple[int, int], ...]
@@ -70,6 +86,18 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     left_out: tuple[str, ...] = ()
     container_tags: dict[str, int] = {}
     tags: dict[str, int] = {}
+    chroma: tuple[int, int] = (1, 1)
+    cut: tuple[int, int, int, int] = (0, 0, 0, 0)
+    known_colours: dict[str, int] = {}
+    deinterlace: Deinterlace | None = None
+    field_order: FieldOrder = "auto"
+    call: ScriptCall | None = None
+    tracks: str | None = None
+
+    @property
+    def beside(self) -> str | None:
+        """The file that sound, subtitles, chapters, attachments and tags come from, if there is one."""
+        return self.path if self.call is None else self.tracks
 
     @property
     def frame_rate(self) -> Fraction:
@@ -77,11 +105,17 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
         return Fraction(*self.claimed_rates[0])
 
     @property
-    def delivered_size(self) -> tuple[int, int]:
-        """(width, height) of the HDR picture: cropped, and made even, as 4:2:0 has to be."""
+    def shown_size(self) -> tuple[int, int]:
+        """(width, height) of the picture without what the container hides and what the user cuts off."""
+        left, right, top, bottom = self.cut
+        width, height = self.uncut_size
+        return width - left - right, height - top - bottom
+
+    @property
+    def uncut_size(self) -> tuple[int, int]:
+        """(width, height) of the picture without what the container hides: what players show."""
         left, right, top, bottom = self.crop
-        width, height = self.width - left - right, self.height - top - bottom
-        return width + width % 2, height + height % 2
+        return self.width - left - right, self.height - top - bottom
 
 
 def open_media(path: Path) -> av.container.InputContainer:
@@ -100,17 +134,24 @@ def open_media(path: Path) -> av.container.InputContainer:
 
 
 def main_video(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    """The first video stream that is not a cover picture."""
-    for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic and stream.codec_context is not None:
+    """The first video stream that is not a cover picture and that can be decoded."""
+    films = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    for stream in films:
+        if stream.codec_context is not None:
             return stream
+    if films:
+        raise MediaError(
+            f"{path}: the FFmpeg inside PyAV has no decoder for its video; convert it with a program that has one "
+            "(for example to FFV1 in .mkv)"
+        )
     raise MediaError(f"{path}: has no video; name a file with a video stream")
 
 
-def probe(path: Path, *, transfer_in: int | None = None) -> SourceInfo:
+def probe(path: Path, *, transfer_in: int | None = None, interlaced: bool = False) -> SourceInfo:
     """Open, decode a few frames, and say what is there; MediaError for anything that can't be converted.
 
-    ``transfer_in``, where it is given, is what the user knows better than an HDR tag.
+    ``transfer_in``, where it is given, is what the user knows better than an HDR tag; ``interlaced`` frames are
+    allowed where they will be deinterlaced.
     """
     with open_media(path) as container:
         stream = main_video(container, path)
@@ -128,15 +169,15 @@ def probe(path: Path, *, transfer_in: int | None = None) -> SourceInfo:
         sign = None if transfer_in is not None else file_hdr_sign(stream, declared, frames)
         if sign:
             raise MediaError(f"{path}: is HDR already ({sign}); {HDR_CURE}")
-        if any(frame.interlaced_frame for frame in frames):
-            raise MediaError(f"{path}: is interlaced; deinterlace it first (for example with QTGMC or bwdif)")
+        if not interlaced and any(frame.interlaced_frame for frame in frames):
+            raise MediaError(f"{path}: is interlaced; deinterlace it: {INTERLACED_CURE}")
         aspect = stream.sample_aspect_ratio or Fraction(1)
         return SourceInfo(
             path=str(path.resolve()),
             track=stream.index,
             width=frames[0].width,
             height=frames[0].height,
-            claimed_rates=_claimed_rates(stream),
+            claimed_rates=claimed_rates(stream),
             sample_aspect=(aspect.numerator, aspect.denominator),
             display_matrix=_display_matrix(frames[0]),
             duration_seconds=None if container.duration is None else container.duration / av.time_base,
@@ -145,10 +186,11 @@ def probe(path: Path, *, transfer_in: int | None = None) -> SourceInfo:
             left_out=left_out_by_nature(stream, frames),
             container_tags=missing_in(frames, declared),
             tags=first_tags(frames, declared),
+            chroma=pixels_a_chroma_sample(frames[0]),
         )
 
 
-def _claimed_rates(stream: Any) -> tuple[tuple[int, int], ...]:
+def claimed_rates(stream: Any) -> tuple[tuple[int, int], ...]:
     """The rate that fits the finest time between frames, the average of all, 25 if neither is known.
 
     An average is taken over gaps and a last frame that stays, too: it comes first only where the guess is far from it.

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vsdslnet.encode.chunk.maker import ChunkMaker, Progress
-from vsdslnet.encode.identity import check_node
+from vsdslnet.encode.identity import check_node, otherwise_here
 from vsdslnet.encode.job.chunks import Chunk
 from vsdslnet.encode.job.description import Job, read_job
 from vsdslnet.encode.job.journal import ChunkResult, chunk_path
@@ -211,8 +211,9 @@ class _ChunkActor:
         job = read_job(self._folder)
         if job is None:
             raise JobError(f"{self._folder}: is not seen by every node; put source and output on a shared path")
-        if not job.identity.source.is_of(Path(job.source.path)):
-            raise JobError(f"{job.source.path}: is another file on a node; put the source on a shared path")
+        otherwise = otherwise_here(job)
+        if otherwise:
+            raise JobError(f"{otherwise} on a node; put the source on a shared path")
         return job
 
     def _note(self, index: int, frames: int, max_nits: float) -> None:

@@ -45,6 +45,10 @@ class JobStore:
     def offer(self, job: Job) -> None:
         """Put the source and ``job.json`` there; a source of the same size, left by an earlier call, stays."""
         source = Path(job.source.path)
+        if job.source.call is not None:
+            raise ExecutorError(
+                f"store={self._url!r}: carries no script with what it reads; use a path that all nodes see"
+            )
         try:
             self._files.makedirs(self._root, exist_ok=True)
             there = self._at(_SOURCE + source.suffix)

@@ -26,6 +26,7 @@ from vsdslnet.inference.cpu.sampling import FrameSampler
 from vsdslnet.inference.cpu.strip_layers import RowConv, RowDepthwise, RowLKRB, RowPixels, RowStem, RowUp, Target
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import Conditions, DSLNet, coarse_channels
+from vsdslnet.network.lkqe import first_leak
 from vsdslnet.network.pixel_blocks import whole_blocks
 from vsdslnet.network.side_by_side import Everywhere, each, on_this_thread
 from vsdslnet.network.stfm import ModulationVectors
@@ -87,7 +88,7 @@ class StreamedDSLNet:
         ]
         self._residual = [RowLKRB(block, target) for block in residual[4:-1]]
         self._residual_out = RowConv.of(residual[-1], target)
-        self._lkqe_in = RowConv.of(lkqe[0], target, leak=0)
+        self._lkqe_in = RowConv.of(lkqe[0], target, leak=first_leak(network.config))
         self._lkqe = [RowLKRB(block, target) for block in lkqe[2:]]
         self._head = RowConv.of(network.head, exact)
 
