@@ -52,6 +52,7 @@ ENCODE = r"^vsdslnet encode film\.mkv -o film\.hdr10\.mkv$"
 ENCODE_OTHERWISE = r"^vsdslnet encode film\.mkv -o \S+ --(?!executor)"
 ENCODE_SCRIPT = r"^vsdslnet encode film\.vpy --tracks film\.mkv -o film\.hdr10\.mkv$"
 ENCODE_MANY = r"^vsdslnet encode \*\.mkv --output-dir out --codec exr"
+COMPARE = r"^vsdslnet preview .* --compare "
 PREVIEW = r"^vsdslnet preview "
 LUT = r"^vsdslnet lut "
 X265 = r"^vspipe .*hdr10\.vpy - \| x265 "
@@ -68,8 +69,8 @@ HELP = r"^(\.venv/bin/)?python (scripts/\w+\.py|-m vsdslnet\.training \w+) --(he
 SCRIPT = r"\bscripts/\w+\.py |-m vsdslnet\.training \w+ "
 TESTS = r"^\.venv/bin/python -m pytest\b|^\.ci/run\b"
 PATTERNS = (
-    TRY, TEST, FIT_PICTURES, FIT_FILM, LOOKED, ENCODE, ENCODE_OTHERWISE, ENCODE_SCRIPT, ENCODE_MANY, PREVIEW, LUT, X265,
-    FFMPEG, PRORES, TIFFS, PLAYER, CLUSTER, EXTRA, HELP, SCRIPT, TESTS,
+    TRY, TEST, FIT_PICTURES, FIT_FILM, LOOKED, ENCODE, ENCODE_OTHERWISE, ENCODE_SCRIPT, ENCODE_MANY, COMPARE, PREVIEW,
+    LUT, X265, FFMPEG, PRORES, TIFFS, PLAYER, CLUSTER, EXTRA, HELP, SCRIPT, TESTS,
 )  # fmt: skip
 
 
@@ -321,6 +322,20 @@ def test_preview(shell: Shell, tmp_path: Path) -> None:
     make_film(tmp_path / "film.mkv", frames=121, rate=Fraction(1, 10))  # twenty minutes
     shell(the_command(PREVIEW))
     assert re.findall(r'<section id="frame-(\d+)"', (tmp_path / "report.html").read_text()) == ["60", "120"]
+
+
+@pytest.mark.parametrize("command", matching(COMPARE))
+def test_compare(shell: Shell, tmp_path: Path, command: str) -> None:
+    pytest.importorskip("matplotlib")
+    exr = pytest.importorskip("OpenEXR")
+    make_film(tmp_path / "film.mkv", frames=121, rate=Fraction(1, 10))  # twenty minutes
+    shutil.copy(ROOT / "models" / "looks" / "film.safetensors", tmp_path / "mine.safetensors")
+    frame = (picture(60, width=WIDTH, height=HEIGHT) / 255) ** 2.2
+    with exr.File({}, {"RGB": np.ascontiguousarray(frame, dtype=np.float32)}) as graded:
+        graded.write(str(tmp_path / "graded.exr"))
+    shell(command)
+    page = (tmp_path / shlex.split(command)[-1]).read_text()
+    assert [name for name in ("white=150", "look=film", "dE") if name in page]
 
 
 def test_lut(shell: Shell, tmp_path: Path) -> None:

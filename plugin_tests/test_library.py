@@ -29,7 +29,7 @@ def test_a_public_name_has_an_example_that_is_true(name: str, tmp_path: Path, pl
         examples[0].globs |= {"source": clip, "output": tmp_path / "clip.hdr.mkv"}
     told: list[str] = []
     for test in examples:
-        doctest.DocTestRunner().run(test, out=told.append)
+        doctest.DocTestRunner(verbose=False).run(test, out=told.append)
     assert not told, "".join(told)
 
 

@@ -78,7 +78,7 @@ def test_shipped_model_is_found_verified_and_loads() -> None:
     assert "dslnet" in weights.available_models()
     file = weights.read(weights.find("dslnet"))
     assert weights.model_radius_frames("dslnet") == file.config.radius
-    assert sum(p.numel() for p in weights.load_network(file).parameters()) == 929_949
+    assert sum(p.numel() for p in weights.load_network(file).parameters()) == 933_411
 
 
 @pytest.mark.parametrize(
