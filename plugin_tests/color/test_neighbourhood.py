@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from vsdslnet.color.measured import level_of, luminance_of, measured_nits, measured_pq
+from vsdslnet.color.measured import level_of, measured_nits, measured_pq
 from vsdslnet.color.neighbourhood import neighbourhood_lines, surrounding
+from vsdslnet.color.primaries import luminance_of
 from vsdslnet.color.transfer import pq_to_nits
 
 

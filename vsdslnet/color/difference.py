@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vsdslnet.color.ictcp import delta_e_itp
-from vsdslnet.color.measured import luminance_of
+from vsdslnet.color.primaries import luminance_of
 from vsdslnet.color.transfer import pq_scalar, pq_to_nits
 
 __all__ = ["CLIP_NITS", "clip_pq", "delta_e_mean", "exposure_shift_stops", "psnr_db", "ratio_stops"]

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vsdslnet.color.h273 import BT2020_LUMA, Primaries
+from vsdslnet.color.h273 import Primaries
 from vsdslnet.color.neighbourhood import surrounding
-from vsdslnet.color.primaries import convert
+from vsdslnet.color.primaries import convert, luminance_of
 from vsdslnet.color.transfer import (
     GRAPHICS_WHITE_NITS,
     linear_to_srgb,
@@ -34,7 +34,6 @@ __all__ = [
     "curve_nits",
     "expand",
     "level_of",
-    "luminance_of",
     "measured_nits",
     "measured_pq",
 ]
@@ -81,10 +80,16 @@ def curve_nits(level: Tensor, curve: ToneCurve = MEASURED) -> Tensor:
     1000 cd/m² bends below it, in PQ, along BT.2390-8 clause 5.4.1's cubic, but with some slope left at its end.
     """
     x = level.clamp(0, 1)
-    raw = nits_to_pq(_unbounded_nits(x, curve))
+    nits = _bounded_nits(_unbounded_nits(x, curve), curve)
+    return torch.where(x > 0, nits, torch.zeros_like(nits))
+
+
+def _bounded_nits(unbounded_nits: Tensor, curve: ToneCurve) -> Tensor:
+    """What the curve gives without a peak -> what it gives within 1000 cd/m²."""
+    raw = nits_to_pq(unbounded_nits)
     top, peak = _white_pq(curve), pq_scalar(MEASURED_PEAK_NITS)
     nits = pq_to_nits(_shoulder(raw, top, peak) if top > peak else raw * (peak / top))
-    return torch.where(x > 0, nits.clamp(max=MEASURED_PEAK_NITS), torch.zeros_like(nits))
+    return nits.clamp(max=MEASURED_PEAK_NITS)
 
 
 def _unbounded_nits(x: Tensor, curve: ToneCurve) -> Tensor:
@@ -103,9 +108,8 @@ def _toe(x: Tensor, curve: ToneCurve) -> Tensor:
 
 def _gain_nits(around: Tensor, curve: ToneCurve) -> Tensor:
     """Light that SDR white gets in the neighbourhood of a level 0..1: the curve's gain without its toe."""
-    lit = around.clamp(min=_LIT_LEVEL)
-    bend = curve_nits(lit, curve) / _unbounded_nits(lit, curve)
-    return GRAPHICS_WHITE_NITS * _raised(around, curve) * bend
+    lit = _unbounded_nits(around.clamp(min=_LIT_LEVEL), curve)
+    return GRAPHICS_WHITE_NITS * _raised(around, curve) * (_bounded_nits(lit, curve) / lit)
 
 
 @cache
@@ -136,7 +140,7 @@ def expand(sdr: Tensor, curve: ToneCurve = MEASURED, lines: Tensor | None = None
     With ``lines`` (..., 2, H, W; :mod:`vsdslnet.color.neighbourhood`) the gain is that of the level around a pixel. An
     even area comes out the same.
     """
-    linear = convert(srgb_to_linear(sdr.clamp(0, 1)), Primaries.BT709, Primaries.BT2020)
+    linear = _light_of(sdr)
     luminance = luminance_of(linear)
     if lines is not None:
         level = linear_to_srgb(luminance)
@@ -145,12 +149,6 @@ def expand(sdr: Tensor, curve: ToneCurve = MEASURED, lines: Tensor | None = None
         toe = _toe(torch.maximum(level, around), curve)
         return capped(linear * (toe * _gain_nits(around, curve)))
     return capped(linear * (curve_nits(linear_to_srgb(luminance), curve) / luminance.clamp(min=_DARKEST)))
-
-
-def luminance_of(linear: Tensor) -> Tensor:
-    """Luminance (..., 1, H, W) of linear BT.2020 planes (..., 3, H, W)."""
-    r, g, b = linear.unbind(-3)
-    return (BT2020_LUMA[0] * r + BT2020_LUMA[1] * g + BT2020_LUMA[2] * b).unsqueeze(-3)
 
 
 def capped(nits: Tensor) -> Tensor:
@@ -171,4 +169,9 @@ def measured_pq(sdr: Tensor, lines: Tensor | None = None) -> Tensor:
 
 def level_of(sdr: Tensor) -> Tensor:
     """SDR R'G'B' 0..1 BT.709 (..., 3, H, W) -> the level (..., 1, H, W) of the grey that is as bright."""
-    return linear_to_srgb(luminance_of(convert(srgb_to_linear(sdr.clamp(0, 1)), Primaries.BT709, Primaries.BT2020)))
+    return linear_to_srgb(luminance_of(_light_of(sdr)))
+
+
+def _light_of(sdr: Tensor) -> Tensor:
+    """SDR R'G'B' 0..1 BT.709 as a screen with white at 1 shows it, in linear BT.2020."""
+    return convert(srgb_to_linear(sdr.clamp(0, 1)), Primaries.BT709, Primaries.BT2020)

@@ -19,6 +19,7 @@ __all__ = [
     "apply_matrix",
     "apply_rows",
     "convert",
+    "luminance_of",
     "rgb_to_rgb",
     "rgb_to_xyz",
 ]
@@ -62,3 +63,9 @@ def _rgb_to_rgb_rows(source: Primaries, target: Primaries) -> Rows:
 def convert(linear: Tensor, source: Primaries, target: Primaries) -> Tensor:
     """Linear light (..., 3, H, W) from one set of primaries to another; out-of-gamut stays negative."""
     return apply_rows(_rgb_to_rgb_rows(source, target), linear)
+
+
+def luminance_of(linear: Tensor) -> Tensor:
+    """Luminance (..., 1, H, W) of linear BT.2020 planes (..., 3, H, W)."""
+    r, g, b = linear.unbind(-3)
+    return (BT2020_LUMA[0] * r + BT2020_LUMA[1] * g + BT2020_LUMA[2] * b).unsqueeze(-3)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vsdslnet.color.h273 import BT2020_LUMA
 from vsdslnet.color.hlg import HLG_A, HLG_B, HLG_C, system_gamma
 from vsdslnet.color.pq import C1, C2, C3, M1, M2, PQ_MAX_NITS, pq_scalar
+from vsdslnet.color.primaries import luminance_of
 from vsdslnet.color.references import GRAPHICS_WHITE_NITS, SDR_GAMMA
 
 __all__ = [
@@ -72,6 +72,4 @@ def hlg_to_scene(signal: Tensor) -> Tensor:
 def hlg_to_nits(signal: Tensor, *, peak_nits: float = 1000.0) -> Tensor:
     """HLG signal of BT.2020 (..., 3, H, W), 0..1 -> light in cd/m² of a display with this peak (BT.2100 table 5)."""
     scene = hlg_to_scene(signal)
-    r, g, b = scene.unbind(-3)
-    luma = (BT2020_LUMA[0] * r + BT2020_LUMA[1] * g + BT2020_LUMA[2] * b).unsqueeze(-3)
-    return peak_nits * luma.clamp(min=1e-9).pow(system_gamma(peak_nits) - 1) * scene
+    return peak_nits * luminance_of(scene).clamp(min=1e-9).pow(system_gamma(peak_nits) - 1) * scene

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from vsdslnet.color.bases import base_pq
 from vsdslnet.color.ictcp import ictcp_to_nits, nits_to_ictcp
-from vsdslnet.color.measured import capped, luminance_of
+from vsdslnet.color.measured import capped
+from vsdslnet.color.primaries import luminance_of
 from vsdslnet.color.sdr_to_hdr import BASE_PEAK_NITS, plain_nits, plain_pq
 from vsdslnet.color.transfer import GRAPHICS_WHITE_NITS, nits_to_pq, pq_scalar, pq_to_nits
 from vsdslnet.looks import NODES, Look, read_look

@@ -36,8 +36,8 @@ def blended(said: Tensor, smooth: Tensor, frames: Tensor, *, anchor: float) -> T
 
     ``said`` (N, 2T+2, H, W): weights, the centre's for ``smooth`` (N, 3, H, W), and behind them the logarithm of the
     tolerance, in units of ``_TOLERANCE``; ``frames`` (N, 2T+1, 3, H, W). Of a difference d to another frame counts
-    d / (1 + (d / tolerance)^2), the influence of Geman and McClure's estimator to the first order. Below ``anchor``
-    all of it fades, see :func:`~vsdslnet.network.window.black_gate`: black stays black.
+    d / (1 + (d / tolerance)^2), as the Cauchy (Lorentzian) estimator lets it count. Below ``anchor`` all of it fades,
+    see :func:`~vsdslnet.network.window.black_gate`: black stays black.
     """
     radius = frames.shape[1] // 2
     centre = frames[:, radius].float()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vsdslnet.color.h273 import Primaries
 from vsdslnet.color.references import D65_XY, rgb_to_rgb_matrix, rgb_to_xyz_matrix
+from vsdslnet.color.white import bradford, xyz_of
 from vsdslnet.errors import MediaError
 
 __all__ = ["Image", "clean_radiance", "read_radiance"]
@@ -23,8 +24,6 @@ Image = NDArray[np.float32]
 
 _MAX_OVER_MEDIAN = 20_000.0
 _HEADER_BYTES = 1 << 16
-_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
-"""XYZ to the responses in which white is adapted (Lam 1985; ICC.1:2022 annex E)."""
 
 
 def read_radiance(path: Path, *, primaries: Primaries = Primaries.BT709) -> Image:
@@ -54,19 +53,15 @@ def _to_primaries(path: Path, xy: Sequence[float], primaries: Primaries) -> NDAr
     """3x3 matrix from linear RGB with chromaticities x, y of red, green, blue and white to these primaries."""
     if not (all(math.isfinite(value) for value in xy) and xy[1] * xy[3] * xy[5] * xy[7]):
         raise MediaError(f"{path.name} says chromaticities that no light has: {', '.join(f'{v:g}' for v in xy)}")
-    columns = np.stack([_xyz(xy[i], xy[i + 1]) for i in (0, 2, 4)], axis=1)
+    *lights, white = (xyz_of((x, y)) for x, y in zip(xy[::2], xy[1::2], strict=True))
+    columns = np.stack(lights, axis=1)
     try:
-        to_xyz = columns * np.linalg.solve(columns, _xyz(xy[6], xy[7]))
+        to_xyz = columns * np.linalg.solve(columns, white)
     except np.linalg.LinAlgError:
         raise MediaError(f"{path.name} says three primaries on one line, of which no colours are made") from None
-    there, here = _BRADFORD @ _xyz(*D65_XY), _BRADFORD @ _xyz(xy[6], xy[7])
-    adapted = np.linalg.solve(_BRADFORD, (there / here)[:, None] * (_BRADFORD @ to_xyz))
+    adapted = bradford(white, xyz_of(D65_XY)) @ to_xyz
     matrix: NDArray[np.float64] = np.linalg.solve(rgb_to_xyz_matrix(primaries), adapted)
     return matrix
-
-
-def _xyz(x: float, y: float) -> NDArray[np.float64]:
-    return np.array([x / y, 1.0, (1 - x - y) / y])
 
 
 def _radiance_chromaticities(path: Path) -> list[float] | None:

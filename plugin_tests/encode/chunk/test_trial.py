@@ -65,7 +65,7 @@ def test_switches_are_told_from_options_with_values(name: str, value: str, spelt
 
 
 @pytest.mark.parametrize("encoder", PROGRAM_AND_LIBRARY)
-@pytest.mark.parametrize("params", ["no-such=1", "rd=much", "scaling-list=/no/such/file"])
+@pytest.mark.parametrize("params", ["no-such=1", "rd=much", "lambda-file=/no/such/file"])
 def test_what_the_encoder_refuses_is_an_error_that_says_so(params: str, encoder: str, tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="params=") as caught:
         attempt(tmp_path, params, encoder=encoder, size=(64, 64))
@@ -83,7 +83,7 @@ def test_an_encoder_that_crashes_over_a_parameter_costs_one_line(
     folder = tmp_path / "job"
     folder.mkdir()
     with pytest.raises(ArgumentError, match="ended by signal SIGFPE: no such list"):
-        attempt(folder, "scaling-list=/no/such/file")
+        attempt(folder, "lambda-file=/no/such/file")
 
 
 def test_what_the_encoder_warns_of_is_told(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def imports_against_declarations() -> tuple[list[str], list[str]]:
 def _module(requirement: str) -> str:
     name = re.match(r"[\w-]+", requirement)
     assert name is not None
-    return MODULES.get(name[0].lower(), name[0].lower())
+    return MODULES.get(name[0].lower(), name[0].lower().replace("-", "_"))
 
 
 def offline(options: Options) -> Figure:

@@ -1,7 +1,7 @@
 """Two black frames through an encoder, in this process or in one of their own.
 
-Libraries that turn a parameter down do not always come out of it alive: libx265 that can't read a scaling list
-divided by zero while it gave up. So what a user asks for is attempted where a crash costs a line and no work.
+Libraries that turn a parameter down do not always come out of it alive: libx265 divided by zero while it gave up. So
+what a user asks for is attempted where a crash costs a line and no work.
 """
 
 from __future__ import annotations

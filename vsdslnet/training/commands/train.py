@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--gain-radius",
         type=int,
-        help="with --start: how far the gain of the measured base sees, in network.gain_radius",
+        help="with --start: how far the gain of the measured base sees, 0 to 8 positions",
     )
     parser.add_argument(
         "--frame-blend", action="store_true", help="with --start: the head gets channels that blend frames"

@@ -15,8 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vsdslnet.color.h273 import Primaries
-from vsdslnet.color.measured import luminance_of
-from vsdslnet.color.primaries import convert
+from vsdslnet.color.primaries import convert, luminance_of
 from vsdslnet.color.transfer import GRAPHICS_WHITE_NITS, nits_to_pq, pq_scalar, pq_to_nits, srgb_to_linear
 from vsdslnet.errors import ArgumentError, MediaError
 from vsdslnet.stills.pictures import HDR_SUFFIXES, SDR_SUFFIXES, read_hdr, read_sdr

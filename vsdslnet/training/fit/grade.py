@@ -16,16 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vsdslnet.color.h273 import Primaries
 from vsdslnet.color.ictcp import nits_to_ictcp
-from vsdslnet.color.measured import MEASURED_PEAK_NITS, curve_nits, luminance_of, measured_pq
-from vsdslnet.color.primaries import convert
+from vsdslnet.color.measured import MEASURED_PEAK_NITS, curve_nits, level_of, measured_pq
+from vsdslnet.color.primaries import luminance_of
 from vsdslnet.color.transfer import (
-    linear_to_srgb,
     nits_to_pq,
     pq_scalar,
     pq_to_nits,
-    srgb_to_linear,
 )
 from vsdslnet.inference.look import regrade
 from vsdslnet.looks import NODES, Look
@@ -110,8 +107,7 @@ def report(fitted: Fitted, count: int) -> str:
 
 
 def _levels_of(example: Example) -> _Levels:
-    linear = convert(srgb_to_linear(example.sdr), Primaries.BT709, Primaries.BT2020)
-    level = linear_to_srgb(luminance_of(linear)).flatten().double().numpy()
+    level = level_of(example.sdr).flatten().double().numpy()
     nits = luminance_of(pq_to_nits(example.pq)).flatten().double().numpy()
     # Light at the cap says only that it was at least that much.
     nits = np.minimum(nits, MEASURED_PEAK_NITS)

@@ -15,10 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vsdslnet.color.h273 import Primaries
-from vsdslnet.color.measured import MEASURED, MEASURED_PEAK_NITS, ToneCurve, curve_nits, luminance_of
-from vsdslnet.color.primaries import convert
-from vsdslnet.color.transfer import linear_to_srgb, nits_to_pq, pq_scalar, pq_to_nits, srgb_to_linear
+from vsdslnet.color.measured import MEASURED, MEASURED_PEAK_NITS, ToneCurve, curve_nits, level_of
+from vsdslnet.color.primaries import luminance_of
+from vsdslnet.color.transfer import nits_to_pq, pq_scalar, pq_to_nits
 
 __all__ = [
     "ELSEWHERE_NITS",
@@ -49,8 +48,7 @@ Levels = NDArray[np.float64]
 
 def levels_of(sdr: Tensor, pq: Tensor) -> Levels:
     """SDR R'G'B' 0..1 (3, H, W) and its master, PQ BT.2020 (3, H, W): the median light at each level."""
-    linear = convert(srgb_to_linear(sdr), Primaries.BT709, Primaries.BT2020)
-    codes = 255 * linear_to_srgb(luminance_of(linear))
+    codes = 255 * level_of(sdr)
     nits = luminance_of(pq_to_nits(pq))
     found = np.full(len(LEVELS), np.nan)
     for k, level in enumerate(LEVELS):
