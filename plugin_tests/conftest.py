@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 
 from plugin_tests.paths import ROOT
 from plugin_tests.small_network import save_small_network
+from vsdslnet.encode.chunk.scheduling import ordinary_scheduling
 
 EXIT_SECONDS = 120
 # Each takes a gigabyte or so.
@@ -32,6 +33,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     # Threads of several workers on the same cores would wait for each other, spinning.
     os.environ.setdefault("OMP_NUM_THREADS", str(cores // workers))
     return workers
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test that opens SVT-AV1 as root would leave its worker real-time, and the other one starved, to the end."""
+    with ordinary_scheduling():
+        return (yield)
 
 
 @pytest.hookimpl(trylast=True)

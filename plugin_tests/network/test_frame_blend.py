@@ -5,10 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 import torch
+import torch.nn.functional as F
 
+from vsdslnet.color.primaries import luminance_of
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet, coarse_channels
-from vsdslnet.network.frame_blend import blended, block_means
+from vsdslnet.network.frame_blend import blended, block_evidence
 
 CONFIG = DSLNetConfig(
     radius=1, scale=4, features=8, kernel=5, chain=1, dynamic_kernel=0, deform_kernel=1, frame_blend=True
@@ -63,10 +65,29 @@ def test_a_frame_that_shows_something_else_is_not_believed() -> None:
     assert moved[1] < 0.01
 
 
-def test_means_are_those_of_blocks() -> None:
-    frame = window()[:, 1]
-    expected = frame.view(1, 3, 8, 4, 12, 4).mean(dim=(3, 5))
-    assert torch.allclose(block_means(frame, 4), expected, atol=1e-6)
+@pytest.mark.parametrize(("apart", "share"), [(0.002, 1.0), (0.02, 0.5), (0.2, 0.0)])
+def test_a_frame_whose_block_differs_by_more_than_noise_is_not_believed(apart: float, share: float) -> None:
+    """Half of a frame is believed where its block's root mean square difference is the tolerance."""
+    frames, weights = window(0), torch.zeros(1, 3, 32, 48)
+    weights[:, 0] = 1
+    frames[:, 0] = frames[:, 1] + apart
+    evidence = F.interpolate(block_evidence(frames, 4), scale_factor=4)
+    tolerances = torch.cat([said(weights), torch.zeros(1, 1, 32, 48)], dim=1)
+    moved = blended(tolerances, evidence, frames, anchor=0.01) - frames[:, 1]
+    assert float(moved.mean()) / apart == pytest.approx(share, abs=2e-3)
+
+
+def test_evidence_is_that_of_blocks() -> None:
+    frames = window()
+    means = frames[:, 1].view(1, 3, 8, 4, 12, 4).mean(dim=(3, 5))
+    grey = luminance_of(frames.flatten(0, 1)).view(3, 8, 4, 12, 4)
+    apart = [(grey[k] - grey[1]).square().mean(dim=(1, 3)) for k in (0, 2)]
+    assert torch.allclose(block_evidence(frames, 4), torch.cat([means, torch.stack(apart)[None]], dim=1), atol=1e-6)
+
+
+def test_a_block_of_one_pixel_shows_itself() -> None:
+    frames = window()
+    assert torch.equal(block_evidence(frames, 1), frames[:, 1])
 
 
 @pytest.mark.parametrize("scale", [1, 4])
@@ -77,7 +98,7 @@ def test_a_head_that_believes_the_other_frames_takes_noise_away(scale: int) -> N
     untrained, clean = network(frames), network(still)
     bias = network.head.bias
     assert bias is not None
-    bias[-coarse_channels(config) :] = torch.tensor([1 / 3, 1 / 3, 1 / 3, 4.0])
+    bias[-coarse_channels(config) :] = torch.tensor([1 / 3, 1 / 3, 1 / 3, 4.0, 4.0][: coarse_channels(config)])
     left = [(picture - clean).std() for picture in (untrained, network(frames))]
     assert left[1] < 0.7 * left[0]
     assert torch.allclose(network(still), clean, atol=1e-5)

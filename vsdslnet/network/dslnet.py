@@ -14,7 +14,7 @@ from vsdslnet.color.neighbourhood import neighbourhood_lines
 from vsdslnet.network.blocks import he_init
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dmfa import DMFA
-from vsdslnet.network.frame_blend import blend_channels, blended, block_means
+from vsdslnet.network.frame_blend import blend_channels, blended, block_evidence, evidence_channels
 from vsdslnet.network.lkqe import LKQE
 from vsdslnet.network.pixel_blocks import shuffled, whole_blocks
 from vsdslnet.network.stfm import STFM, ModulationVectors
@@ -118,24 +118,27 @@ class DSLNet(WindowNetwork):
         if not coarse.shape[1]:
             return window[:, self.config.radius].float(), correction
         if self.config.frame_blend:
-            coarse = torch.cat([coarse, block_means(window[:, self.config.radius], scale)], dim=1)
+            coarse = torch.cat([coarse, block_evidence(window, scale)], dim=1)
         fine = F.interpolate(coarse, scale_factor=scale, mode="bilinear", align_corners=False)
         return refined(self.config, correction, fine, window)
 
 
 def coarse_channels(config: DSLNetConfig) -> int:
     """How many channels of the head are read bilinearly at every pixel."""
-    return (MAP_CHANNELS if config.color_map else 0) + (blend_channels(config.frames) if config.frame_blend else 0)
+    return (MAP_CHANNELS if config.color_map else 0) + (
+        blend_channels(config.frames, config.scale) if config.frame_blend else 0
+    )
 
 
 def refined(config: DSLNetConfig, correction: Tensor, fine: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
-    """SDR frame and correction (N, 3, H, W), with what coarse channels say at every pixel (N, coarse [+ 3], H, W).
+    """SDR frame and correction (N, 3, H, W), with what coarse channels say at every pixel (N, C, H, W).
 
-    Behind them lie, where frames are blended, the means of the centre frame's blocks, read in the same way.
+    Behind them lies, where frames are blended, what the frames' blocks show, read in the same way.
     """
     sdr, maps = window[:, config.radius].float(), MAP_CHANNELS if config.color_map else 0
     if config.frame_blend:
-        sdr = blended(fine[:, maps:-3], fine[:, -3:], window, anchor=config.black_anchor)
+        shown = evidence_channels(config.frames, config.scale)
+        sdr = blended(fine[:, maps:-shown], fine[:, -shown:], window, anchor=config.black_anchor)
     if config.color_map:
         correction = correction.float() + mapped_colors(fine[:, :maps], sdr)
     return sdr, correction

@@ -3,48 +3,76 @@
 A few features a block can't carry the noise of each of its pixels, which is what a correction would have to take away.
 What they can say is how far the other frames, brought onto the centre one, and what is smooth of it are to be believed
 there: kernel prediction (Mildenhall et al. 2018) with one weight a frame, read bilinearly at every pixel. How large a
-difference may be and still count as noise they say as well: what is beyond that is a frame that lies elsewhere.
+difference may be and still count as noise they say as well, of a pixel's and, on blocks, of a whole block's: over a
+block noise has an even size, and what is beyond it is a frame that lies elsewhere (as non-local means compare patches,
+Buades et al. 2005).
 """
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vsdslnet.color.primaries import luminance_of
 from vsdslnet.network.window import black_gate
 
-__all__ = ["blend_channels", "blended", "block_means"]
+__all__ = ["blend_channels", "blended", "block_evidence", "evidence_channels"]
 
 _TOLERANCE = 0.1
 """Difference of signals (0..1) of which half is believed, until a network says otherwise."""
+_BLOCK_TOLERANCE = 0.02
+"""Root mean square of a block's differences at which a frame counts half, until a network says otherwise."""
 _WIDEST = 4.0
-"""Bound on the tolerance's logarithm."""
+"""Bound on the tolerances' logarithms."""
 
 
-def blend_channels(frames: int) -> int:
-    """What the head says of each block for ``frames`` frames: a weight of each, and the tolerance."""
-    return frames + 1
+def blend_channels(frames: int, scale: int) -> int:
+    """What the head says of each block for ``frames`` frames: a weight of each, and the tolerances."""
+    return frames + (1 if scale == 1 else 2)
 
 
-def block_means(frame: Tensor, scale: int) -> Tensor:
-    """A frame (N, 3, H, W) of whole blocks -> the mean of each (N, 3, h, w), fp32."""
-    return F.avg_pool2d(frame.float(), scale)
+def evidence_channels(frames: int, scale: int) -> int:
+    """Channels of :func:`block_evidence`."""
+    return 3 if scale == 1 else 3 + frames - 1
 
 
-def blended(said: Tensor, smooth: Tensor, frames: Tensor, *, anchor: float) -> Tensor:
-    """The centre frame with a share of the others and of what is smooth of it: (N, 3, H, W), 0..1.
+def block_evidence(frames: Tensor, scale: int) -> Tensor:
+    """What blocks of frames (N, 2T+1, 3, H, W) show, fp32: (N, 3 + 2T, h, w); whole blocks only.
 
-    ``said`` (N, 2T+2, H, W): weights, the centre's for ``smooth`` (N, 3, H, W), and behind them the logarithm of the
-    tolerance, in units of ``_TOLERANCE``; ``frames`` (N, 2T+1, 3, H, W). Of a difference d to another frame counts
-    d / (1 + (d / tolerance)^2), as the Cauchy (Lorentzian) estimator lets it count. Below ``anchor`` all of it fades,
-    see :func:`~vsdslnet.network.window.black_gate`: black stays black.
+    The centre frame's mean and, of every other frame, the mean square of what it differs from the centre in its
+    weighted sum of colours. A block of one pixel has no more to show than itself: then it is (N, 3, h, w).
     """
     radius = frames.shape[1] // 2
     centre = frames[:, radius].float()
-    moved = said[:, radius, None] * (smooth - centre)
-    sharpness = (said[:, -1:].clamp(-_WIDEST, _WIDEST).mul(-2)).exp() / _TOLERANCE**2
-    for number in range(frames.shape[1]):
-        if number != radius:
-            apart = frames[:, number].float() - centre
-            moved = moved + said[:, number, None] * (apart / (1 + sharpness * apart.square()))
+    means = F.avg_pool2d(centre, scale)
+    if scale == 1:
+        return means
+    grey = luminance_of(centre)
+    apart = [luminance_of(frames[:, k].float()) - grey for k in range(frames.shape[1]) if k != radius]
+    return torch.cat([means, F.avg_pool2d(torch.cat(apart, dim=1).square(), scale)], dim=1)
+
+
+def blended(said: Tensor, evidence: Tensor, frames: Tensor, *, anchor: float) -> Tensor:
+    """The centre frame with a share of the others and of what is smooth of it: (N, 3, H, W), 0..1.
+
+    ``said`` (N, 2T+2 or 2T+3, H, W): weights, the centre's for what is smooth of it, and behind them the logarithms of
+    the tolerances, in units of ``_TOLERANCE`` and ``_BLOCK_TOLERANCE``; ``evidence`` (N, 3 [+ 2T], H, W) as
+    :func:`block_evidence` has it; ``frames`` (N, 2T+1, 3, H, W). Of a difference d to another frame counts
+    d / (1 + (d / tolerance)^2), as the Cauchy (Lorentzian) estimator lets it count, and with a block's mean square e
+    of it 1 / (1 + (e / tolerance^2)^2) of that. Below ``anchor`` all of it fades, see
+    :func:`~vsdslnet.network.window.black_gate`: black stays black.
+    """
+    count, radius = frames.shape[1], frames.shape[1] // 2
+    centre = frames[:, radius].float()
+    moved = said[:, radius, None] * (evidence[:, :3] - centre)
+    sharpness = said[:, count, None].clamp(-_WIDEST, _WIDEST).mul(-2).exp() / _TOLERANCE**2
+    others = [number for number in range(count) if number != radius]
+    weights = torch.cat([said[:, :radius], said[:, radius + 1 : count]], dim=1)
+    if evidence.shape[1] > 3:
+        strictness = said[:, count + 1, None].clamp(-_WIDEST, _WIDEST).mul(-2).exp() / _BLOCK_TOLERANCE**2
+        weights = weights / (1 + (strictness * evidence[:, 3:]).square())
+    for number, weight in zip(others, weights.unbind(1), strict=True):
+        apart = frames[:, number].float() - centre
+        moved = moved + weight[:, None] * (apart / (1 + sharpness * apart.square()))
     return (centre + black_gate(centre, anchor) * moved).clamp(0, 1)

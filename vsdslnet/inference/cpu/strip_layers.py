@@ -14,7 +14,7 @@ from vsdslnet.inference.precision import bf16_is_native
 from vsdslnet.network.blocks import LKRB
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import coarse_channels, refined
-from vsdslnet.network.frame_blend import block_means
+from vsdslnet.network.frame_blend import block_evidence
 from vsdslnet.network.pixel_blocks import shuffled
 
 __all__ = ["Convolution", "RowConv", "RowDepthwise", "RowLKRB", "RowPixels", "RowStem", "RowUp", "Target", "rounded"]
@@ -257,8 +257,8 @@ class RowPixels:
         left, right = min(1, inside.start), min(1, said.shape[-1] - inside.stop)
         haloed = said[..., inside.start - left : inside.stop + right].contiguous()
         if self.config.frame_blend:
-            means = self._means(span, self.left - left, self.right + right)
-            haloed = torch.cat([haloed, means.to(haloed.dtype)], dim=1)
+            evidence = self._evidence(span, self.left - left, self.right + right)
+            haloed = torch.cat([haloed, evidence.to(haloed.dtype)], dim=1)
         haloed = F.pad(haloed, (1 - left, 1 - right, 0, 0), mode="replicate")
         if span.top == 0:
             haloed[..., 0, :] = haloed[..., 1, :]
@@ -268,10 +268,10 @@ class RowPixels:
         full = F.interpolate(haloed, scale_factor=scale, mode="bilinear", align_corners=False)
         return full[..., scale:-scale, scale:-scale]
 
-    def _means(self, span: Span, left: int, right: int) -> Tensor:
-        """Of the centre frame's blocks in a strip and the rows beside it; beyond the frame they are the border's."""
+    def _evidence(self, span: Span, left: int, right: int) -> Tensor:
+        """Of the frames' blocks in a strip and the rows beside it; beyond the frame it is the border's."""
         above, below = min(1, span.top), min(1, self.height - span.bottom)
         scale = self.config.scale
         rows = slice(scale * (span.top - above), scale * (span.bottom + below))
-        centre = self.window[self.config.radius, None, :, rows, scale * left : scale * right]
-        return F.pad(block_means(centre, scale), (0, 0, 1 - above, 1 - below), mode="replicate")
+        frames = self.window[None, ..., rows, scale * left : scale * right]
+        return F.pad(block_evidence(frames, scale), (0, 0, 1 - above, 1 - below), mode="replicate")
