@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,20 @@ def test_mediainfo_says_hdr10_plus_and_hdr10(made: dict[str, Path]) -> None:
     assert "SMPTE ST 2094 App 4" in video.hdr_format
     assert "HDR10+ Profile B" in video.hdr_format_compatibility
     assert "SMPTE ST 2086" in video.hdr_format
+
+
+@pytest.mark.skipif(shutil.which("x265") is None, reason="there is no x265 program")
+def test_the_x265_program_s_files_say_the_same(
+    made: dict[str, Path], clip: Path, tmp_path: Path, small_model: str
+) -> None:
+    output = tmp_path / "program.mkv"
+    plain = EncodeSettings(model=small_model, preset="draft", encoder="x265", chunk_frames=16)
+    encode(clip, output, with_options(plain))
+    by_library = made["hevc"].with_suffix(".hdr10plus.json")
+    assert output.with_suffix(".hdr10plus.json").read_bytes() == by_library.read_bytes()
+    assert [side_data(f) for f in frames_of(output)] == [side_data(f) for f in frames_of(made["hevc"])]
+    (video,) = MediaInfo.parse(output).video_tracks
+    assert "HDR10+ Profile B" in video.hdr_format_compatibility
 
 
 def test_a_file_without_it_is_as_it_was(made: dict[str, Path]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest
 
 from plugin_tests.encode.conftest import Command
 from plugin_tests.encode.media import InProcessExecutor, decoded_video, make_clip, packets, video_times
+from plugin_tests.reliability.crash.kill_encode import assert_no_orphans, finished_chunks, start
 from vsdslnet.cli import main
 from vsdslnet.encode.run import Finished, encode_file
 from vsdslnet.encode.settings import EncodeSettings
@@ -158,12 +162,39 @@ def test_arguments_and_the_caller_s_folder(
     assert re.match(r"vsdslnet: .*film\.vpy: line 12: .*none\.mkv", broken.stderr)
 
 
-def test_a_killed_worker_s_script_goes_on_to_the_same_bits(film: Path, quick: EncodeSettings, tmp_path: Path) -> None:
+def test_a_stopped_script_s_job_goes_on_to_the_same_bits(film: Path, quick: EncodeSettings, tmp_path: Path) -> None:
     path = script(film, "clip.std.FlipVertical().set_output()")
     output, whole = tmp_path / "out.mkv", tmp_path / "whole.mkv"
     with pytest.raises(KeyboardInterrupt):
         encode(path, output, quick, tracks=film, limit=1)
     encode_file(path, output, quick, tracks=film, executor=LocalExecutor(threads=1))
+    encode(path, whole, quick, tracks=film)
+    assert decoded_video(output) == decoded_video(whole)
+    assert packets(output, "audio") == packets(whole, "audio")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sessions and their signals")
+def test_a_script_s_job_killed_from_outside_goes_on_to_the_same_bits(
+    film: Path, quick: EncodeSettings, tmp_path: Path
+) -> None:
+    # A script slow enough that the kill comes between the first chunk and the last.
+    text = "import time\n\ndef slow(n):\n    time.sleep(0.05)\n    return clip\n\nclip.std.FrameEval(slow).set_output()"
+    path = script(film, text, "slow.vpy")
+    output, whole = tmp_path / "out.mkv", tmp_path / "whole.mkv"
+    options = ["--tracks", str(film), "--model", quick.model, "--strength", "0", "--preset", "draft"]
+    options += ["--encoder", "av", "--chunk-frames", "8", "--workers", "1"]
+    process = start(path, output, options)
+    deadline = time.monotonic() + 100
+    while not finished_chunks(output) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it ended before the kill"
+    assert_no_orphans(process.pid)
+    kept = finished_chunks(output)
+    assert kept and not output.exists()
+    _, made = encode(path, output, quick, tracks=film, keep=True)
+    assert set(made) == {0, 1, 2} - {int(name[6:12]) for name in kept}
+    assert kept.items() <= finished_chunks(output).items(), "a finished chunk was made again"
     encode(path, whole, quick, tracks=film)
     assert decoded_video(output) == decoded_video(whole)
     assert packets(output, "audio") == packets(whole, "audio")

@@ -16,13 +16,14 @@ import torch
 from torch import Tensor
 
 from vsdslnet import weights
-from vsdslnet.color.measured import MEASURED, ToneCurve, expand, measured_pq
+from vsdslnet.color.measured import MEASURED, ToneCurve, expand
 from vsdslnet.color.transfer import nits_to_pq, srgb_to_linear
 from vsdslnet.errors import ArgumentError, MediaError
 from vsdslnet.inference.look import regrade
 from vsdslnet.looks import NODES, Look, read_look
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
+from vsdslnet.training.evaluation.formulas import neighbourhood_base_nits
 from vsdslnet.training.evaluation.metrics import psnr_db
 from vsdslnet.training.fit.examples import Example, examples_of, stills
 from vsdslnet.training.fit.grade import base_nodes_pq, fit_look
@@ -45,7 +46,7 @@ def example(seed: int, curve: ToneCurve = FILM) -> Example:
 
 
 def gain_db(look: Look, of: Example) -> float:
-    base = measured_pq(of.sdr)
+    base = nits_to_pq(neighbourhood_base_nits(of.sdr))
     return psnr_db(regrade(base, look), of.pq) - psnr_db(base, of.pq)
 
 
@@ -65,6 +66,24 @@ def test_pictures_that_were_each_graded_by_themselves_leave_it_near_the_base() -
     assert fitted.belief < 0.5
     assert any("don't agree" in text for text in fitted.warnings)
     assert np.mean([gain_db(fitted.look, one) for one in each]) > -0.2
+
+
+def test_masters_whose_gain_follows_the_neighbourhood_are_found_too() -> None:
+    """As gain maps' do; a look turns the networks' picture, whose gain does so, and not the SDR level's."""
+    made = [picture(seed) for seed in range(8)]
+    masters = [nits_to_pq(neighbourhood_base_nits(sdr, FILM)) for sdr in made]
+    examples = [Example(f"made {k}", *sides) for k, sides in enumerate(zip(made, masters, strict=True))]
+    fitted = fit_look(examples[:4])
+    assert fitted.belief == 1
+    assert min(gain_db(fitted.look, one) for one in examples[4:]) > 12
+
+
+def test_what_two_examples_may_say_by_chance_is_believed_of_eight() -> None:
+    shifts = 4 * (0.5, 0.15)
+    each = [example(k, MEASURED._replace(shadow_stops=MEASURED.shadow_stops - s)) for k, s in enumerate(shifts)]
+    two, eight = fit_look(each[:2]), fit_look(each)
+    assert (two.belief, eight.belief) == (0, 0.6)
+    assert eight.after.psnr_db > eight.before.psnr_db + 3
 
 
 def test_one_example_is_half_believed_and_says_so() -> None:

@@ -1,7 +1,8 @@
 """What a grade is like, from examples: the light of every grey level and a saturation, no more than examples agree on.
 
-Each example says at each SDR level how many stops its master lies over the base's grey. Their mean is smoothed along
-the levels and shrunk by how little they say and agree (a ridge, the posterior mean under normal priors); how much of it
+Each example says how many stops its master lies over the base at each light that the base gives, its gain following the
+neighbourhood as under the networks: that is the picture a look is applied to. The examples' mean is smoothed along the
+levels and shrunk by how little they say and agree (a ridge, the posterior mean under normal priors); how much of it
 is believed in the end is decided by leaving each example out. A grade that was made picture by picture stays near the
 base so.
 """
@@ -9,6 +10,7 @@ base so.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vsdslnet.color.ictcp import nits_to_ictcp
-from vsdslnet.color.measured import MEASURED_PEAK_NITS, curve_nits, level_of, measured_pq
+from vsdslnet.color.measured import MEASURED_PEAK_NITS, curve_nits
 from vsdslnet.color.primaries import luminance_of
 from vsdslnet.color.transfer import (
     nits_to_pq,
@@ -26,6 +28,7 @@ from vsdslnet.color.transfer import (
 )
 from vsdslnet.inference.look import regrade
 from vsdslnet.looks import NODES, Look
+from vsdslnet.training.evaluation.formulas import neighbourhood_base_nits
 from vsdslnet.training.evaluation.metrics import clip_pq, delta_e_mean, exposure_shift_stops, psnr_db
 from vsdslnet.training.fit.examples import Example, check
 
@@ -40,6 +43,11 @@ _PICTURES_STOPS = 0.5
 """How far pictures of one source lie from each other: the real pairs' own, counted as one example."""
 _BEND_STOPS = 0.12
 """How far a level may lie from the middle of its neighbours."""
+_USUAL_SPREAD_DB = 4.0
+"""How far a whole look's gains on pictures of one source lie apart, standard deviation: counted as one example more,
+since few may agree by chance."""
+_SURE = (6.31, 2.92, 2.35, 2.13, 2.02, 1.94, 1.89, 1.86, 1.83, 1.81, 1.80, 1.78, 1.77, 1.76, 1.75)
+"""Student's t that one in twenty passes by chance, by degrees of freedom from 1 on; further on the last."""
 _FULL_WEIGHT_PIXELS = 400
 _FEWEST_PIXELS = 24
 _MOST_POINTS = 20_000
@@ -64,6 +72,13 @@ class Fitted(NamedTuple):
     warnings: list[str]
 
 
+class _Pair(NamedTuple):
+    """``ours`` and ``master`` as PQ BT.2020 (3, H, W)."""
+
+    ours: Tensor
+    master: Tensor
+
+
 class _Levels(NamedTuple):
     stops: Floats
     weights: Floats
@@ -78,9 +93,10 @@ def fit_look(examples: Sequence[Example]) -> Fitted:
     """
     for example in examples:
         check(example)
-    levels = [_levels_of(example) for example in examples]
-    points = [_points(example, k) for k, example in enumerate(examples)]
-    before = [_measures(measured_pq(sdr), pq) for sdr, pq in points]
+    pairs = [_Pair(nits_to_pq(neighbourhood_base_nits(example.sdr)), example.pq) for example in examples]
+    levels = [_levels_of(pair) for pair in pairs]
+    points = [_points(pair, k) for k, pair in enumerate(pairs)]
+    before = [_measures(ours, master) for ours, master in points]
     warnings = []
     if len(examples) == 1:
         belief, after = 0.5, before
@@ -106,26 +122,36 @@ def report(fitted: Fitted, count: int) -> str:
     return "\n".join([f"{count} examples, {held_out}:", *rows, *(f"warning: {text}" for text in fitted.warnings)])
 
 
-def _levels_of(example: Example) -> _Levels:
-    level = level_of(example.sdr).flatten().double().numpy()
-    nits = luminance_of(pq_to_nits(example.pq)).flatten().double().numpy()
+def _levels_of(pair: _Pair) -> _Levels:
+    ours, nits = (luminance_of(pq_to_nits(side)).flatten().double().numpy() for side in pair)
     # Light at the cap says only that it was at least that much.
     nits = np.minimum(nits, MEASURED_PEAK_NITS)
-    nearest = np.rint(level * (NODES - 1)).astype(int)
+    nearest = np.rint(_levels_of_greys(ours) * (NODES - 1)).astype(int)
     stops, weights = np.zeros(NODES), np.zeros(NODES)
-    grey = curve_nits(torch.from_numpy(level)).numpy()
     for node in range(1, NODES):
         here = nearest == node
         count = int(here.sum())
         if count >= _FEWEST_PIXELS:
-            stops[node] = np.log2(max(np.median(nits[here]), 1e-3) / max(np.median(grey[here]), 1e-3))
+            stops[node] = np.log2(max(np.median(nits[here]), 1e-3) / max(np.median(ours[here]), 1e-3))
             weights[node] = min(1.0, count / _FULL_WEIGHT_PIXELS)
-    return _Levels(np.clip(stops, -6, 6), weights, _chroma_of(example))
+    return _Levels(np.clip(stops, -6, 6), weights, _chroma_of(pair))
 
 
-def _chroma_of(example: Example) -> float:
+def _levels_of_greys(nits: Floats) -> Floats:
+    """SDR level 0..1 of the grey that the base gives this light."""
+    levels, light = _greys()
+    return np.interp(nits, light, levels)
+
+
+@cache
+def _greys() -> tuple[Floats, Floats]:
+    levels = torch.linspace(0, 1, 4097, dtype=torch.float64)
+    return levels.numpy(), curve_nits(levels).numpy()
+
+
+def _chroma_of(pair: _Pair) -> float:
     """log of the factor on chroma that brings the base's colours nearest to the master's, at the master's luminance."""
-    ours, master = (nits_to_ictcp(pq_to_nits(pq).double())[1:] for pq in (measured_pq(example.sdr), example.pq))
+    ours, master = (nits_to_ictcp(pq_to_nits(side).double())[1:] for side in pair)
     strength = ours.square().sum(dim=0)
     coloured = strength > strength.mean() * 0.25
     if not bool(coloured.any()) or float(strength[coloured].sum()) < 1e-6:
@@ -180,29 +206,36 @@ def _spread_stops(levels: Sequence[_Levels]) -> float:
     return float(np.sqrt((squares + _PICTURES_STOPS**2) / (len(levels) + 1)))
 
 
-def _points(example: Example, seed: int) -> tuple[Tensor, Tensor]:
+def _points(pair: _Pair, seed: int) -> _Pair:
     """Enough pixels to judge by, as pictures (3, 1, P)."""
-    count = example.sdr[0].numel()
+    count = pair.ours[0].numel()
     chosen = np.random.default_rng(seed).choice(count, size=min(count, _MOST_POINTS), replace=False)
-    sdr, pq = (side.flatten(1)[:, None, chosen] for side in (example.sdr, example.pq))
-    return sdr, clip_pq(pq)
+    ours, master = (side.flatten(1)[:, None, chosen] for side in pair)
+    return _Pair(ours, clip_pq(master))
 
 
 def _choose_belief(
-    levels: Sequence[_Levels], points: Sequence[tuple[Tensor, Tensor]], before: Sequence[Measures]
+    levels: Sequence[_Levels], points: Sequence[_Pair], before: Sequence[Measures]
 ) -> tuple[float, list[Measures]]:
-    """The largest share that leaving one out rewards, by its mean gain less its standard error."""
+    """The share that leaving one out rewards most: by its mean gain, less what so few may show by chance."""
     best, best_score, best_measures = 0.0, 0.0, list(before)
     for belief in _BELIEFS[:-1]:
         found = []
-        for k, (sdr, pq) in enumerate(points):
+        for k, (ours, master) in enumerate(points):
             look = _look([*levels[:k], *levels[k + 1 :]], belief)
-            found.append(_measures(regrade(measured_pq(sdr), look), pq))
+            found.append(_measures(regrade(ours, look), master))
         gains = np.array([a.psnr_db - b.psnr_db for a, b in zip(found, before, strict=True)])
-        score = float(gains.mean() - gains.std(ddof=1) / np.sqrt(len(gains)))
+        score = float(gains.mean()) - _chance_db(gains, belief)
         if score > best_score + 1e-6:
             best, best_score, best_measures = belief, score, found
     return best, best_measures
+
+
+def _chance_db(gains: Floats, belief: float) -> float:
+    """How much of a mean gain may be chance: one side of its confidence interval, with the usual spread mixed in."""
+    count = len(gains)
+    squares = np.square(gains - gains.mean()).sum() + (_USUAL_SPREAD_DB * belief) ** 2
+    return float(_SURE[min(count, len(_SURE)) - 1] * np.sqrt(squares / count / count))
 
 
 def _measures(output: Tensor, master: Tensor) -> Measures:
