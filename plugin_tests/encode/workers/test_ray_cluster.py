@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from plugin_tests.encode.media import decoded_video
+from plugin_tests.encode.media import decoded_video, packets
 from vsdslnet.encode.job.journal import ChunkResult
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import encode_file
@@ -96,6 +96,24 @@ def test_every_node_evaluates_a_script(cluster: Any, clip: Path, settings: Encod
     with pytest.raises(ExecutorError, match="carries no script"):
         stored = RayExecutor(address=cluster.address, threads=1, store=(tmp_path / "store").as_uri())
         encode_file(script, tmp_path / "store.mkv", plain, executor=stored, **beside)
+
+
+def test_mezzanines_are_the_local_executor_s(cluster: Any, clip: Path, tmp_path: Path) -> None:
+    from vsdslnet.encode.workers.ray_cluster import RayExecutor
+
+    movie, pictures = (EncodeSettings(codec=codec, strength=0.0, chunk_frames=16) for codec in ("prores", "exr"))
+    local, ray_here = LocalExecutor(threads=1), RayExecutor(address=cluster.address, threads=1)
+    stored = RayExecutor(address=cluster.address, threads=1, store=(tmp_path / "store").as_uri())
+    for name, executor in (("local", local), ("ray", ray_here), ("stored", stored)):
+        folder = tmp_path / name
+        folder.mkdir()
+        encode_file(clip, folder / "film.mov", movie, executor=executor, reporter=QuietReporter())
+        encode_file(clip, folder / "film/%06d.exr", pictures, executor=executor, reporter=QuietReporter())
+    wanted = {path.name: path.read_bytes() for path in (tmp_path / "local/film").iterdir()}
+    assert len(wanted) == 49, "pictures, and what is said of them"
+    for name in ("ray", "stored"):
+        assert packets(tmp_path / name / "film.mov", "video") == packets(tmp_path / "local/film.mov", "video")
+        assert {path.name: path.read_bytes() for path in (tmp_path / name / "film").iterdir()} == wanted
 
 
 def test_a_wrong_address_is_an_executor_error(monkeypatch: pytest.MonkeyPatch) -> None:

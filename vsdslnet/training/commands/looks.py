@@ -17,12 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vsdslnet.color.measured import measured_pq
-from vsdslnet.color.transfer import pq_to_nits
+from vsdslnet.color.transfer import nits_to_pq, pq_to_nits
 from vsdslnet.errors import ArgumentError, DslnetError
 from vsdslnet.inference.look import regrade
 from vsdslnet.looks import save_look
 from vsdslnet.training.config.dataset import DataConfig, load_recipe
+from vsdslnet.training.evaluation.formulas import neighbourhood_base_nits
 from vsdslnet.training.evaluation.metrics import clip_pq, delta_e_mean, exposure_shift_stops, psnr_db
 from vsdslnet.training.fit.examples import Example
 from vsdslnet.training.fit.grade import fit_look
@@ -64,9 +64,9 @@ def make_looks(data: Path, out: Path) -> None:
         sdr_of = _conversion(conversion, data, load_recipe())
         examples = [Example(label, sdr_of(pq), pq) for label, pq in pictures]
         fitted = fit_look(examples[::2])
-        judged = examples[1::2]
+        judged = [(nits_to_pq(neighbourhood_base_nits(example.sdr)), example) for example in examples[1::2]]
         without, with_it = (
-            _measured([(grade(measured_pq(example.sdr)), example.pq) for example in judged])
+            _measured([(grade(base), example.pq) for base, example in judged])
             for grade in (lambda pq: pq, lambda pq, look=fitted.look: regrade(pq, look))
         )
         said = f"{conversion}, fitted to {len(examples[::2])} pictures, on {len(judged)} others {without} -> {with_it}"
