@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from plugin_tests.command_line import run_python
 from plugin_tests.paths import SCRIPTS
 from plugin_tests.training.dataset.small_datasets import write_dataset
 from plugin_tests.training.networks import base_only
@@ -64,7 +63,7 @@ def test_windows_are_spread_and_none_is_refused(tmp_path: Path, network: DSLNet)
 def test_the_command_prints_the_table(tmp_path: Path, network: DSLNet) -> None:
     write_clean_dataset(tmp_path / "a", noise_codes=4)
     weights.save(network, tmp_path / "small.safetensors")
-    command = [sys.executable, SCRIPT, "noise", "--model", tmp_path / "small.safetensors", "--dataset", tmp_path / "a"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [SCRIPT, "noise", "--model", tmp_path / "small.safetensors", "--dataset", tmp_path / "a"]
+    done = run_python(*command)
     assert done.returncode == 0, done.stderr
     assert "| made | 3 |" in done.stdout
