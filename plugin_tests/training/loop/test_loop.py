@@ -184,7 +184,8 @@ def test_some_frames_are_moved_where_no_estimate_could_know_it(dataset: WindowDa
             moved += 1
             assert flow.isnan().all()
             shifts = [(y, x) for y in range(-3, 4) for x in range(-3, 4)]
-            assert any(torch.equal(a.roll(shift, dims=(-2, -1)), b) for shift in shifts)
+            rolled = (a.roll(shift, dims=(-2, -1))[..., 3:-3, 3:-3] for shift in shifts)
+            assert any(torch.equal(part, b[..., 3:-3, 3:-3]) for part in rolled)
     assert moved >= 10
 
 
