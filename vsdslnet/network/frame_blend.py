@@ -10,6 +10,8 @@ Buades et al. 2005).
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,6 +21,7 @@ from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.window import black_gate
 
 __all__ = [
+    "STILL_FEATURE",
     "blend_channels",
     "blended",
     "block_evidence",
@@ -37,6 +40,8 @@ _QUANTUM = 0.5 / 255
 """Half an 8-bit code: of a smaller deviation no picture has anything to say."""
 _MIDDLE = 4.0
 """Of minus the logarithm of deviations in pictures: features of them lie around 0."""
+STILL_FEATURE = math.log(_QUANTUM) + _MIDDLE
+"""Every feature of :func:`evidence_features` in a block that is even and does not move."""
 
 
 def blend_channels(frames: int, scale: int) -> int:
