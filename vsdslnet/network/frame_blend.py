@@ -83,7 +83,7 @@ def evidence_features(frames: Tensor, scale: int) -> Tensor:
     a frame that lies elsewhere from noise: how large differences are is no weighted sum of them.
     """
     grey = luminance_of(frames[:, frames.shape[1] // 2].float())
-    varied = (F.avg_pool2d(grey.square(), scale) - F.avg_pool2d(grey, scale).square()).clamp(min=0)
+    varied = F.pixel_unshuffle(grey, scale).var(dim=1, correction=0, keepdim=True)
     squares = torch.cat([block_evidence(frames, scale)[:, 3:], varied], dim=1)
     return 0.5 * (squares + _QUANTUM**2).log() + _MIDDLE
 
