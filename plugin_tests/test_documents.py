@@ -27,9 +27,11 @@ import numpy as np
 import pytest
 import torch
 
-from plugin_tests.encode.media import picture
+from plugin_tests.command_line import run_command
+from plugin_tests.encode.media import InProcessExecutor, picture
 from plugin_tests.paths import ROOT, SCRIPTS
 from plugin_tests.reliability.conformance.hdr10_files import light_of_header, wrong_fields
+from plugin_tests.small_network import save_small_network
 from vsdslnet.hdr10 import ContentLight
 from vsdslnet.looks import read_look
 
@@ -104,7 +106,7 @@ def make_film(path: Path, *, frames: int, rate: Fraction, width: int = WIDTH, he
     return path
 
 
-Shell = Callable[[str], str]
+Shell = Callable[..., str]
 
 
 @pytest.fixture
@@ -123,7 +125,15 @@ def shell(shim: Path | None, script_env: dict[str, str], tmp_path: Path) -> Shel
     if shim is not None:
         env["VAPOURSYNTH_EXTRA_PLUGIN_PATH"] = str(shim.parent)
 
-    def run(command: str) -> str:
+    def run(command: str, *more: str) -> str:
+        command = re.sub(r"\s+#.*", "", command)
+        if re.match(r"vsdslnet [^|&;>]*$", command):  # bash reads it, and a process that has its imports runs it
+            words = subprocess.run(
+                ["bash", "-c", f"printf '%s\\0' {command}"], cwd=tmp_path, capture_output=True, text=True, check=True
+            ).stdout.split("\0")[1:-1]
+            done = run_command(*words, *more, cwd=tmp_path, env=env, chunks_here=True)
+            assert done.returncode == 0, done.stderr
+            return done.stdout
         line = ["bash", "-o", "pipefail", "-c", command]
         done = subprocess.run(line, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=250)
         if "VSScript" in done.stderr:
@@ -224,7 +234,13 @@ def test_vspipe_into_tiffs(shell: Shell, tmp_path: Path) -> None:
     assert np.array_equal(written, np.stack([blue, green, red], -1))
 
 
-def test_fit_from_pictures(shell: Shell, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What judges a look in a minute less than the shipped network."""
+    return str(save_small_network(tmp_path_factory.mktemp("model") / "tiny.safetensors", tiny=True))
+
+
+def test_fit_from_pictures(shell: Shell, tiny_model: str, tmp_path: Path) -> None:
     cv2 = pytest.importorskip("cv2")
     openexr = pytest.importorskip("OpenEXR")
     (tmp_path / "graded").mkdir()
@@ -235,12 +251,12 @@ def test_fit_from_pictures(shell: Shell, tmp_path: Path) -> None:
         light = (0.6 * (sdr / 255.0) ** 2.2).astype(np.float32)
         part = {"RGB": np.ascontiguousarray(light)}
         openexr.File({"type": openexr.scanlineimage}, part).write(str(tmp_path / "graded" / f"{number}.exr"))
-    said = shell(the_command(FIT_PICTURES))
+    said = shell(the_command(FIT_PICTURES), "--model", tiny_model)  # which only judges it
     assert "3 examples, each left out in turn" in said
     assert read_look(str(tmp_path / "mine.safetensors")).base == "measured"
 
 
-def test_fit_from_a_film_and_its_look(shell: Shell, tmp_path: Path) -> None:
+def test_fit_from_a_film_and_its_look(shell: Shell, tiny_model: str, tmp_path: Path) -> None:
     """The film's HDR version is what the SDR one came from, so its look is darker than the middle of real pairs."""
     pytest.importorskip("cv2")
     from plugin_tests.training.dataset.test_from_video import encode, film_nits, sdr_of
@@ -250,7 +266,7 @@ def test_fit_from_a_film_and_its_look(shell: Shell, tmp_path: Path) -> None:
     encode(tmp_path / "s01e01.hdr.mkv", [nits_to_pq(torch.from_numpy(f.copy())).numpy() for f in nits], hdr=True)
     encode(tmp_path / "s01e01.mkv", [sdr_of(f) for f in nits], hdr=False)
     make_film(tmp_path / "s01e02.mkv", frames=4, rate=Fraction(24))
-    said = shell(the_command(FIT_FILM))
+    said = shell(the_command(FIT_FILM), "--model", tiny_model)
     assert "4 examples, each left out in turn" in said
     shell(the_command(LOOKED))
     with av.open(str(tmp_path / "s01e02.hdr10.mkv")) as container:
@@ -272,7 +288,7 @@ def content_light(path: Path) -> ContentLight:
 
 def test_encode(shell: Shell, tmp_path: Path) -> None:
     make_film(tmp_path / "film.mkv", frames=4, rate=Fraction(24))
-    shell(the_command(ENCODE))
+    shell(f"{the_command(ENCODE)} | cat")  # with its worker
     output = tmp_path / "film.hdr10.mkv"
     assert wrong_fields(output, "hevc", content_light(output)) == []
 
@@ -354,6 +370,7 @@ def test_try_it(core: Any, plugin_in_children: None, tmp_path: Path, monkeypatch
 
     write = demo.write_sdr_clip
     monkeypatch.setattr(demo, "write_sdr_clip", lambda path: write(path, width=96, height=54, frames=13))
+    monkeypatch.setattr(cli, "_executor", lambda job: InProcessExecutor())
     monkeypatch.chdir(tmp_path)
     program, *arguments = shlex.split(the_command(TRY).rpartition("&&")[2])
     assert program == ".venv/bin/vsdslnet"

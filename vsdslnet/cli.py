@@ -211,6 +211,8 @@ def lut(
 def info(source: Path, /, *, tracks: Path | None = None, script_arg: ScriptArguments = None) -> None:
     """Say what a source holds, whether it can be converted, what each kind of output would lack, and the precision.
 
+    Frames all over the file are looked at; an encode looks at every frame before it begins.
+
     Parameters
     ----------
     source
@@ -222,19 +224,21 @@ def info(source: Path, /, *, tracks: Path | None = None, script_arg: ScriptArgum
     """
     from vsdslnet.encode.container.passage import outlook
     from vsdslnet.encode.source.colour import colours_in_words
+    from vsdslnet.encode.source.further_on import look_further_on
     from vsdslnet.encode.source.look import look_at
     from vsdslnet.encode.source.tracks import open_tracks
     from vsdslnet.tools.bench import machine_line
 
     named = _given(source, script_arg, tracks)
     found = look_at(named, EncodeSettings())
+    left_out = (*found.left_out, *look_further_on(found))
     rate = float(found.frame_rate)
     length = "unknown length" if found.duration_seconds is None else f"{found.duration_seconds:.3f} s"
     turned = ", turned" if found.display_matrix else ""
     print(f"{source}: {found.width}x{found.height}{turned}, {rate:.3f} fps, {length}; SDR, can be converted")
     colours = colours_in_words(found.tags, is_rgb=found.is_rgb, width=found.width, height=found.height)
     print(f"colours: {colours}")
-    for what in found.left_out:
+    for what in left_out:
         print(f"will not be in the file: {what}")
     if named.beside is not None:
         with open_tracks(named.beside) as media:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from plugin_tests.command_line import run_command
 from plugin_tests.encode.media import make_clip
 from plugin_tests.paths import ROOT
 from vsdslnet.encode.settings import EncodeSettings
@@ -45,9 +45,4 @@ def settings(small_model: str) -> EncodeSettings:
 @pytest.fixture(scope="session")
 def command() -> Command:
     """Runs ``vsdslnet`` with arguments in a process of its own."""
-
-    def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, "-m", "vsdslnet.cli", *map(str, arguments)]
-        return subprocess.run(line, capture_output=True, text=True, check=False, timeout=280, **options)
-
-    return run
+    return run_command

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import pytest
 import torch
@@ -10,7 +12,12 @@ import torch.nn.functional as F
 from vsdslnet.color.primaries import luminance_of
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet, coarse_channels
-from vsdslnet.network.frame_blend import blended, block_evidence
+from vsdslnet.network.frame_blend import (
+    blended,
+    block_evidence,
+    evidence_feature_channels,
+    evidence_features,
+)
 
 CONFIG = DSLNetConfig(
     radius=1, scale=4, features=8, kernel=5, chain=1, dynamic_kernel=0, deform_kernel=1, frame_blend=True
@@ -83,6 +90,24 @@ def test_evidence_is_that_of_blocks() -> None:
     grey = luminance_of(frames.flatten(0, 1)).view(3, 8, 4, 12, 4)
     apart = [(grey[k] - grey[1]).square().mean(dim=(1, 3)) for k in (0, 2)]
     assert torch.allclose(block_evidence(frames, 4), torch.cat([means, torch.stack(apart)[None]], dim=1), atol=1e-6)
+
+
+def test_features_are_logarithms_of_what_blocks_show() -> None:
+    frames = window(0)
+    frames[:, 0] += 0.1
+    frames[:, 1, :, ::2] += 0.02
+    told = evidence_features(frames, 4)
+    assert told.shape == (1, 3, 8, 12)
+    quantum = 0.5 / 255
+    deviations = [(0.5 * 0.08**2 + 0.5 * 0.1**2), 0.5 * 0.02**2, 0.01**2]
+    expected = torch.tensor([0.5 * math.log(square + quantum**2) + 4 for square in deviations])
+    assert torch.allclose(told, expected.view(1, 3, 1, 1).expand_as(told), atol=1e-2)
+
+
+def test_a_network_on_pixels_is_told_nothing() -> None:
+    assert evidence_feature_channels(CONFIG) == 3
+    assert evidence_feature_channels(msgspec.structs.replace(CONFIG, scale=1)) == 0
+    assert evidence_feature_channels(msgspec.structs.replace(CONFIG, frame_blend=False)) == 0
 
 
 def test_a_block_of_one_pixel_shows_itself() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from plugin_tests.command_line import run_python
 from plugin_tests.paths import SCRIPTS
 from vsdslnet import weights
 from vsdslnet.network.config import DSLNetConfig
@@ -24,7 +24,7 @@ def saved(path: Path, seed: int, features: int = 8) -> str:
 
 
 def blend(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, check=False)
+    return run_python(SCRIPT, *arguments)
 
 
 def parameters(path: Path) -> dict[str, torch.Tensor]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from plugin_tests.command_line import run_python
 from plugin_tests.paths import SCRIPTS
 from vsdslnet.training.__main__ import COMMANDS, main
 from vsdslnet.training.config.run import available_schedules
@@ -18,9 +19,7 @@ READ_OPTIONS = ("--data", "--dataset", "--tone-dataset", "--start", "--teacher",
 
 
 def make_weights(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "vsdslnet.training", "weights", *arguments], capture_output=True, text=True, check=False
-    )
+    return run_python("-m", "vsdslnet.training", "weights", *arguments)
 
 
 def value(command: list[str], option: str) -> str:

@@ -26,6 +26,7 @@ from vsdslnet.encode.source.clip import DecodeError, open_source, scene_cuts
 from vsdslnet.encode.source.colour import check_frame
 from vsdslnet.encode.source.crop import Edges, crop_text
 from vsdslnet.encode.source.frame_rate import frame_times
+from vsdslnet.encode.source.further_on import AspectChanges, look_further_on
 from vsdslnet.encode.source.given import Given
 from vsdslnet.encode.source.look import look_at
 from vsdslnet.encode.source.probe import SourceInfo
@@ -178,21 +179,25 @@ def _new_job(
         claimed=[Fraction(*rate) for rate in info.claimed_rates],
     )
     frames = len(source.clip)
-    cuts = []
+    cuts, aspects = [], AspectChanges()
     number, overrides = -1, identity.settings.part(ColorOverrides)
     try:
         for number, frame in enumerate(scene_cuts(source.clip).frames(close=True)):
             if first_integer(frame.props, "_SceneChangePrev"):
                 cuts.append(number)
             check_frame(path, number, frame.props, overrides, of_script=info.call is not None)
+            aspects.see(number, frame.props)
             scanned(number + 1, frames)
     except vs.Error as error:
         if info.call is not None:
             raise MediaError(f"{path}: near frame {number + 1}: {frame_error(error)}") from None  # cuts look ahead
         raise DecodeError(f"{path}: can't be decoded ({one_line(error)})") from None
+    further_on = aspects.left_out(source.timestamps, source.time_base)
+    # BestSource gives all frames of a file the first one's shape of pixels.
+    further_on += look_further_on(info, transfer_in=overrides.transfer_in)
     return Job(
         identity=identity,
-        source=msgspec.structs.replace(info, left_out=(*info.left_out, *source.left_out)),
+        source=msgspec.structs.replace(info, left_out=(*info.left_out, *source.left_out, *further_on)),
         encoder=choose_encoder(identity.settings),
         threads=threads,
         decoder_threads=decoder_threads,

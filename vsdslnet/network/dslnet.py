@@ -14,7 +14,14 @@ from vsdslnet.color.neighbourhood import neighbourhood_lines
 from vsdslnet.network.blocks import he_init
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dmfa import DMFA
-from vsdslnet.network.frame_blend import blend_channels, blended, block_evidence, evidence_channels
+from vsdslnet.network.frame_blend import (
+    blend_channels,
+    blended,
+    block_evidence,
+    evidence_channels,
+    evidence_feature_channels,
+    evidence_features,
+)
 from vsdslnet.network.lkqe import LKQE
 from vsdslnet.network.pixel_blocks import shuffled, whole_blocks
 from vsdslnet.network.stfm import STFM, ModulationVectors
@@ -104,9 +111,16 @@ class DSLNet(WindowNetwork):
         aligned, offsets = self.dmfa.align(window.flatten(1, 2), conditions.kernels)
         spatial = upsample_crop(conditions.vectors.spatial, (aligned.shape[-2], aligned.shape[-1]), boxes)
         modulated = self.stfm(aligned, conditions.vectors, spatial)
-        said = self.head(self.lkqe(modulated))
+        said = self.head(self.lkqe(self.with_evidence(modulated, window)))
         sdr, correction = (planes[..., :height, :width] for planes in self.pixels_of(said, window))
         return sdr, correction, offsets
+
+    def with_evidence(self, modulated: Tensor, window: Tensor) -> Tensor:
+        """F_Modulated (N, C, h, w) and what the window's blocks show beside it, where the network is told."""
+        if not evidence_feature_channels(self.config):
+            return modulated
+        told = evidence_features(window, self.config.scale)
+        return torch.cat([modulated, told.to(modulated.dtype)], dim=1)
 
     def pixels_of(self, said: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
         """What the head says (N, 3*s*s + coarse, h, w) of windows (N, 2T+1, 3, H, W) of whole blocks, for every pixel.

@@ -10,14 +10,25 @@ Buades et al. 2005).
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from vsdslnet.color.primaries import luminance_of
+from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.window import black_gate
 
-__all__ = ["blend_channels", "blended", "block_evidence", "evidence_channels"]
+__all__ = [
+    "STILL_FEATURE",
+    "blend_channels",
+    "blended",
+    "block_evidence",
+    "evidence_channels",
+    "evidence_feature_channels",
+    "evidence_features",
+]
 
 _TOLERANCE = 0.1
 """Difference of signals (0..1) of which half is believed, until a network says otherwise."""
@@ -25,6 +36,12 @@ _BLOCK_TOLERANCE = 0.02
 """Root mean square of a block's differences at which a frame counts half, until a network says otherwise."""
 _WIDEST = 4.0
 """Bound on the tolerances' logarithms."""
+_QUANTUM = 0.5 / 255
+"""Half an 8-bit code: of a smaller deviation no picture has anything to say."""
+_MIDDLE = 4.0
+"""Of minus the logarithm of deviations in pictures: features of them lie around 0."""
+STILL_FEATURE = math.log(_QUANTUM) + _MIDDLE
+"""Every feature of :func:`evidence_features` in a block that is even and does not move."""
 
 
 def blend_channels(frames: int, scale: int) -> int:
@@ -51,6 +68,24 @@ def block_evidence(frames: Tensor, scale: int) -> Tensor:
     grey = luminance_of(centre)
     apart = [luminance_of(frames[:, k].float()) - grey for k in range(frames.shape[1]) if k != radius]
     return torch.cat([means, F.avg_pool2d(torch.cat(apart, dim=1).square(), scale)], dim=1)
+
+
+def evidence_feature_channels(config: DSLNetConfig) -> int:
+    """Channels of :func:`evidence_features`; 0 where a network does without: on pixels, or without blending."""
+    return config.frames if config.frame_blend and config.scale > 1 else 0
+
+
+def evidence_features(frames: Tensor, scale: int) -> Tensor:
+    """What the network gets told of blocks of frames (N, 2T+1, 3, H, W), fp32: (N, 2T+1, h, w), around 0.
+
+    Logarithms of root mean squares: of what each other frame differs from the centre one, in their order, and last of
+    what the centre frame's pixels differ from their mean. A few features that weigh all pixels of a block can't tell
+    a frame that lies elsewhere from noise: how large differences are is no weighted sum of them.
+    """
+    grey = luminance_of(frames[:, frames.shape[1] // 2].float())
+    varied = F.pixel_unshuffle(grey, scale).var(dim=1, correction=0, keepdim=True)
+    squares = torch.cat([block_evidence(frames, scale)[:, 3:], varied], dim=1)
+    return 0.5 * (squares + _QUANTUM**2).log() + _MIDDLE
 
 
 def blended(said: Tensor, evidence: Tensor, frames: Tensor, *, anchor: float) -> Tensor:

@@ -6,6 +6,7 @@ from torch import nn
 
 from vsdslnet.network.blocks import LKRB
 from vsdslnet.network.config import DSLNetConfig
+from vsdslnet.network.frame_blend import evidence_feature_channels
 
 __all__ = ["LKQE", "first_leak"]
 
@@ -22,7 +23,7 @@ def first_leak(config: DSLNetConfig) -> float:
 
 
 class LKQE(nn.Sequential):
-    """F_Modulated (N, C, H, W) -> enhanced features of the same shape.
+    """F_Modulated (N, C, H, W) -> enhanced features of the same shape; on blocks with what those show, as well.
 
     The paper names its input F_Aligned once; figure 4 and the sentence before say F_Modulated.
     """
@@ -30,7 +31,7 @@ class LKQE(nn.Sequential):
     def __init__(self, config: DSLNetConfig) -> None:
         c = config.features
         super().__init__(
-            nn.Conv2d(c, c, 3, padding=1),
+            nn.Conv2d(c + evidence_feature_channels(config), c, 3, padding=1),
             nn.LeakyReLU(first_leak(config)) if first_leak(config) else nn.ReLU(),
             *(LKRB(c, config.kernel, config.lkrb) for _ in range(config.chain)),
         )

@@ -43,11 +43,12 @@ def film(
     container_options: dict[str, str] | None = None,
     pixel_format: str = "yuv420p",
     codec: str = "libx264",
+    codec_options: dict[str, str] | None = None,
 ) -> Path:
     """A film with sound; subtitles as (codec, (start, end, text) in milliseconds), chapters in milliseconds."""
     options = container_options or {}
     with av.open(str(path), "w", format=container, container_options=options) as output:
-        video = output.add_stream(codec, rate=rate)
+        video = output.add_stream(codec, rate=rate, options=codec_options or {})
         video.width, video.height, video.pix_fmt = *size, pixel_format
         audio = output.add_stream(sound, rate=48_000, options=sound_options or {}) if sound else None
         text = output.add_stream(subtitles[0]) if subtitles else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -235,6 +236,30 @@ def test_sound_of_an_ordinary_mp4_is_the_same_from_its_first_sample_on(
     encode(source, output, quick)
     assert [data for _, data in packets(output, "audio")] == [data for _, data in packets(source, "audio")]
     assert np.array_equal(samples(output), samples(source))
+
+
+def theora(path: Path) -> Path:
+    """A second of Theora and Vorbis, which PyAV can't write; noise, as pictures like the one before are left out."""
+    program = pytest.importorskip("imageio_ffmpeg").get_ffmpeg_exe()
+    picture_and_sound = "testsrc2=s=64x48:r=24:d=1,noise=alls=20:allf=t [out0]; sine=d=1:r=48000 [out1]"
+    codecs = ["-c:v", "libtheora", "-q:v", "8", "-c:a", "libvorbis"]
+    subprocess.run([program, "-v", "error", "-f", "lavfi", "-i", picture_and_sound, *codecs, str(path)], check=True)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_joined_ogg_goes_on_with_sound_in_step(suffix: str, quick: EncodeSettings, tmp_path: Path) -> None:
+    source = join(tmp_path / "in.ogv", theora(tmp_path / "part.ogv"), tmp_path / "part.ogv")
+    output = tmp_path / f"out{suffix}"
+    done, said = encode(source, output, quick)
+    assert said == []
+    assert done.frames == 48
+    assert video_times(output) == pytest.approx([number / 24 for number in range(48)], abs=0.001)
+    sound = [at for at, _ in packets(output, "audio")]
+    assert len(sound) == 2 * len(packets(tmp_path / "part.ogv", "audio"))
+    assert sound[len(sound) // 2] == pytest.approx(1.0, abs=0.005)
+    with av.open(str(output)) as container:
+        assert container.duration == pytest.approx(2_000_000, abs=40_000)
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import av
 import numpy as np
 import pytest
+import vapoursynth as vs
 
 from plugin_tests.encode.media import make_clip
+from vsdslnet.encode.source.clip import open_source
+from vsdslnet.encode.source.colour import container_tags
 from vsdslnet.encode.source.probe import identify, probe
 from vsdslnet.errors import MediaError
 
@@ -106,3 +111,56 @@ def test_identity_is_of_the_bytes_whatever_the_date(tmp_path: Path) -> None:
     assert not first.is_of(tmp_path / "renamed")
     path.write_bytes(bytes(9_999_999))
     assert not first.is_of(path)
+
+
+def grey_ramp(path: Path, codec: str, pixel_format: str) -> Path:
+    """Codes from black to white, the highest, in a picture file that does not say so."""
+    codes = np.linspace(0, 65535 if "16" in pixel_format else 255, 64).round()
+    ramp = np.tile(codes, (64, 1)).astype(np.uint16 if "16" in pixel_format else np.uint8)
+    context: Any = av.CodecContext.create(codec, "w")
+    context.width = context.height = 64
+    context.time_base, context.pix_fmt = Fraction(1, 25), pixel_format
+    frame = av.VideoFrame.from_ndarray(ramp, format=pixel_format)
+    frame.pts = 0
+    path.write_bytes(b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)]))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixel_format"),
+    [
+        ("a.pgm", "pgm", "gray"),
+        ("a16.pgm", "pgm", "gray16be"),
+        ("a.pam", "pam", "gray"),
+        ("a.tiff", "tiff", "gray"),
+        ("a16.tiff", "tiff", "gray16le"),
+        ("a.tga", "targa", "gray"),
+        ("a.jp2", "jpeg2000", "gray"),
+        ("a.png", "png", "gray"),
+    ],
+)
+def test_white_of_a_grey_picture_is_its_highest_code(name: str, codec: str, pixel_format: str, tmp_path: Path) -> None:
+    info = probe(grey_ramp(tmp_path / name, codec, pixel_format))
+    assert info.tags["_Range"] == vs.RANGE_FULL
+    clip = open_source(info).clip
+    grey = clip.resize.Bicubic(format=vs.GRAYS)
+    with grey.get_frame(0) as frame:
+        assert np.asarray(frame[0])[32] == pytest.approx(np.linspace(0, 1, 64), abs=2 / 255)
+
+
+@pytest.mark.parametrize(("codec", "tags"), [("hevc", {}), ("rawvideo", {"_Range": vs.RANGE_FULL})])
+def test_grey_that_does_not_say_is_limited_range_where_its_standard_has_it(codec: str, tags: dict[str, int]) -> None:
+    context = SimpleNamespace(
+        **dict.fromkeys(("colorspace", "color_trc", "color_primaries"), 2),  # unspecified
+        **dict.fromkeys(("color_range", "chroma_sample_location"), 0),
+        format=av.VideoFormat("gray", 64, 48),
+        name=codec,
+    )
+    assert container_tags(SimpleNamespace(codec_context=context)) == tags
+
+
+def test_pixels_of_one_bit_are_refused_with_the_cure(tmp_path: Path) -> None:
+    path = tmp_path / "a.pbm"
+    path.write_bytes(b"P4\n64 64\n" + bytes(512))
+    with pytest.raises(MediaError, match=r"pixels of one bit.*-pix_fmt gray"):
+        probe(path)

@@ -16,6 +16,7 @@ from vsdslnet.inference.cpu.graph import StripGraph
 from vsdslnet.inference.cpu.strip_layers import Target
 from vsdslnet.inference.cpu.strip_network import halo_blocks
 from vsdslnet.network.config import DSLNetConfig
+from vsdslnet.network.frame_blend import evidence_feature_channels
 from vsdslnet.network.motion.compensation import compensated
 
 EXACT = 2.5e-5
@@ -71,7 +72,9 @@ def test_the_halo_is_as_wide_as_layers_reach(config: DSLNetConfig) -> None:
     offsets = ldoe.offsets(ldoe.encode(frames), kernels, (2, columns))
     features = torch.zeros(1, config.features, 2, columns, dtype=torch.float64)
     features[..., 0] = 1
-    said = network.head(network.lkqe(network.stfm.residual(features)))
+    # What blocks show is of each by itself.
+    beside = torch.zeros(1, evidence_feature_channels(config), 2, columns, dtype=torch.float64)
+    said = network.head(network.lkqe(torch.cat([network.stfm.residual(features), beside], dim=1)))
     pixels = network.pixels_of(said, torch.ones(1, config.frames, 3, *frames.shape[-2:]))[1]
     reach = [int(layer.any(dim=1)[0].any(dim=0).nonzero().max()) for layer in (offsets, pixels)]
     assert 0 <= halo_blocks(config) - (reach[0] + reach[1] // config.scale) <= 2

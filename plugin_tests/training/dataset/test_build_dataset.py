@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
+from plugin_tests.command_line import run_python
 from plugin_tests.paths import ROOT
 from vsdslnet.training.dataset.store import WindowDataset
 
@@ -23,9 +23,8 @@ hdri_widths = [96]
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "scripts" / "build_dataset.py"), *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=environment)
+    return run_python(ROOT / "scripts" / "build_dataset.py", *arguments, env=environment)
 
 
 def test_one_command_builds_a_dataset_from_a_recipe(data_folder: Path, tmp_path: Path) -> None:

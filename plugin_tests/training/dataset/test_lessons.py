@@ -24,7 +24,7 @@ from vsdslnet.training.initialisation.from_teacher import inherit_conditions
 from vsdslnet.training.loop.log_plots import read_log
 from vsdslnet.training.loop.run import train
 
-TEACHER = DSLNetConfig(features=8, kernel=5, dynamic_kernel=3)
+TEACHER = DSLNetConfig(features=8, kernel=5, dynamic_kernel=3, gain_radius=2, frame_blend=True)
 PUPIL = DSLNetConfig(scale=4, features=12, kernel=3, chain=1, dynamic_kernel=0, deform_kernel=1, color_map=True)
 WINDOWS = 4
 CODE = 1 / 65535

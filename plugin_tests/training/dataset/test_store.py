@@ -6,6 +6,7 @@ import hashlib
 import json
 import multiprocessing
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ import numpy as np
 import pytest
 import torch
 
+from plugin_tests.command_line import forking_context
 from vsdslnet.color.transfer import pq_scalar
 from vsdslnet.errors import ArgumentError, MediaError
 from vsdslnet.training.config.dataset import DataConfig, DegradeConfig, GradeConfig, GroupConfig, MotionConfig
+from vsdslnet.training.dataset import from_scenes
 from vsdslnet.training.dataset.from_scenes import build_dataset
 from vsdslnet.training.dataset.store import WindowDataset
 from vsdslnet.training.simulation.shot import ShotMaker
@@ -38,6 +41,15 @@ def one_torch_thread() -> Iterator[None]:
 def digest(folder: Path) -> str:
     names = [f"{name}.npy" for name in ARRAYS] + ["meta.jsonl"]
     return hashlib.sha256(b"".join((folder / name).read_bytes() for name in names)).hexdigest()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forked_workers() -> Iterator[None]:
+    """Workers as fresh as spawned ones (test_build_dataset.py has those), which need not import PyTorch."""
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.platform == "linux":
+            patch.setattr(from_scenes, "get_context", lambda _: forking_context())
+        yield
 
 
 @pytest.fixture(scope="module")

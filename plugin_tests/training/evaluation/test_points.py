@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from plugin_tests.command_line import run_python
 from plugin_tests.paths import SCRIPTS
 from plugin_tests.training.dataset.small_datasets import write_dataset
 from plugin_tests.training.networks import base_only
@@ -68,7 +67,7 @@ def test_the_lead_is_taken_against_each_groups_best_formula() -> None:
 def test_the_command_prints_the_table(tmp_path: Path, network: DSLNet) -> None:
     write_base_dataset(tmp_path / "a", 2)
     weights.save(network, tmp_path / "small.safetensors")
-    command = [sys.executable, SCRIPT, "points", "--model", tmp_path / "small.safetensors", "--dataset", tmp_path / "a"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [SCRIPT, "points", "--model", tmp_path / "small.safetensors", "--dataset", tmp_path / "a"]
+    done = run_python(*command)
     assert done.returncode == 0, done.stderr
     assert "| made | 2 |" in done.stdout

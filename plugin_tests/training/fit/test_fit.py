@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from plugin_tests.command_line import run_command
+from plugin_tests.small_network import save_small_network
 from vsdslnet import weights
 from vsdslnet.color.measured import MEASURED, ToneCurve, expand
 from vsdslnet.color.transfer import nits_to_pq, srgb_to_linear
@@ -23,6 +23,7 @@ from vsdslnet.inference.look import regrade
 from vsdslnet.looks import NODES, Look, read_look
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import DSLNet
+from vsdslnet.training.evaluation import temporal_checks
 from vsdslnet.training.evaluation.formulas import neighbourhood_base_nits
 from vsdslnet.training.evaluation.metrics import psnr_db
 from vsdslnet.training.fit.examples import Example, examples_of, stills
@@ -215,8 +216,10 @@ def test_places_of_a_long_film_are_spread_over_it(core: Any, tmp_path: Path, mon
         assert place % 9 not in (0, 8), "no frame beside a cut"
 
 
-def test_what_flickers_is_softened_until_it_does_not(tmp_path: Path) -> None:
+def test_what_flickers_is_softened_until_it_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a network that adds nothing to its base: noise comes out 2.0 times plain conversion's, 1.5 is promised."""
+    monkeypatch.setattr(temporal_checks, "_SCENE_SIZE", (32, 160))
+    monkeypatch.setattr(temporal_checks, "_WIDE_SIZE", (32, 480))
     model = str(tmp_path / "base.safetensors")
     weights.save(
         DSLNet(DSLNetConfig(radius=1, features=4, kernel=3, dynamic_kernel=3, condition_pixels=256)), Path(model)
@@ -247,15 +250,16 @@ def test_pictures_of_phones_and_cameras_are_read(core: Any, tmp_path: Path) -> N
     assert float((read.sdr - small[0]).abs().mean()) < 0.02
 
 
-def test_the_command_writes_a_look_that_convert_takes(tmp_path: Path, small_model: str) -> None:
+def test_the_command_writes_a_look_that_convert_takes(tmp_path: Path) -> None:
+    model = save_small_network(tmp_path / "tiny.safetensors", tiny=True)
     files = [write(tmp_path, seed) for seed in range(3)]
     out = tmp_path / "mine.safetensors"
-    command = [sys.executable, "-m", "vsdslnet.cli", "fit", "-o", str(out), "--model", small_model]
+    command = ["fit", "-o", str(out), "--model", str(model)]
     command += ["--sdr", *(str(below) for below, _ in files), "--hdr", *(str(above) for _, above in files)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_command(*command)
     assert done.returncode == 0, done.stderr
     assert "3 examples, each left out in turn" in done.stdout
     assert gain_db(read_look(str(out)), example(9)) > 5
-    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    again = run_command(*command)
     assert again.returncode == 4
     assert "--overwrite" in again.stderr

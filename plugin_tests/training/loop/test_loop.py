@@ -166,6 +166,29 @@ def test_flow_follows_the_flips(dataset: WindowDataset) -> None:
             assert torch.equal(moved[..., inner], window[2][..., inner])
 
 
+def test_some_frames_are_moved_where_no_estimate_could_know_it(dataset: WindowDataset) -> None:
+    """The centre frame, what is wanted of it and the other draws stay; the flow of what moved is unknown."""
+    full = msgspec.structs.replace(CONFIG, patch_px=96)
+    moved_all = msgspec.structs.replace(full, misaligned_share=1.0, misaligned_px=3)
+    moved = 0
+    for step in range(4):
+        plain, other = draw_batch(dataset, full, step), draw_batch(dataset, moved_all, step)
+        assert torch.equal(plain.window[:, 2], other.window[:, 2])
+        assert torch.equal(plain.target, other.target)
+        assert plain.boxes == other.boxes
+        for a, b, flow in zip(
+            plain.window.flatten(0, 1), other.window.flatten(0, 1), other.flow.flatten(0, 1), strict=True
+        ):
+            if torch.equal(a, b):
+                continue
+            moved += 1
+            assert flow.isnan().all()
+            shifts = [(y, x) for y in range(-3, 4) for x in range(-3, 4)]
+            rolled = (a.roll(shift, dims=(-2, -1))[..., 3:-3, 3:-3] for shift in shifts)
+            assert any(torch.equal(part, b[..., 3:-3, 3:-3]) for part in rolled)
+    assert moved >= 10
+
+
 def test_rates_follow_the_papers_halvings() -> None:
     config = load_schedule("paper").optimiser
     assert [rate_factor(config, step, 350_000) for step in (60_000, 160_000, 200_000, 340_000)] == [

@@ -35,7 +35,12 @@ def points(tmp_path_factory: pytest.TempPathFactory) -> Points:
 ON_BLOCKS = {"scale": 4, "kernel": 3, "chain": 1, "dynamic_kernel": 0, "deform_kernel": 1, "color_map": True}
 
 
-@pytest.mark.parametrize("changes", [{"lkrb": "skip"}, {"lkrb": "text"}, ON_BLOCKS], ids=["skip", "text", "blocks"])
+TOLD = ON_BLOCKS | {"frame_blend": True}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"lkrb": "skip"}, {"lkrb": "text"}, ON_BLOCKS, TOLD], ids=["skip", "text", "blocks", "told"]
+)
 def test_a_point_answers_as_the_middle_of_a_flat_picture(changes: dict[str, Any]) -> None:
     torch.manual_seed(3)
     network = DSLNet(DSLNetConfig(**({"features": 8, "kernel": 5, "dynamic_kernel": 3} | changes)))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from plugin_tests.command_line import run_python
 from plugin_tests.paths import SCRIPTS
 from plugin_tests.training.dataset.small_datasets import write_dataset
 
@@ -47,9 +47,8 @@ def schedule(tmp_path: Path) -> Path:
 
 def train(schedule: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     folder = schedule.parent
-    command = [sys.executable, str(SCRIPT), "--dataset", str(folder / "dataset"), "--run", str(folder / "run")]
-    command += ["--schedule", str(schedule), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    known = ["--dataset", folder / "dataset", "--run", folder / "run", "--schedule", schedule]
+    return run_python(SCRIPT, *known, *arguments)
 
 
 def test_given_shares_stand_for_the_schedules(schedule: Path) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 import torch
 
+from plugin_tests.command_line import run_python
 from plugin_tests.paths import ROOT, SCRIPTS
 from plugin_tests.training.dataset.small_datasets import write_dataset
 from vsdslnet.network.config import DSLNetConfig
@@ -119,8 +119,7 @@ def test_the_papers_figures_cover_every_row_it_prints() -> None:
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(SCRIPT), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    return run_python(SCRIPT, *arguments, env=environment)
 
 
 def test_the_script_runs_end_to_end_on_a_tiny_budget(tmp_path: Path) -> None:

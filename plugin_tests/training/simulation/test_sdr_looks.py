@@ -12,7 +12,8 @@ from vsdslnet.color.measured import curve_nits
 from vsdslnet.color.transfer import nits_to_pq
 from vsdslnet.errors import MediaError
 from vsdslnet.training.simulation.curves import base_stops, colourist_table, gainmap_table, lookup, tabulate
-from vsdslnet.training.simulation.sdr_looks import LOOKS, colourist, gainmap, hard_clip, read_cube, smooth_lut
+from vsdslnet.training.simulation.sdr_looks import LOOKS, colourist, gainmap, hard_clip
+from vsdslnet.training.simulation.table_looks import read_cube, smooth_lut
 
 FORMULAS = [name for name, look in LOOKS.items() if not look.lut]
 

@@ -44,6 +44,8 @@ _CODEC_TAGS = {"hevc": "hvc1", "av1": "av01"}
 _SAY_HOW_LONG = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "avi", "flv", "asf")
 # A last frame or sound may be shorter than the header has it.
 _MISSING_SECONDS = 1.0
+# No packet of sound lasts longer.
+_LONGEST_SOUND_SECONDS = 60
 _EQUAL_TIMES_ALLOWED = 0x20000  # AVFMT_TS_NONSTRICT of FFmpeg
 
 
@@ -273,13 +275,18 @@ def _placed(source: Any, others: dict[int, _Other], timeline: Timeline) -> Itera
     """The source's packets at the programme's time."""
     streams = [source.streams[index] for index in others]
     placer = Placer(timeline)
+    lasted: dict[int, int] = {}
     for packet in source.demux(streams) if streams else ():
         if not packet.size:
             continue
         added = round(placer.added_seconds(packet.stream_index) / Fraction(packet.time_base))
         packet.pts = None if packet.pts is None else packet.pts + added
         packet.dts = None if packet.dts is None else packet.dts + added
-        packet.duration = max(0, packet.duration or 0)  # of chained Ogg one is below 0
+        seconds = (packet.duration or 0) * Fraction(packet.time_base)
+        # The last one of joined Ogg files is below 0, or that in 32 bits without a sign.
+        if seconds < 0 or (packet.stream.type == "audio" and seconds > _LONGEST_SOUND_SECONDS):
+            packet.duration = lasted.get(packet.stream_index, 0)
+        lasted[packet.stream_index] = packet.duration or 0
         yield packet
 
 

@@ -13,6 +13,7 @@ from vsdslnet.encode.form import form_of
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.colour import with_container_tags, with_guessed_tags
 from vsdslnet.encode.source.deinterlace import deinterlaced, field_times
+from vsdslnet.encode.source.further_on import changed
 from vsdslnet.encode.source.probe import SourceInfo, claimed_rates, open_media
 from vsdslnet.encode.source.script import evaluate, frame_error
 from vsdslnet.encode.source.script_times import PictureTimes, script_times
@@ -291,21 +292,11 @@ def _check_constant(clip: vs.VideoNode, timestamps: list[int], time_base: Fracti
         now = frame.width, frame.height, frame.format.name
         if first is not None and now != first:
             seconds = float((timestamps[number] - timestamps[0]) * time_base)
-            scaled = f"scale all of it (ffmpeg -vf scale={info.width}:{info.height})"
-            cure = scaled if now[:2] != first[:2] else "make it constant (ffmpeg -pix_fmt yuv420p)"
-            raise MediaError(
-                f"{info.path}: its picture changes at {seconds:.3f} s from {_told(first)} to {_told(now)}; cut the "
-                f"file there, or {cure}"
-            )
+            raise MediaError(changed(info, first, now, f"at {seconds:.3f} s"))
         first = now
     raise MediaError(
         f"{info.path}: its picture changes its format on the way; make it constant (ffmpeg -pix_fmt yuv420p)"
     )
-
-
-def _told(picture: tuple[int, int, str]) -> str:
-    width, height, name = picture
-    return f"{width}x{height} {name}"
 
 
 def _as_shown(clip: vs.VideoNode, info: SourceInfo) -> vs.VideoNode:

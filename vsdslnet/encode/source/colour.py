@@ -40,15 +40,25 @@ HDR_CURE = "there is nothing to convert, unless it is SDR after all: then say --
 
 _UNSPECIFIED = {"_Matrix": Matrix.UNSPECIFIED, "_Transfer": Transfer.UNSPECIFIED, "_Primaries": Primaries.UNSPECIFIED}
 _RANGES = {int(ColorRange.MPEG): Range.LIMITED, int(ColorRange.JPEG): Range.FULL}
+# FFmpeg's names of grey formats, with alpha and without.
+_GREY_FORMATS = ("gray", "ya8", "ya16")
+# video_full_range_flag is 0 unless it is there (H.264 and H.265, E.2.1).
+_LIMITED_WHEN_SILENT = ("h264", "hevc", "vvc")
 # bl_signal_compatibility_id: what a player without Dolby Vision takes the picture for.
 _DOLBY_VISION_BASES = {0: DOLBY_VISION_ALONE, 1: "over HDR10", 4: "over HLG", 6: "over HDR10"}
 _SDR_BASE = 2
 
 
 def container_tags(stream: Any) -> dict[str, int]:
-    """What the container says of a stream that is not decoded yet, as frame properties; nothing where it is silent."""
+    """What the container says of a stream that is not decoded yet, as frame properties; nothing where it is silent.
+
+    Grey that says nothing is full range where no standard of its codec says otherwise: PGM, TIFF, Targa, JPEG 2000 and
+    raw grey have white at the highest code, and FFmpeg's own scaler takes all grey for full range.
+    """
     context = stream.codec_context
-    return _props(context, context.chroma_sample_location)
+    grey = context.format is not None and context.format.name.startswith(_GREY_FORMATS)
+    silent = {"_Range": Range.FULL} if grey and context.name not in _LIMITED_WHEN_SILENT else {}
+    return {**silent, **_props(context, context.chroma_sample_location)}
 
 
 def file_hdr_sign(stream: Any, declared: Mapping[str, int], frames: Iterable[Any]) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import av
 import numpy as np
 
+from vsdslnet.encode.source.places import frames_spread
 from vsdslnet.errors import ArgumentError, MediaError
 
 __all__ = ["Edges", "asked_crop", "black_bars", "crop_text"]
@@ -98,15 +99,6 @@ def _lumas(path: Path, track: int, seconds: float) -> Iterator[np.ndarray[Any, A
     """Luma, 0 being black and 255 white, of frames spread over a file: key frames, or all of them where it is short."""
     with av.open(str(path.absolute())) as container:
         stream = next(other for other in container.streams.video if other.index == track)
-        seen: set[int | None] = set()
-        for place in range(_PLACES):
-            at = round(seconds * (place + 0.5) / _PLACES * av.time_base) + (container.start_time or 0)
-            try:
-                container.seek(at)
-                frame = next((frame for frame in container.decode(stream) if frame.pts not in seen), None)
-            except av.FFmpegError:
-                continue  # damage; other places tell
-            if frame is not None:
-                seen.add(frame.pts)
-                # FFmpeg's grey is full range, whatever the frame's is.
-                yield frame.reformat(format="gray").to_ndarray().astype(np.float32)
+        for _, frame in frames_spread(container, stream, seconds=seconds, places=_PLACES):
+            # FFmpeg's grey is full range, whatever the frame's is.
+            yield frame.reformat(format="gray").to_ndarray().astype(np.float32)

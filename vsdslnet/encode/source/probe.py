@@ -29,6 +29,8 @@ __all__ = ["SourceIdentity", "SourceInfo", "claimed_rates", "identify", "main_vi
 
 # Enough frames to meet one with its own field flags; the planning pass looks at every frame.
 _FRAMES_LOOKED_AT = 4
+# FFmpeg's names of formats that BestSource does not take.
+_ONE_BIT = ("monow", "monob")
 _SAMPLES, _SAMPLE_BYTES = 64, 65_536
 
 
@@ -166,6 +168,11 @@ def probe(path: Path, *, transfer_in: int | None = None, interlaced: bool = Fals
             pass  # damage further on is the decoder's business; damage at once is below
         if not frames:
             raise MediaError(f"{path}: no video frame can be decoded; check that the file plays")
+        if frames[0].format.name in _ONE_BIT:
+            raise MediaError(
+                f"{path}: has pixels of one bit, which can't be decoded; make them grey "
+                "(ffmpeg -i IN -pix_fmt gray OUT.png)"
+            )
         sign = None if transfer_in is not None else file_hdr_sign(stream, declared, frames)
         if sign:
             raise MediaError(f"{path}: is HDR already ({sign}); {HDR_CURE}")

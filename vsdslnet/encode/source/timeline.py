@@ -122,9 +122,15 @@ def continued(timestamps: Sequence[int], time_base: Fraction, added: Sequence[tu
 
 def _packets(container: Any) -> Any:
     try:
-        yield from (packet for packet in container.demux() if packet.size)
+        yield from (packet for packet in container.demux() if packet.size and not _is_header(packet))
     except av.FFmpegError:
         return  # damage: what follows can't be read by anybody
+
+
+def _is_header(packet: Any) -> bool:
+    """Whether a packet is a Theora stream's header (its specification, 6.1), as joined Ogg files have in the middle."""
+    context = packet.stream.codec_context
+    return context is not None and context.name == "theora" and bytes(packet)[0] & 0x80 != 0
 
 
 def _added(

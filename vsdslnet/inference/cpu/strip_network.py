@@ -26,6 +26,7 @@ from vsdslnet.inference.cpu.sampling import FrameSampler
 from vsdslnet.inference.cpu.strip_layers import RowConv, RowDepthwise, RowLKRB, RowPixels, RowStem, RowUp, Target
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import Conditions, DSLNet, coarse_channels
+from vsdslnet.network.frame_blend import evidence_feature_channels
 from vsdslnet.network.lkqe import first_leak
 from vsdslnet.network.pixel_blocks import whole_blocks
 from vsdslnet.network.side_by_side import Everywhere, each, on_this_thread
@@ -164,7 +165,16 @@ class StreamedDSLNet:
             residual = conv(graph, residual)
         for block in self._residual:
             residual = block(graph, residual)
-        features = self._lkqe_in(graph, self._residual_out(graph, residual, add=modulated))
+        columns = slice(self.scale * band.left, self.scale * band.right)
+
+        def with_evidence(span: Span, strip: Tensor) -> Tensor:
+            rows = slice(self.scale * span.top, self.scale * span.bottom)
+            return self._network.with_evidence(strip, window[None, ..., rows, columns])
+
+        features = self._residual_out(graph, residual, add=modulated)
+        if evidence_feature_channels(self.config):
+            features = graph.add(with_evidence, features)
+        features = self._lkqe_in(graph, features)
         for block in self._lkqe:
             features = block(graph, features)
         return self._head(graph, features)

@@ -97,6 +97,7 @@ class DeviceNetwork:
             skip = layer(skip)
         modulated += skip
         del skip
+        modulated = self._network.with_evidence(modulated, window)
         for layer in self._network.lkqe:
             modulated = layer(modulated)
         said = self._network.head(modulated).float()

@@ -27,7 +27,8 @@ from vsdslnet.training.evaluation.metrics import clip_pq, delta_e_mean, exposure
 from vsdslnet.training.fit.examples import Example
 from vsdslnet.training.fit.grade import fit_look
 from vsdslnet.training.material.png import read_pq_signal
-from vsdslnet.training.simulation.sdr_looks import LOOKS, read_table
+from vsdslnet.training.simulation.sdr_looks import LOOKS
+from vsdslnet.training.simulation.table_looks import read_table
 
 __all__ = ["SHIPPED", "main", "masters"]
 

@@ -118,6 +118,8 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     ``patch_px``          side of the square crops, a multiple of 4 from 16 on.
     ``offset_batches``    batches of known motion that LDOE is initialised from; 0 leaves it random.
     ``noise_share``       share of the windows that get more noise, of ``noise_code`` 8-bit codes, new in every frame.
+    ``misaligned_share``  share of the windows some of whose frames are moved by up to ``misaligned_px`` px after all
+                          else: what moves as no estimate follows (hair, water) is rare in simulated shots.
     ``shrink``            factor on the finished network's corrections: what data can't tell is safer with the base.
     ``repeat_centre``     share of the windows whose neighbours are replaced by the centre frame.
     ``precision``         "bf16", or "no" for fp32; "auto" is bf16 where the device has it: emulated it is
@@ -134,6 +136,8 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     offset_batches: int = 0
     noise_share: float = 0.0
     noise_code: tuple[float, float] = (2.0, 8.0)
+    misaligned_share: float = 0.0
+    misaligned_px: int = 4
     shrink: float = 1.0
     repeat_centre: float = 0.2
     precision: Precision = "auto"

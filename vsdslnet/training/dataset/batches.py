@@ -133,7 +133,22 @@ def _varied(
         return window[centre].expand_as(window), whole[centre].expand_as(whole), torch.zeros_like(flow)
     if config.network.motion_compensated:
         flow = flow - full_size(compensate_(window), (window.shape[-2], window.shape[-1]))
+    # Of a stream of its own, so that the other draws of a seed are what they were without.
+    random = np.random.default_rng([int(draw[7] * 2**53), 1])
+    if random.random() < config.misaligned_share:
+        window, flow = _misaligned(window, flow, config.misaligned_px, random)
     return window, whole, flow
+
+
+def _misaligned(window: Tensor, flow: Tensor, most_px: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """A window with about half of its other frames moved by whole pixels, their noise as it was; their flow unknown."""
+    window, flow = window.clone(), flow.clone()
+    for number in range(len(window)):
+        shifts = random.integers(-most_px, most_px + 1, size=2).tolist()
+        if number != len(window) // 2 and random.random() < 0.5:
+            window[number] = window[number].roll(shifts, dims=(-2, -1))
+            flow[number] = torch.nan
+    return window, flow
 
 
 def _noisy(window: Tensor, config: TrainConfig, draw: float) -> Tensor:

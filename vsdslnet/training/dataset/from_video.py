@@ -192,9 +192,9 @@ class _Cutter:
         for frame in light:
             planes = torch.from_numpy(frame[:height, :width]).permute(2, 0, 1)[None].contiguous()
             signal.append(np.ascontiguousarray(LOOKS[name].apply(planes, **parameters)[0].permute(1, 2, 0).numpy()))
-        sdr = degrade(rng, signal, how, picture_rows=slice(None))
+        sdr, types = degrade(rng, signal, how, picture_rows=slice(None))
         light = [frame[:height, :width] for frame in light]
-        return light, sdr, signal, {"look": name, "parameters": parameters, "degradation": how}
+        return light, sdr, signal, {"look": name, "parameters": parameters, "degradation": how, "picture_types": types}
 
     def windows(self, scene: _Scene) -> list[Window]:
         """The training crops of a scene: random places, centre frames spread over the ten."""
@@ -219,6 +219,7 @@ class _Cutter:
             span = slice(centre - half, centre + half + 1)
             box = [x / width, y / height, (x + view.crop_width) / width, (y + view.crop_height) / height]
             meta = {"group": film.name, "scene": f"{film.name}/{scene.number:04d}", "kind": "video"}
+            of_window = {"picture_types": facts["picture_types"][span]} if "picture_types" in facts else {}
             windows.append(
                 Window(
                     sdr=np.ascontiguousarray(sdr[span, rows, columns]),
@@ -227,7 +228,7 @@ class _Cutter:
                     clean=np.rint(65535 * clean[centre][rows, columns].clip(0, 1)).astype(np.uint16),
                     crop=np.array(box, np.float32),
                     flow=unknown,
-                    meta={**meta, "frame": scene.first + centre, "view": [width, height], **facts},
+                    meta={**meta, "frame": scene.first + centre, "view": [width, height], **facts, **of_window},
                 )
             )
         return windows

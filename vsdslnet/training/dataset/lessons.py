@@ -50,13 +50,15 @@ class Painter:
     def __call__(self, window: Tensor, whole: Tensor, box: tuple[float, float, float, float]) -> Tensor:
         """Aligned frames (F, 3, h, w) that lie at ``box`` of the frames ``whole`` (F, 3, h', w') -> PQ (3, h, w)."""
         size = (window.shape[-2], window.shape[-1])
-        said = self._teacher.shared_conditions(whole[None]).vectors
+        said, _, lines = self._teacher.shared_conditions(whole[None])
         crop = said._replace(spatial=upsample_crop(said.spatial, size, [box]))
+        if lines is not None:
+            lines = upsample_crop(lines, size, [box])
         rows = -(-size[0] // 8) * 8
         # As in training, the dynamic kernels are the crop's own.
         own = self._strips.conditions(window, rows).kernels
         out = torch.empty(3, *size)
-        self._strips.render(window, Conditions(crop, own), Band(0, size[1], rows), out)
+        self._strips.render(window, Conditions(crop, own, lines), Band(0, size[1], rows), out)
         return out
 
 

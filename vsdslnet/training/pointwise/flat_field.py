@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vsdslnet.network.blocks import LKRB
 from vsdslnet.network.dmfa import DeformableConv
 from vsdslnet.network.dslnet import MAP_CHANNELS, DSLNet, mapped_colors
+from vsdslnet.network.frame_blend import STILL_FEATURE, evidence_feature_channels
 from vsdslnet.network.stfm import ModulationVectors
 
 __all__ = [
@@ -92,7 +93,8 @@ def render_points(
     y = modulate(point_conv(convs[0], aligned), temporal)  # type: ignore[arg-type]
     for conv in convs[1:]:
         y = modulate(modulate(point_conv(conv, torch.relu(y)), current), spatial)  # type: ignore[arg-type]
-    y = walk(network.lkqe, y + walk(network.stfm.residual, aligned))
+    y = y + walk(network.stfm.residual, aligned)
+    y = walk(network.lkqe, F.pad(y, (0, evidence_feature_channels(network.config)), value=STILL_FEATURE))
     correction = _of_points(network, point_conv(network.head, y), sdr)
     return network.compose(sdr.transpose(1, 2)[..., None], correction.transpose(1, 2)[..., None], lines)
 

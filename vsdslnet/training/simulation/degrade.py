@@ -115,9 +115,13 @@ def _grow_chroma(plane: Floats) -> Floats:
     return out
 
 
-def h264(frames: list[Planes], *, crf: int, preset: str) -> list[Planes]:
-    """Encode with real x264 at a constant rate factor (one thread: bit for bit the same) and decode again."""
+def h264(frames: list[Planes], *, crf: int, preset: str) -> tuple[list[Planes], str]:
+    """Encode with real x264 at a constant rate factor (one thread: bit for bit the same) and decode again.
+
+    Also what each frame was coded as, a letter a frame: I, P, B.
+    """
     import av
+    from av.video.frame import PictureType
 
     height, width = frames[0][0].shape
     encoder = av.CodecContext.create("libx264", "w")
@@ -140,7 +144,9 @@ def h264(frames: list[Planes], *, crf: int, preset: str) -> list[Planes]:
     packets += encoder.encode(None)
     decoded = [picture for packet in packets for picture in decoder.decode(packet)]
     decoded += decoder.decode(None)
-    return [_planes_of(picture) for picture in decoded]
+    return [_planes_of(picture) for picture in decoded], "".join(
+        PictureType(picture.pict_type).name for picture in decoded
+    )
 
 
 def _planes_of(picture: object) -> Planes:
@@ -162,9 +168,10 @@ def jpeg(rgb: NDArray[np.uint8], *, quality: int) -> NDArray[np.uint8]:
 
 def degrade(
     rng: np.random.Generator, frames: list[Floats], how: Degradation, *, picture_rows: slice
-) -> NDArray[np.uint8]:
+) -> tuple[NDArray[np.uint8], str]:
     """Degrade the frames of a shot (each (H, W, 3) signal 0..1) -> (frames, H, W, 3) 8-bit R'G'B'.
 
+    Also what each was coded as, a letter a frame (I, P, B), and "" when none was.
     Noise stays off black bars (outside ``picture_rows``); lead-in frames for the encoder are the
     shot played backwards, so that rate control and references have settled as in a real stream.
     """
@@ -181,6 +188,8 @@ def degrade(
         if how.jpeg_quality:
             frame = jpeg(_round8(255 * frame), quality=how.jpeg_quality).astype(np.float32) / np.float32(255)
         noisy.append(to_yuv420(frame))
+    types = ""
     if how.crf:
-        noisy = h264(noisy, crf=how.crf, preset=how.preset)[len(lead) :]
-    return np.stack([from_yuv420(planes) for planes in noisy])
+        noisy, types = h264(noisy, crf=how.crf, preset=how.preset)
+    kept = slice(len(lead), None)
+    return np.stack([from_yuv420(planes) for planes in noisy[kept]]), types[kept]

@@ -22,7 +22,8 @@ from vsdslnet.training.simulation.degrade import Degradation, sample_degradation
 from vsdslnet.training.simulation.foreground import sample_layers
 from vsdslnet.training.simulation.grade import apply_grade, exposure_gain, sample_grade
 from vsdslnet.training.simulation.layers import Layer, composite
-from vsdslnet.training.simulation.sdr_looks import LOOKS, Look, read_table
+from vsdslnet.training.simulation.sdr_looks import LOOKS, Look
+from vsdslnet.training.simulation.table_looks import read_table
 from vsdslnet.training.simulation.view import film, sample_camera
 from vsdslnet.training.simulation.windows import Shot, Window, cut_windows
 

@@ -68,7 +68,7 @@ def cut_windows(
         shot.target[:, height - bar :] = 0
         shot.signal = [_barred(frame, bar) for frame in shot.signal]
         shot.clean = _barred(shot.clean, bar)
-    sdr = degrade(degrade_rng, shot.signal, degradation, picture_rows=slice(bar, height - bar))
+    sdr, picture_types = degrade(degrade_rng, shot.signal, degradation, picture_rows=slice(bar, height - bar))
     cond = np.stack([cv2.resize(f, (view.cond_width, view.cond_height), interpolation=cv2.INTER_AREA) for f in sdr])
     target = shot.target.clamp(0, TARGET_PEAK_NITS)
     windows = []
@@ -92,6 +92,7 @@ def cut_windows(
                     "moving": shot.camera is None or not _is_still(shot),
                     **shot.meta,
                     "degradation": degradation,
+                    "picture_types": picture_types,
                 },
             )
         )
