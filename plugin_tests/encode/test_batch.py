@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,12 @@ from vsdslnet.encode.batch import Conversion, conversions_of, encode_files
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.errors import ArgumentError, BackendError, JobError, MediaError, OutputError
 from vsdslnet.options import JobOptions
+
+
+@pytest.fixture
+def settings(settings: EncodeSettings) -> EncodeSettings:
+    """Plain conversion: what is tested here is not the picture, and a network takes ten times as long."""
+    return replace(settings, strength=0.0)
 
 
 @pytest.fixture

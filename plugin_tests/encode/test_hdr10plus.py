@@ -45,7 +45,7 @@ def side_data(frame: av.VideoFrame) -> dict[str, Any]:
 def made(clip: Path, small_model: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A plain file, and files with HDR10+ of both codecs, chunks of 16 frames so that shots cross them."""
     folder = tmp_path_factory.mktemp("hdr10plus")
-    plain = EncodeSettings(model=small_model, preset="draft", encoder="av", chunk_frames=16)
+    plain = EncodeSettings(model=small_model, strength=0.0, preset="draft", crf=4.0, encoder="av", chunk_frames=16)
     encode(clip, folder / "plain.mkv", plain)
     encode(clip, folder / "hevc.mkv", with_options(plain))
     encode(clip, folder / "av1.mp4", with_options(plain, codec="av1"))
@@ -156,7 +156,7 @@ def test_an_encode_that_goes_on_gives_the_same_file(
     made: dict[str, Path], clip: Path, tmp_path: Path, small_model: str
 ) -> None:
     output = tmp_path / "resumed.mkv"
-    plain = EncodeSettings(model=small_model, preset="draft", encoder="av", chunk_frames=16)
+    plain = EncodeSettings(model=small_model, strength=0.0, preset="draft", encoder="av", chunk_frames=16)
     with pytest.raises(KeyboardInterrupt):
         encode(clip, output, with_options(plain), executor=InProcessExecutor(limit=2))
     encode(clip, output, with_options(plain))

@@ -26,6 +26,7 @@ def made(clip: Path, small_model: str, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("hlg")
     more: dict[str, Any] = {
         "model": small_model,
+        "strength": 0.0,
         "peak_nits": PEAK_NITS,
         "encoder": "av",
         "preset": "draft",

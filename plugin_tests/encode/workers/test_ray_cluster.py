@@ -1,4 +1,4 @@
-"""Many machines: two nodes, one of them killed half-way, and the file is the local executor's."""
+"""Many machines: two nodes, one of them killed half-way, and the file is what one process makes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from plugin_tests.encode.media import decoded_video, packets
+from plugin_tests.encode.media import InProcessExecutor, decoded_video, packets
 from vsdslnet.encode.job.journal import ChunkResult
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
-from vsdslnet.encode.workers.local import LocalExecutor
 from vsdslnet.errors import ExecutorError
 
 ray = pytest.importorskip("ray")
@@ -24,15 +23,22 @@ cluster_utils = pytest.importorskip("ray.cluster_utils")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-@pytest.fixture
-def cluster() -> Iterator[Any]:
-    """A head that computes nothing and two nodes of one core each."""
+@pytest.fixture(scope="module")
+def machines() -> Iterator[Any]:
+    """A head that computes nothing."""
     cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    for name in ("first", "second"):
-        cluster.add_node(num_cpus=1, resources={name: 1}, env_vars=dict(os.environ))
     yield cluster
-    ray.shutdown()
     cluster.shutdown()
+
+
+@pytest.fixture
+def cluster(machines: Any) -> Iterator[Any]:
+    """The head with two nodes of one core each, whatever tests before have killed."""
+    while len(machines.worker_nodes) < 2:
+        machines.add_node(num_cpus=1, env_vars=dict(os.environ))
+    machines.wait_for_nodes()
+    yield machines
+    ray.shutdown()
 
 
 class NodeKiller(QuietReporter):
@@ -61,9 +67,9 @@ def test_a_killed_node_costs_nothing_but_time(
     encode_file(clip, tmp_path / "ray.mkv", settings, executor=executor, reporter=killer)
     assert killer.killed
     assert killer.finished_after >= 2
-    local = LocalExecutor(threads=1)
-    encode_file(clip, tmp_path / "local.mkv", settings, executor=local, reporter=QuietReporter())
-    assert decoded_video(tmp_path / "ray.mkv") == decoded_video(tmp_path / "local.mkv")
+    here = InProcessExecutor()
+    encode_file(clip, tmp_path / "here.mkv", settings, executor=here, reporter=QuietReporter())
+    assert decoded_video(tmp_path / "ray.mkv") == decoded_video(tmp_path / "here.mkv")
 
 
 def test_nodes_without_a_shared_path_work_through_a_store(
@@ -75,8 +81,8 @@ def test_nodes_without_a_shared_path_work_through_a_store(
     executor = RayExecutor(address=cluster.address, threads=1, store=store.as_uri())
     encode_file(clip, tmp_path / "ray.mkv", settings, executor=executor, reporter=QuietReporter())
     assert list(store.iterdir()) == []
-    encode_file(clip, tmp_path / "local.mkv", settings, executor=LocalExecutor(threads=1), reporter=QuietReporter())
-    assert decoded_video(tmp_path / "ray.mkv") == decoded_video(tmp_path / "local.mkv")
+    encode_file(clip, tmp_path / "here.mkv", settings, executor=InProcessExecutor(), reporter=QuietReporter())
+    assert decoded_video(tmp_path / "ray.mkv") == decoded_video(tmp_path / "here.mkv")
 
 
 def test_every_node_evaluates_a_script(cluster: Any, clip: Path, settings: EncodeSettings, tmp_path: Path) -> None:
@@ -91,8 +97,8 @@ def test_every_node_evaluates_a_script(cluster: Any, clip: Path, settings: Encod
     beside = {"tracks": clip, "script_args": {"source": os.path.relpath(clip)}}
     executor = RayExecutor(address=cluster.address, threads=1)
     encode_file(script, tmp_path / "ray.mkv", plain, executor=executor, **beside)
-    encode_file(script, tmp_path / "local.mkv", plain, executor=LocalExecutor(threads=1), **beside)
-    assert decoded_video(tmp_path / "ray.mkv") == decoded_video(tmp_path / "local.mkv")
+    encode_file(script, tmp_path / "here.mkv", plain, executor=InProcessExecutor(), **beside)
+    assert decoded_video(tmp_path / "ray.mkv") == decoded_video(tmp_path / "here.mkv")
     with pytest.raises(ExecutorError, match="carries no script"):
         stored = RayExecutor(address=cluster.address, threads=1, store=(tmp_path / "store").as_uri())
         encode_file(script, tmp_path / "store.mkv", plain, executor=stored, **beside)
@@ -102,7 +108,7 @@ def test_mezzanines_are_the_local_executor_s(cluster: Any, clip: Path, tmp_path:
     from vsdslnet.encode.workers.ray_cluster import RayExecutor
 
     movie, pictures = (EncodeSettings(codec=codec, strength=0.0, chunk_frames=16) for codec in ("prores", "exr"))
-    local, ray_here = LocalExecutor(threads=1), RayExecutor(address=cluster.address, threads=1)
+    local, ray_here = InProcessExecutor(), RayExecutor(address=cluster.address, threads=1)
     stored = RayExecutor(address=cluster.address, threads=1, store=(tmp_path / "store").as_uri())
     for name, executor in (("local", local), ("ray", ray_here), ("stored", stored)):
         folder = tmp_path / name

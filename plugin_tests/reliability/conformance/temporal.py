@@ -14,11 +14,13 @@ __all__ = ["measure", "of_method"]
 def measure(options: Options) -> list[Figure]:
     """The promises, of the converter a user gets with this model and look."""
     converter = Converter.load(ConvertOptions(model=options.model, look=options.look))
-    scenes = 3 if options.quick else 20
-    return of_method(lambda window: converter(window).pq, converter.radius_frames, scenes=scenes)
+    scenes, size = (1, (64, 128)) if options.quick else (20, None)
+    return of_method(lambda window: converter(window).pq, converter.radius_frames, scenes=scenes, size=size)
 
 
-def of_method(method: Method, radius_frames: int, *, scenes: int = 3) -> list[Figure]:
+def of_method(
+    method: Method, radius_frames: int, *, scenes: int = 3, size: tuple[int, int] | None = None
+) -> list[Figure]:
     """The promises, of any function from windows to pictures."""
-    found = over_time(method, radius_frames, scenes=scenes)
+    found = over_time(method, radius_frames, scenes=scenes, size=size)
     return [at_most(words, found[name], bound, unit) for name, (words, bound, unit) in PROMISES.items()]

@@ -101,7 +101,7 @@ def test_training_lowers_the_loss_and_writes_loadable_weights(dataset: WindowDat
         steps=40,
         batch=4,
         patch_px=16,
-        precision="bf16",
+        precision="no",
     )
     train(config, dataset, tmp_path)
     losses = [row["loss"] for row in _losses(tmp_path)]

@@ -113,7 +113,7 @@ def test_the_start_puts_the_vectors_of_pictures_on_one_scale(points: Points) -> 
 
 def test_the_stage_learns_and_repeats_itself(points: Points) -> None:
     config = TrainConfig(
-        network=SMALL, seed=5, tone=ToneConfig(steps=60, windows=8, points=32, rate=3e-3, ema_decay=0.9)
+        network=SMALL, seed=5, tone=ToneConfig(steps=40, windows=6, points=24, rate=4e-3, ema_decay=0.9)
     )
     runs = []
     for _ in range(2):
@@ -122,7 +122,7 @@ def test_the_stage_learns_and_repeats_itself(points: Points) -> None:
         network = DSLNet(SMALL)
         train_tone(network, points, config, lambda _, terms, to=losses: to.append(terms["l1"]))  # type: ignore[misc]
         runs.append((losses, network.head.weight.clone()))
-    assert np.mean(runs[0][0][-20:]) < 0.97 * np.mean(runs[0][0][:20])
+    assert np.mean(runs[0][0][-15:]) < 0.97 * np.mean(runs[0][0][:15])
     assert torch.equal(runs[0][1], runs[1][1])
 
 
@@ -163,25 +163,26 @@ def endpoint_error_px(network: DSLNet, batch: Batch) -> Tensor:
     return motion_distance(offsets, batch.flow)
 
 
-def test_the_start_of_ldoe_sees_a_motion_it_was_not_solved_on(tmp_path: Path) -> None:
-    dataset = WindowDataset(write_dataset(tmp_path / "dataset", windows=12))
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> tuple[DSLNet, float, float]:
+    """A network whose offsets were solved for, and its endpoint error on another batch before and after."""
+    dataset = WindowDataset(write_dataset(tmp_path_factory.mktemp("moving") / "dataset", windows=12))
     torch.manual_seed(1)
     network = DSLNet()
     as_they_are = DSLNetConfig(motion_compensated=False)
     config = TrainConfig(network=as_they_are, batch=4, patch_px=64, repeat_centre=0.0)
     before = endpoint_error_px(network, draw_batch(dataset, config, 100))
     initialise_offsets(network, lambda n: draw_batch(dataset, config, n, stream=1), 6)
-    after = endpoint_error_px(network, draw_batch(dataset, config, 100))
+    return network, before, endpoint_error_px(network, draw_batch(dataset, config, 100))
+
+
+def test_the_start_of_ldoe_sees_a_motion_it_was_not_solved_on(started: tuple[DSLNet, float, float]) -> None:
+    _, before, after = started
     assert after < 0.8 * before
 
 
-def test_where_nothing_is_to_be_seen_nothing_moves_at_the_start(tmp_path: Path) -> None:
-    dataset = WindowDataset(write_dataset(tmp_path / "dataset", windows=12))
-    torch.manual_seed(1)
-    network = DSLNet()
-    as_they_are = DSLNetConfig(motion_compensated=False)
-    config = TrainConfig(network=as_they_are, batch=4, patch_px=64, repeat_centre=0.0)
-    initialise_offsets(network, lambda n: draw_batch(dataset, config, n, stream=1), 6)
+def test_where_nothing_is_to_be_seen_nothing_moves_at_the_start(started: tuple[DSLNet, float, float]) -> None:
+    network, *_ = started
     ldoe = network.dmfa.ldoe
     assert ldoe.stem.bias is not None
     constant = ldoe.stem.bias == 1

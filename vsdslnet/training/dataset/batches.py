@@ -79,12 +79,11 @@ def draw_batch(
     )
 
 
+Draw = np.ndarray[tuple[int], np.dtype[np.float64]]
 Sample = tuple[Tensor, Tensor, tuple[float, float, float, float], Tensor, Tensor, Tensor]
 
 
-def _crop(
-    dataset: Windows, index: int, config: TrainConfig, draw: np.ndarray[tuple[int], np.dtype[np.float64]]
-) -> Sample:
+def _crop(dataset: Windows, index: int, config: TrainConfig, draw: Draw) -> Sample:
     item = dataset[index]
     size = config.patch_px
     height, width = item["hdr"].shape[:2]
@@ -98,7 +97,7 @@ def _crop(
     x0, y0, x1, y1 = item["crop"].tolist()
     x_px, y_px = (x1 - x0) / width, (y1 - y0) / height
     box = (x0 + left * x_px, y0 + top * y_px, x0 + (left + size) * x_px, y0 + (top + size) * y_px)
-    window, whole, flow = _taught(item) if taught else _varied(item, config, draw)
+    window, whole, flow = (_taught if taught else _varied)(item, config, draw)
     window, flow = window[..., rows, columns], flow[..., rows, columns]
     if draw[3] < 0.5:
         window, whole, target, clean, flow = (t.flip(-1) for t in (window, whole, target, clean, flow))
@@ -113,15 +112,17 @@ def _crop(
     return window, whole, box, target, clean, flow
 
 
-def _taught(item: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """Frames, whole frames and flow of a lesson: the very frames that the teacher painted, their motion unknown."""
+def _taught(item: dict[str, Tensor], config: TrainConfig, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
+    """Frames, whole frames and flow of a lesson: the very frames that the teacher painted, their motion unknown.
+
+    Its picture stays right when some of its other frames are moved: it is of the centre one.
+    """
     window = planes(item["aligned"])
-    return window, planes(item["cond"]), torch.full_like(window[:, :2], torch.nan)
+    window, flow = _misaligned(window, torch.full_like(window[:, :2], torch.nan), config, draw)
+    return window, planes(item["cond"]), flow
 
 
-def _varied(
-    item: dict[str, Tensor], config: TrainConfig, draw: np.ndarray[tuple[int], np.dtype[np.float64]]
-) -> tuple[Tensor, Tensor, Tensor]:
+def _varied(item: dict[str, Tensor], config: TrainConfig, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
     """Frames, whole frames and flow of a window, with more noise or without motion as the draw has it."""
     window, whole = planes(item["sdr"]), planes(item["cond"])
     flow = item["flow"].permute(0, 3, 1, 2).float()
@@ -133,18 +134,22 @@ def _varied(
         return window[centre].expand_as(window), whole[centre].expand_as(whole), torch.zeros_like(flow)
     if config.network.motion_compensated:
         flow = flow - full_size(compensate_(window), (window.shape[-2], window.shape[-1]))
-    # Of a stream of its own, so that the other draws of a seed are what they were without.
-    random = np.random.default_rng([int(draw[7] * 2**53), 1])
-    if random.random() < config.misaligned_share:
-        window, flow = _misaligned(window, flow, config.misaligned_px, random)
+    window, flow = _misaligned(window, flow, config, draw)
     return window, whole, flow
 
 
-def _misaligned(window: Tensor, flow: Tensor, most_px: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """A window with about half of its other frames moved by whole pixels, their noise as it was; their flow unknown."""
+def _misaligned(window: Tensor, flow: Tensor, config: TrainConfig, draw: Draw) -> tuple[Tensor, Tensor]:
+    """Of ``misaligned_share`` of the windows about half of the other frames are moved by whole pixels.
+
+    Their noise stays as it was; their flow is unknown.
+    """
+    # Of a stream of its own, so that the other draws of a seed are what they were without.
+    random = np.random.default_rng([int(draw[7] * 2**53), 1])
+    if random.random() >= config.misaligned_share:
+        return window, flow
     window, flow = window.clone(), flow.clone()
     for number in range(len(window)):
-        shifts = random.integers(-most_px, most_px + 1, size=2).tolist()
+        shifts = random.integers(-config.misaligned_px, config.misaligned_px + 1, size=2).tolist()
         if number != len(window) // 2 and random.random() < 0.5:
             window[number] = window[number].roll(shifts, dims=(-2, -1))
             flow[number] = torch.nan

@@ -89,12 +89,18 @@ _FADE_FRAMES = 24
 _FLASH = 0.7
 
 
-def over_time(method: Method, radius_frames: int, *, scenes: int = 3) -> dict[str, float]:
-    """Everything in :data:`PROMISES`, an object entering so many ``scenes``."""
-    found = static_noise(method, radius_frames)
+def over_time(
+    method: Method, radius_frames: int, *, scenes: int = 3, size: tuple[int, int] | None = None
+) -> dict[str, float]:
+    """Everything in :data:`PROMISES`, an object entering so many ``scenes``.
+
+    ``size``, (height, width) in pixels, is that of the other scenes.
+    """
+    size = size or _SCENE_SIZE
+    found = static_noise(method, radius_frames, size=size)
     found |= entering_object(method, radius_frames, scenes=scenes)
-    found |= flash(method, radius_frames)
-    return found | fade(method, radius_frames)
+    found |= flash(method, radius_frames, size=size)
+    return found | fade(method, radius_frames, size=size)
 
 
 def clip_windows(clip: Tensor, radius_frames: int) -> Iterator[Tensor]:
@@ -104,15 +110,17 @@ def clip_windows(clip: Tensor, radius_frames: int) -> Iterator[Tensor]:
         yield clip[[min(max(n + k, 0), last) for k in range(-radius_frames, radius_frames + 1)]]
 
 
-def static_noise(method: Method, radius_frames: int, *, noise_codes: float = 1.0) -> dict[str, float]:
+def static_noise(
+    method: Method, radius_frames: int, *, noise_codes: float = 1.0, size: tuple[int, int] = _SCENE_SIZE
+) -> dict[str, float]:
     """A still scene under source noise: how much does the output flicker, and against plain conversion?
 
     ``noise_codes`` is the noise's deviation in 8-bit codes. Deviations are over time, mean over pixels.
     """
     generator = torch.Generator().manual_seed(7)
     frames = 2 * radius_frames + 5
-    noise = noise_codes / 255 * torch.randn((frames, 3, *_SCENE_SIZE), generator=generator)
-    clip = ((textured_scene(_SCENE_SIZE) + noise).clamp(0, 1) * 255).round() / 255
+    noise = noise_codes / 255 * torch.randn((frames, 3, *size), generator=generator)
+    clip = ((textured_scene(size) + noise).clamp(0, 1) * 255).round() / 255
     inner = slice(radius_frames, frames - radius_frames)
     out = [method(window) for window in list(clip_windows(clip, radius_frames))[inner]]
     deviation = luminance_codes(torch.stack(out)).std(dim=0).mean()
@@ -151,7 +159,7 @@ def _entrance(entrance: Entrance, radius_frames: int) -> Tensor:
     return clip
 
 
-def flash(method: Method, radius_frames: int) -> dict[str, float]:
+def flash(method: Method, radius_frames: int, *, size: tuple[int, int] = _SCENE_SIZE) -> dict[str, float]:
     """One frame of a still scene is lit by a flash: how far do its neighbours move, which are not?
 
     Worst of the frames around it whose windows see it, for a dim and for a bright scene, against the scene
@@ -159,7 +167,7 @@ def flash(method: Method, radius_frames: int) -> dict[str, float]:
     """
     shifts: list[Tensor] = [torch.zeros(1)]
     for level in (_DIM, _BRIGHT):
-        scene = level * textured_scene(_SCENE_SIZE)
+        scene = level * textured_scene(size)
         quiet = luminance_codes(method(still(scene, radius_frames)))
         for at in range(2 * radius_frames + 1):
             if at == radius_frames:
@@ -170,14 +178,14 @@ def flash(method: Method, radius_frames: int) -> dict[str, float]:
     return _worst("beside_flash", shifts)
 
 
-def fade(method: Method, radius_frames: int) -> dict[str, float]:
+def fade(method: Method, radius_frames: int, *, size: tuple[int, int] = _SCENE_SIZE) -> dict[str, float]:
     """A scene fades to black in 24 frames: does anything get brighter on the way, and is the way even?
 
     ``mean`` is the largest rise of the frame's mean between two frames, ``max`` that of any pixel.
     ``fade_step_ratio`` is the largest fall of the mean over that of the plain conversion of the same frames.
     """
     levels = torch.linspace(1, 0, _FADE_FRAMES)[:, None, None, None]
-    clip = levels * textured_scene(_SCENE_SIZE)
+    clip = levels * textured_scene(size)
     codes = torch.stack([luminance_codes(method(w)) for w in clip_windows(clip, radius_frames)])
     falls = -codes.mean(dim=(1, 2)).diff()
     plain_falls = -luminance_codes(plain_pq(clip)).mean(dim=(1, 2)).diff()
