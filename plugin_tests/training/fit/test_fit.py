@@ -27,7 +27,7 @@ from vsdslnet.training.evaluation import temporal_checks
 from vsdslnet.training.evaluation.formulas import neighbourhood_base_nits
 from vsdslnet.training.evaluation.metrics import psnr_db
 from vsdslnet.training.fit.examples import Example, examples_of, stills
-from vsdslnet.training.fit.grade import base_nodes_pq, fit_look
+from vsdslnet.training.fit.grade import Fitted, base_nodes_pq, fit_look
 from vsdslnet.training.fit.steadiness import kept_steady, softened
 
 FILM = MEASURED._replace(shadow_stops=-0.9, highlight_stops=2.5)
@@ -85,6 +85,18 @@ def test_what_two_examples_may_say_by_chance_is_believed_of_eight() -> None:
     two, eight = fit_look(each[:2]), fit_look(each)
     assert (two.belief, eight.belief) == (0, 0.6)
     assert eight.after.psnr_db > eight.before.psnr_db + 3
+
+
+def test_eight_of_twelve_are_not_believed_and_ten_are() -> None:
+    """Of coins, one dozen in five falls so often or more; the mean gain alone would have such eight believed."""
+
+    def of_twelve(down: int) -> Fitted:
+        shifts = down * [-0.5] + (12 - down) * [0.5]
+        shadows = [MEASURED.shadow_stops + shift for shift in shifts]
+        return fit_look([example(k, MEASURED._replace(shadow_stops=stops)) for k, stops in enumerate(shadows)])
+
+    eight, ten = of_twelve(8), of_twelve(10)
+    assert (eight.belief, ten.belief) == (0, 1)
 
 
 def test_one_example_is_half_believed_and_says_so() -> None:
