@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from plugin_tests.encode.media import InProcessExecutor, decoded_video, packets
+from plugin_tests.encode.media import InProcessExecutor, decoded_video, make_clip, packets
 from vsdslnet.encode.job.journal import ChunkResult
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import encode_file
@@ -104,22 +104,23 @@ def test_every_node_evaluates_a_script(cluster: Any, clip: Path, settings: Encod
         encode_file(script, tmp_path / "store.mkv", plain, executor=stored, **beside)
 
 
-def test_mezzanines_are_the_local_executor_s(cluster: Any, clip: Path, tmp_path: Path) -> None:
+def test_mezzanines_are_the_local_executor_s(cluster: Any, tmp_path: Path) -> None:
+    """Their chunks are other files than a delivery's: ProRes goes along the shared path, EXR through a store."""
     from vsdslnet.encode.workers.ray_cluster import RayExecutor
 
-    movie, pictures = (EncodeSettings(codec=codec, strength=0.0, chunk_frames=16) for codec in ("prores", "exr"))
-    local, ray_here = InProcessExecutor(), RayExecutor(address=cluster.address, threads=1)
-    stored = RayExecutor(address=cluster.address, threads=1, store=(tmp_path / "store").as_uri())
-    for name, executor in (("local", local), ("ray", ray_here), ("stored", stored)):
+    clip = make_clip(tmp_path / "clip.mkv", frames=16, width=64, height=32)
+    movie, pictures = (EncodeSettings(codec=codec, strength=0.0, chunk_frames=8) for codec in ("prores", "exr"))
+    here, shared = InProcessExecutor(), RayExecutor(address=cluster.address, workers=1, threads=1)
+    stored = RayExecutor(address=cluster.address, workers=1, threads=1, store=(tmp_path / "store").as_uri())
+    for name, for_movie, for_pictures in (("here", here, here), ("ray", shared, stored)):
         folder = tmp_path / name
         folder.mkdir()
-        encode_file(clip, folder / "film.mov", movie, executor=executor, reporter=QuietReporter())
-        encode_file(clip, folder / "film/%06d.exr", pictures, executor=executor, reporter=QuietReporter())
-    wanted = {path.name: path.read_bytes() for path in (tmp_path / "local/film").iterdir()}
-    assert len(wanted) == 49, "pictures, and what is said of them"
-    for name in ("ray", "stored"):
-        assert packets(tmp_path / name / "film.mov", "video") == packets(tmp_path / "local/film.mov", "video")
-        assert {path.name: path.read_bytes() for path in (tmp_path / name / "film").iterdir()} == wanted
+        encode_file(clip, folder / "film.mov", movie, executor=for_movie, reporter=QuietReporter())
+        encode_file(clip, folder / "film/%06d.exr", pictures, executor=for_pictures, reporter=QuietReporter())
+    assert packets(tmp_path / "ray/film.mov", "video") == packets(tmp_path / "here/film.mov", "video")
+    wanted = {path.name: path.read_bytes() for path in (tmp_path / "here/film").iterdir()}
+    assert len(wanted) == 17, "pictures, and what is said of them"
+    assert {path.name: path.read_bytes() for path in (tmp_path / "ray/film").iterdir()} == wanted
 
 
 def test_a_wrong_address_is_an_executor_error(monkeypatch: pytest.MonkeyPatch) -> None:
