@@ -32,6 +32,7 @@ def after_a_frame(codec, pixel_format, suffix):
     with av.open(f"plain{suffix}", "w") as output:
         stream = output.add_stream(codec, rate=24)
         stream.width, stream.height, stream.pix_fmt = 64, 64, pixel_format
+        # Without B frames: two frames with them have decoding times that libx265 never set, and MP4 refuses some.
         stream.options = {"x265-params": "log-level=none:bframes=0"} if codec == "libx265" else {}
         for number in range(2):
             frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 100, np.uint8), format="rgb24")

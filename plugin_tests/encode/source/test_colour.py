@@ -34,6 +34,7 @@ def encode(path: Path, codec: str, *, pixel_format: str = "yuv420p10le", frames:
         video = output.add_stream(codec, rate=24)
         video.width, video.height, video.pix_fmt = 96, 64, pixel_format
         if codec == "libx265":
+            # Without B frames: libx265 dates fewer than three with them by memory that nothing wrote.
             video.options = {"preset": "ultrafast", "x265-params": f"log-level=none:bframes=0:{params}"}
         for number in range(frames):
             rgb = av.VideoFrame.from_ndarray(picture(number, width=96, height=64), format="rgb24")
