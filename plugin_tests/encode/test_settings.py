@@ -59,3 +59,10 @@ def test_what_a_codec_has_no_use_for_is_refused(codec: Codec, options: dict[str,
     with pytest.raises(ArgumentError) as caught:
         EncodeSettings(codec=codec, **options)
     assert told in str(caught.value)
+
+
+def test_the_model_follows_the_preset_unless_it_is_named() -> None:
+    assert EncodeSettings().model == EncodeSettings(preset="draft").model == "dslnet-fast"
+    assert EncodeSettings(codec="prores").model == "dslnet-fast"
+    assert EncodeSettings(preset="archive").model == "dslnet"
+    assert EncodeSettings(model="dslnet-lut").model == "dslnet-lut"

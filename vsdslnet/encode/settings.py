@@ -17,10 +17,13 @@ from vsdslnet.options import (
     SourceOptions,
     TransferOptions,
     another_default,
+    option,
     specs,
 )
 
-__all__ = ["Codec", "EncodeSettings"]
+__all__ = ["AUTO_MODEL", "Codec", "EncodeSettings"]
+
+AUTO_MODEL = "auto"
 
 # What makes the file HDR10 or a chunk joinable; a user's parameters may not touch it. x265's names, without "no-":
 _PROTECTED_X265 = frozenset(
@@ -78,9 +81,19 @@ class EncodeSettings(
     120
     """
 
+    model: str = option(
+        AUTO_MODEL,
+        "Name of an installed model, or the path of a .safetensors file; auto is dslnet-fast, and dslnet with preset "
+        "archive. With -lut behind it, as in dslnet-lut, only its colours are used, as 3D LUTs learnt at key frames: a "
+        "rougher picture, many times as fast.",
+        cure="give a model's name or the path of a .safetensors file",
+    )
     scene_cuts: CutsFrom = another_default(SceneOptions, "scene_cuts", "detect")
 
     def __post_init__(self) -> None:
+        if self.model == AUTO_MODEL:
+            # From here on there is a model by name: whatever asks, whatever was written down.
+            object.__setattr__(self, "model", "dslnet" if self.preset == "archive" else "dslnet-fast")
         super().__post_init__()
         for spec in specs(type(self)):
             codecs = _OF_SOME.get(spec.field)

@@ -7,7 +7,8 @@ network behind the restoration costs a part of it, of the conditions alone (sett
 conditions on all the pictures, one nearer to films and one to phones; the result is the average of both and of
 ``settle``. What all of them learnt of the tone was simulated, and is unlearnt then: ``new-base`` brings the network
 onto the measured base, whose gain follows the neighbourhood, and ``local`` goes on with the restoration there, with
-a head that blends frames. The fast model learns the same restoration from scratch.
+a head that blends frames. The fast model learns the same restoration from scratch (``fast``), and then the full
+network's pictures (``distil``).
 
 Every command can be called alone; ``--list`` prints them and does nothing. Killed at any moment, the same command goes
 on. Four hours on two cores, the fast model not counted.
@@ -30,6 +31,9 @@ DATASETS = {
     "restoration": ("--windows", "3200", "--seed", "5", "--stage", "restoration"),
     "local": ("--windows", "1800", "--seed", "3", "--stage", "local"),
 }
+LESSON_WINDOWS = ("--lesson-windows", "600")
+"""Pictures by the full network that the fast one learns from; a second each."""
+
 SHARE_OF_TOUCH_UP = 0.15
 """Blended into the restored network: without it a pixel far from an object that enters shifted by 8.3 10-bit codes."""
 
@@ -98,6 +102,7 @@ def commands(data: Path, out: Path, workers: int) -> list[list[str]]:
         how = ["--seed", str(seed), *shares]
         return train(f"conditions-{name}", [*tone, *more], end_of("settle"), "conditions", *how)
 
+    lessons = ["--teacher", str(out / "dslnet.safetensors"), "--lessons", str(out / "lessons"), *LESSON_WINDOWS]
     share_of_leaning = (1 - SHARE_OF_SETTLED) / len(LEANINGS)
     leanings = {end_of(f"conditions-{name}"): share_of_leaning for name in LEANINGS}
 
@@ -117,7 +122,8 @@ def commands(data: Path, out: Path, workers: int) -> list[list[str]]:
         [*train("local", local, end_of("new-base")), "--frame-blend"],
         blend({end_of("local"): 1.0}, out / "dslnet.safetensors"),
         train("fast", restoration),
-        blend({end_of("fast"): 1.0}, out / "dslnet-fast.safetensors"),
+        [*train("distil", restoration, end_of("fast")), *lessons],
+        blend({end_of("distil"): 1.0}, out / "dslnet-fast.safetensors"),
     ]
 
 
