@@ -305,7 +305,9 @@ class BackendOptions(ModelOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class PictureOptions(SourceOptions, ColorOptions, LookOptions, ModelOptions):
-    """What decides the picture: how the source is read, the network and the look."""
+    """What decides the picture: how the source is read, the network and the look. The model is encode's."""
+
+    model: str = another_default(ModelOptions, "model", "dslnet-fast")
 
 
 @dataclass(frozen=True, kw_only=True)

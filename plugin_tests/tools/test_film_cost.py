@@ -59,6 +59,16 @@ def test_the_network_is_timed_in_proportion_to_pixels(clip: Path, small_model: s
     assert {(each.width, each.height) for each in seen} == {(48, 32)}
 
 
+def test_a_fast_network_is_timed_on_larger_pictures(clip: Path, small_model: str, monkeypatch: Any) -> None:
+    """Half a second whatever the size: nothing is extrapolated from that."""
+    seen = []
+    monkeypatch.setattr(film_cost, "_NETWORK_PX", 48 * 32)
+    monkeypatch.setattr(film_cost, "_seconds", lambda clip, first, frames: seen.append(clip) or 0.5)
+    settings = EncodeSettings(model=small_model, scene_cuts="none")
+    assert film_cost._network_seconds(film_of(given(clip)), settings) == pytest.approx(0.5)
+    assert {(each.width, each.height) for each in seen} == {(48, 32), (96, 64)}
+
+
 def test_a_lut_is_shared_by_its_frames(clip: Path, small_model: str, monkeypatch: Any) -> None:
     """The network runs once an interval; a frame of 0.1 s and a LUT of 0.48 s are 0.11 s a frame."""
     seconds = {0: 3.0, film_cost.KEY_INTERVAL_FRAMES: 0.1 + 0.48, 1: 0.1}

@@ -27,7 +27,12 @@ from vsdslnet.weights import LUT_SUFFIX, available_models, is_lut
 __all__ = ["Film", "ModelCost", "film_of", "model_costs"]
 
 _NETWORK_PX = 480 * 270
-"""The network is timed on pictures of about this size: its time is in proportion to the pixels, within some percent."""
+"""The network is first timed on pictures of about this size."""
+_LONG_SECONDS = 1.0
+"""A frame that takes so long is large enough: its time is in proportion to the pixels, within some percent.
+
+A smaller part of it would be what a frame costs whatever its size, which the conditions are most of.
+"""
 _SHOWN_FRAMES = 6
 _NETWORK_FRAMES, _LUT_FRAMES = 2, 24
 _PLACE = 1 / 3
@@ -146,12 +151,18 @@ def _precisions(backend: BackendOptions) -> list[str]:
 
 def _network_seconds(film: Film, settings: EncodeSettings) -> float:
     """Seconds a frame of the film, from smaller pictures of it."""
-    scale = min(1.0, math.sqrt(_NETWORK_PX / (film.width * film.height)))
-    width, height = (max(16, 2 * round(side * scale / 2)) for side in (film.width, film.height))
-    hdr = convert(_clip(film, width, height), settings)
-    first = len(hdr) // 2
-    _seconds(hdr, first, 1)  # loads the model, finds memory
-    return _seconds(hdr, first + 1, _NETWORK_FRAMES) * (film.width * film.height) / (width * height)
+    film_px = film.width * film.height
+    pixels = min(_NETWORK_PX, film_px)
+    while True:
+        scale = math.sqrt(pixels / film_px)
+        width, height = (max(16, 2 * round(side * scale / 2)) for side in (film.width, film.height))
+        hdr = convert(_clip(film, width, height), settings)
+        first = len(hdr) // 2
+        _seconds(hdr, first, 1)  # loads the model, finds memory
+        seconds = _seconds(hdr, first + 1, _NETWORK_FRAMES)
+        if seconds >= _LONG_SECONDS or pixels == film_px:
+            return seconds * film_px / (width * height)
+        pixels = min(4 * pixels, film_px)
 
 
 def _lut_seconds(film: Film, settings: EncodeSettings) -> float:
