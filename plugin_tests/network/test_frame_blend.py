@@ -110,6 +110,12 @@ def test_a_network_on_pixels_is_told_nothing() -> None:
     assert evidence_feature_channels(msgspec.structs.replace(CONFIG, frame_blend=False)) == 0
 
 
+@pytest.mark.parametrize("scale", [1, 4])
+def test_a_window_of_one_frame_is_smoothed_at_most(scale: int) -> None:
+    network = DSLNet(msgspec.structs.replace(CONFIG, radius=0, scale=scale)).requires_grad_(False)
+    assert network(window()[:, :1]).shape == (1, 3, 32, 48)
+
+
 def test_a_block_of_one_pixel_shows_itself() -> None:
     frames = window()
     assert torch.equal(block_evidence(frames, 1), frames[:, 1])

@@ -58,12 +58,13 @@ def block_evidence(frames: Tensor, scale: int) -> Tensor:
     """What blocks of frames (N, 2T+1, 3, H, W) show, fp32: (N, 3 + 2T, h, w); whole blocks only.
 
     The centre frame's mean and, of every other frame, the mean square of what it differs from the centre in its
-    weighted sum of colours. A block of one pixel has no more to show than itself: then it is (N, 3, h, w).
+    weighted sum of colours. A block of one pixel has no more to show than itself, nor has a
+    window of one frame: then it is (N, 3, h, w).
     """
     radius = frames.shape[1] // 2
     centre = frames[:, radius].float()
     means = F.avg_pool2d(centre, scale)
-    if scale == 1:
+    if scale == 1 or not radius:
         return means
     grey = luminance_of(centre)
     apart = [luminance_of(frames[:, k].float()) - grey for k in range(frames.shape[1]) if k != radius]
