@@ -125,3 +125,11 @@ def test_the_command_line_has_every_option_with_its_help() -> None:
     for spec in specs(EncodeSettings) + specs(JobOptions):
         [shown] = parameters[spec.name].annotation.__metadata__
         assert shown.help == spec.help
+
+
+@pytest.mark.parametrize("given", [0, 1, False, True])
+def test_a_switch_is_taken_as_vapoursynth_spells_it(given: int) -> None:
+    """Its maps have integers where Python has booleans; other numbers are no switches."""
+    assert EncodeSettings.parse({"hdr10plus": given}).hdr10plus is bool(given)
+    with pytest.raises(ArgumentError, match="hdr10plus=2 is not allowed"):
+        EncodeSettings.parse({"hdr10plus": 2})

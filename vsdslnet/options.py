@@ -514,6 +514,8 @@ class Spec(NamedTuple):
             return (given,)  # VapourSynth's spelling of a list of one
         if get_origin(self.kind) is dict and isinstance(given, str):
             return _named_values(given)
+        if self.kind is bool and not isinstance(given, bool) and given in (0, 1):
+            return bool(given)  # VapourSynth has no booleans
         return given
 
     def _is_right(self, value: Any) -> bool:

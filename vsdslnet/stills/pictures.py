@@ -22,7 +22,7 @@ from vsdslnet.errors import MediaError
 from vsdslnet.stills.files import Still, open_still
 from vsdslnet.stills.radiance import read_radiance
 
-__all__ = ["HDR_SUFFIXES", "RADIANCE_SUFFIXES", "SDR_SUFFIXES", "read_hdr", "read_sdr"]
+__all__ = ["HDR_SUFFIXES", "RADIANCE_SUFFIXES", "SDR_SUFFIXES", "planes_of", "read_hdr", "read_sdr"]
 
 RADIANCE_SUFFIXES = frozenset({".exr", ".hdr"})
 _CODED_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".avif", ".heic", ".heif", ".hif"})
@@ -41,7 +41,7 @@ def read_sdr(path: Path) -> Tensor:
     still = open_still(path)
     if still.transfer in (Transfer.PQ, Transfer.HLG):
         raise MediaError(f"{path.name} says that it is HDR ({still.transfer.name}): name it on the HDR side")
-    signal = _planes(still.signal)
+    signal = planes_of(still.signal)
     primaries = _primaries_of(path, still, Primaries.BT709)
     if primaries is Primaries.BT709:
         return signal
@@ -55,7 +55,7 @@ def read_hdr(path: Path) -> Tensor:
     unless the file says otherwise (PNG's cICP, AVIF's and HEIF's nclx); HLG as a display of 1000 cd/m² shows it.
     """
     if path.suffix.lower() in RADIANCE_SUFFIXES:
-        light = _planes(read_radiance(path, primaries=Primaries.BT2020))
+        light = planes_of(read_radiance(path, primaries=Primaries.BT2020))
         return nits_to_pq(GRAPHICS_WHITE_NITS * light)
     still = open_still(path)
     if still.transfer in _SDR_TRANSFERS:
@@ -66,7 +66,7 @@ def read_hdr(path: Path) -> Tensor:
         )
     if still.transfer not in (Transfer.PQ, Transfer.HLG, Transfer.UNSPECIFIED):
         raise MediaError(f"{path.name} says transfer {int(still.transfer)}: PQ (16) or HLG (18) is wanted")
-    signal = _planes(still.signal)
+    signal = planes_of(still.signal)
     if still.transfer is Transfer.UNSPECIFIED:
         return signal
     primaries = _primaries_of(path, still, Primaries.BT2020)
@@ -84,5 +84,6 @@ def _primaries_of(path: Path, still: Still, otherwise: Primaries) -> Primaries:
     return still.primaries
 
 
-def _planes(picture: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Tensor:
+def planes_of(picture: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Tensor:
+    """A picture (H, W, 3) of any numbers -> its planes (3, H, W), fp32, its numbers as they are."""
     return torch.from_numpy(np.ascontiguousarray(picture, dtype=np.float32)).movedim(-1, 0).contiguous()

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from vsdslnet.color.measured import expand
 from vsdslnet.color.transfer import nits_to_pq
 from vsdslnet.stills.codes import read_rgb
+from vsdslnet.stills.pictures import planes_of
 from vsdslnet.training.evaluation.formulas import FORMULAS, neighbourhood_base_nits
 from vsdslnet.training.evaluation.metrics import clip_pq, fidelity
 from vsdslnet.training.evaluation.self_checks import Method, still
@@ -63,7 +63,7 @@ def find_real_pairs(data: Path, *, max_side_px: int) -> Iterator[RealPair]:
             meta = json.loads((folder / "meta.json").read_text()) if (folder / "meta.json").is_file() else {}
             sdr = read_rgb(folder / "sdr.png") / 255
             pq = read_pq_signal(folder / "hdr_pq2020.png")
-            yield _pair(folder.name, meta.get("group", _PHONE), _planes(sdr), _planes(pq), max_side_px)
+            yield _pair(folder.name, meta.get("group", _PHONE), planes_of(sdr), planes_of(pq), max_side_px)
 
 
 def _pair(name: str, kind: str, sdr: Tensor, pq: Tensor, max_side_px: int) -> RealPair:
@@ -73,10 +73,6 @@ def _pair(name: str, kind: str, sdr: Tensor, pq: Tensor, max_side_px: int) -> Re
         sdr = (F.interpolate(sdr[None], size=size, mode="area")[0] * 255).round() / 255
         pq = F.interpolate(pq[None], size=size, mode="area")[0]
     return RealPair(name, name.split("_", 1)[0], kind, sdr, clip_pq(pq))
-
-
-def _planes(picture: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(picture, dtype=np.float32)).movedim(-1, 0).contiguous()
 
 
 Rows = dict[str, dict[str, dict[str, float]]]

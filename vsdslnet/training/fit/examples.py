@@ -18,7 +18,7 @@ from vsdslnet.color.h273 import Primaries
 from vsdslnet.color.primaries import convert, luminance_of
 from vsdslnet.color.transfer import GRAPHICS_WHITE_NITS, nits_to_pq, pq_scalar, pq_to_nits, srgb_to_linear
 from vsdslnet.errors import ArgumentError, MediaError
-from vsdslnet.stills.pictures import HDR_SUFFIXES, SDR_SUFFIXES, read_hdr, read_sdr
+from vsdslnet.stills.pictures import HDR_SUFFIXES, SDR_SUFFIXES, planes_of, read_hdr, read_sdr
 from vsdslnet.training.material.gainmap import read_gainmap_photo
 from vsdslnet.training.material.video_read import VideoFile
 from vsdslnet.training.material.video_sync import frame_offset, split_scenes
@@ -84,8 +84,8 @@ def gain_maps(paths: Sequence[Path]) -> list[Example]:
     examples = []
     for path in sorted(paths):
         photo = read_gainmap_photo(path, shrink=2)
-        nits = GRAPHICS_WHITE_NITS * convert(_planes(photo.hdr), Primaries.BT709, Primaries.BT2020).clamp(min=0)
-        examples.append(_example(path.stem, _planes(photo.sdr) / 255, nits_to_pq(nits), path, path))
+        nits = GRAPHICS_WHITE_NITS * convert(planes_of(photo.hdr), Primaries.BT709, Primaries.BT2020).clamp(min=0)
+        examples.append(_example(path.stem, planes_of(photo.sdr) / 255, nits_to_pq(nits), path, path))
     return examples
 
 
@@ -106,7 +106,7 @@ def film(sdr: Path, hdr: Path) -> list[Example]:
     for n in numbers:
         light = next(iter(above.read(n, 1, **_size(above))))
         codes = next(iter(below.read(n + offset, 1, **_size(below))))
-        example = _example(f"frame {n}", _planes(codes) / 255, nits_to_pq(_planes(light)), sdr, hdr)
+        example = _example(f"frame {n}", planes_of(codes) / 255, nits_to_pq(planes_of(light)), sdr, hdr)
         try:
             check(example)
         except MediaError as error:
@@ -180,7 +180,3 @@ def _example(name: str, sdr: Tensor, pq: Tensor, below: Path, above: Path) -> Ex
     size = tuple(max(1, round(side * scale)) for side in (min(sdr.shape[k], pq.shape[k]) for k in (1, 2)))
     small = [F.interpolate(side[None], size=size, mode="area")[0] for side in (sdr, pq)]
     return Example(name, small[0], small[1])
-
-
-def _planes(picture: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(picture, dtype=np.float32)).movedim(-1, 0).contiguous()
