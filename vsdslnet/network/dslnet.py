@@ -18,7 +18,6 @@ from vsdslnet.network.frame_blend import (
     blend_channels,
     blended,
     block_evidence,
-    evidence_channels,
     evidence_feature_channels,
     evidence_features,
 )
@@ -139,9 +138,7 @@ class DSLNet(WindowNetwork):
 
 def coarse_channels(config: DSLNetConfig) -> int:
     """How many channels of the head are read bilinearly at every pixel."""
-    return (MAP_CHANNELS if config.color_map else 0) + (
-        blend_channels(config.frames, config.scale) if config.frame_blend else 0
-    )
+    return (MAP_CHANNELS if config.color_map else 0) + blend_channels(config)
 
 
 def refined(config: DSLNetConfig, correction: Tensor, fine: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
@@ -151,8 +148,8 @@ def refined(config: DSLNetConfig, correction: Tensor, fine: Tensor, window: Tens
     """
     sdr, maps = window[:, config.radius].float(), MAP_CHANNELS if config.color_map else 0
     if config.frame_blend:
-        shown = evidence_channels(config.frames, config.scale)
-        sdr = blended(fine[:, maps:-shown], fine[:, -shown:], window, anchor=config.black_anchor)
+        said, evidence = fine[:, maps : coarse_channels(config)], fine[:, coarse_channels(config) :]
+        sdr = blended(said, evidence, window, anchor=config.black_anchor)
     if config.color_map:
         correction = correction.float() + mapped_colors(fine[:, :maps], sdr)
     return sdr, correction

@@ -25,7 +25,6 @@ __all__ = [
     "blend_channels",
     "blended",
     "block_evidence",
-    "evidence_channels",
     "evidence_feature_channels",
     "evidence_features",
 ]
@@ -44,31 +43,23 @@ STILL_FEATURE = math.log(_QUANTUM) + _MIDDLE
 """Every feature of :func:`evidence_features` in a block that is even and does not move."""
 
 
-def blend_channels(frames: int, scale: int) -> int:
-    """What the head says of each block for ``frames`` frames: a weight of each, and the tolerances."""
-    return frames + (1 if scale == 1 else 2)
-
-
-def evidence_channels(frames: int, scale: int) -> int:
-    """Channels of :func:`block_evidence`."""
-    return 3 if scale == 1 else 3 + frames - 1
+def blend_channels(config: DSLNetConfig) -> int:
+    """What the head says of each block for blending: a weight of each frame, and the tolerances; 0 without."""
+    if not config.frame_blend:
+        return 0
+    return config.frames + (1 if config.scale == 1 else 2)
 
 
 def block_evidence(frames: Tensor, scale: int) -> Tensor:
     """What blocks of frames (N, 2T+1, 3, H, W) show, fp32: (N, 3 + 2T, h, w); whole blocks only.
 
     The centre frame's mean and, of every other frame, the mean square of what it differs from the centre in its
-    weighted sum of colours. A block of one pixel has no more to show than itself, nor has a
-    window of one frame: then it is (N, 3, h, w).
+    weighted sum of colours. A block of one pixel has no more to show than itself: then it is (N, 3, h, w).
     """
-    radius = frames.shape[1] // 2
-    centre = frames[:, radius].float()
-    means = F.avg_pool2d(centre, scale)
-    if scale == 1 or not radius:
+    means = F.avg_pool2d(frames[:, frames.shape[1] // 2].float(), scale)
+    if scale == 1:
         return means
-    grey = luminance_of(centre)
-    apart = [luminance_of(frames[:, k].float()) - grey for k in range(frames.shape[1]) if k != radius]
-    return torch.cat([means, F.avg_pool2d(torch.cat(apart, dim=1).square(), scale)], dim=1)
+    return torch.cat([means, _squares_apart(_grey(frames), scale)], dim=1)
 
 
 def evidence_feature_channels(config: DSLNetConfig) -> int:
@@ -83,10 +74,22 @@ def evidence_features(frames: Tensor, scale: int) -> Tensor:
     what the centre frame's pixels differ from their mean. A few features that weigh all pixels of a block can't tell
     a frame that lies elsewhere from noise: how large differences are is no weighted sum of them.
     """
-    grey = luminance_of(frames[:, frames.shape[1] // 2].float())
-    varied = F.pixel_unshuffle(grey, scale).var(dim=1, correction=0, keepdim=True)
-    squares = torch.cat([block_evidence(frames, scale)[:, 3:], varied], dim=1)
+    grey, radius = _grey(frames), frames.shape[1] // 2
+    varied = F.pixel_unshuffle(grey[:, radius : radius + 1], scale).var(dim=1, correction=0, keepdim=True)
+    squares = torch.cat([_squares_apart(grey, scale), varied], dim=1)
     return 0.5 * (squares + _QUANTUM**2).log() + _MIDDLE
+
+
+def _grey(frames: Tensor) -> Tensor:
+    """Frames (N, F, 3, H, W) as weighted sums of their colours (N, F, H, W), fp32."""
+    return luminance_of(frames.float())[:, :, 0]
+
+
+def _squares_apart(grey: Tensor, scale: int) -> Tensor:
+    """Mean square over each block of what every other frame differs from the centre one: (N, 2T, h, w)."""
+    radius = grey.shape[1] // 2
+    squares = F.avg_pool2d((grey - grey[:, radius : radius + 1]).square(), scale)
+    return torch.cat([squares[:, :radius], squares[:, radius + 1 :]], dim=1)
 
 
 def blended(said: Tensor, evidence: Tensor, frames: Tensor, *, anchor: float) -> Tensor:

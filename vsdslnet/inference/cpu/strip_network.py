@@ -133,12 +133,12 @@ class StreamedDSLNet:
         graph = StripGraph(height, band.rows)
         inside = slice(band.left - wide.left, band.right - wide.left)
         pixels = RowPixels(self.config, window, left=band.left, right=band.right)
-        columns = slice(self.scale * band.left, self.scale * band.right)
+        columns = self._in_pixels(band.left, band.right)
         lines = conditions.lines
         around = None if lines is None else RowLines(lines, height=size[0], width=size[1], columns=columns)
 
         def composed(span: Span, said: Tensor) -> Tensor:
-            rows = slice(self.scale * span.top, self.scale * span.bottom)
+            rows = self._in_pixels(*span)
             sdr, correction = pixels(said, span, inside)
             pq = self._network.compose(sdr, correction, None if around is None else around(rows))[0]
             place = out[:, rows, columns]
@@ -147,6 +147,10 @@ class StreamedDSLNet:
         said = self._said(graph, window, conditions, wide)
         graph.add(composed, said.with_halo(pixels.radius))
         graph.run(self.everywhere)
+
+    def _in_pixels(self, first: int, last: int) -> slice:
+        """The pixels of blocks along a side."""
+        return slice(self.scale * first, self.scale * last)
 
     def _blocks(self, window: Tensor) -> tuple[int, int]:
         """Rows and columns of a window's blocks."""
@@ -165,10 +169,10 @@ class StreamedDSLNet:
             residual = conv(graph, residual)
         for block in self._residual:
             residual = block(graph, residual)
-        columns = slice(self.scale * band.left, self.scale * band.right)
+        columns = self._in_pixels(band.left, band.right)
 
         def with_evidence(span: Span, strip: Tensor) -> Tensor:
-            rows = slice(self.scale * span.top, self.scale * span.bottom)
+            rows = self._in_pixels(*span)
             return self._network.with_evidence(strip, window[None, ..., rows, columns])
 
         features = self._residual_out(graph, residual, add=modulated)
@@ -191,5 +195,5 @@ class StreamedDSLNet:
 
     def _encoded(self, graph: StripGraph, window: Tensor, band: Band) -> Layer:
         """LDOE's half-resolution features before its dynamic kernel."""
-        columns = slice(self.scale * band.left, self.scale * band.right)
+        columns = self._in_pixels(band.left, band.right)
         return self._depthwise_in(graph, self._stem(graph, window[..., columns]))
