@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from multiprocessing.context import ForkServerContext
@@ -27,21 +28,6 @@ _IMPORTED = [
 Done = subprocess.CompletedProcess[str]
 
 
-def run_command(
-    *arguments: object,
-    cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
-    anew: bool = False,
-    chunks_here: bool = False,
-) -> Done:
-    """``vsdslnet`` with arguments, to its end.
-
-    ``anew``: nothing is loaded before, for an ``env`` that libraries read then. ``chunks_here``: made by the process
-    itself, not by a worker, which would load everything anew.
-    """
-    return run_python("-m", "vsdslnet.cli", *arguments, cwd=cwd, env=env, anew=anew, chunks_here=chunks_here)
-
-
 def run_python(
     *arguments: object,
     cwd: Path | None = None,
@@ -49,7 +35,11 @@ def run_python(
     anew: bool = False,
     chunks_here: bool = False,
 ) -> Done:
-    """``python`` with a script and its arguments, or with ``-m``, a module of ours that has a ``main``, and its own."""
+    """``python`` with a script and its arguments, or with ``-m``, a module of ours that has a ``main``, and its own.
+
+    ``anew``: nothing is loaded before, for an ``env`` that libraries read then. ``chunks_here``: made by the process
+    itself, not by a worker, which would load everything anew.
+    """
     words = [str(argument) for argument in arguments]
     if anew or sys.platform != "linux":
         line = [sys.executable, *words]
@@ -67,6 +57,10 @@ def run_python(
             raise subprocess.TimeoutExpired(words, _LIMIT_SECONDS)
         out, err = ((said / stream).read_text(encoding="utf-8") for stream in ("out", "err"))
         return subprocess.CompletedProcess(words, process.exitcode, out, err)
+
+
+run_command = partial(run_python, "-m", "vsdslnet.cli")
+"""``vsdslnet`` with arguments, to its end: :func:`run_python`'s."""
 
 
 def forking_context() -> ForkServerContext:

@@ -19,6 +19,8 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self, Union, cast, get_ar
 from vsdslnet.errors import ArgumentError
 
 __all__ = [
+    "FAST_MODEL",
+    "FULL_MODEL",
     "BackendOptions",
     "ClipOptions",
     "ColorOptions",
@@ -81,10 +83,10 @@ def option(
     return field(default=default, metadata=metadata)
 
 
-def another_default(kind: type[Options], name: str, default: object) -> Any:
-    """The option of another class with a default of its own."""
-    [metadata] = [f.metadata for f in fields(kind) if f.name == name]
-    return field(default=default, metadata=metadata)
+def another_default(kind: type[Options], name: str, default: object, *, more: str = "") -> Any:
+    """The option of another class with a default of its own, and ``more`` to say of it."""
+    [note] = [f.metadata["option"] for f in fields(kind) if f.name == name]
+    return field(default=default, metadata={"option": note._replace(help=f"{note.help} {more}".strip())})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +116,7 @@ class Options:
         return cls(**{by_name[name].field: by_name[name].value_of(given) for name, given in arguments.items()})
 
 
+FULL_MODEL, FAST_MODEL = "dslnet", "dslnet-fast"
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Backend = Literal["auto", "torch"]
@@ -136,7 +139,7 @@ class ModelOptions(Options):
     GROUP: ClassVar[str] = "Look"
 
     model: str = option(
-        "dslnet",
+        FULL_MODEL,
         "Name of an installed model, or the path of a .safetensors file. With -lut behind it, as in dslnet-lut, only "
         "its colours are used, as 3D LUTs learnt at key frames: a rougher picture, many times as fast.",
         cure="give a model's name or the path of a .safetensors file",
@@ -307,7 +310,7 @@ class BackendOptions(ModelOptions):
 class PictureOptions(SourceOptions, ColorOptions, LookOptions, ModelOptions):
     """What decides the picture: how the source is read, the network and the look. The model is encode's."""
 
-    model: str = another_default(ModelOptions, "model", "dslnet-fast")
+    model: str = another_default(ModelOptions, "model", FAST_MODEL)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,24 +49,23 @@ def test_every_model_has_its_cost(clip: Path, small_model: str, monkeypatch: pyt
         assert cost.hours * 3600 * cost.frames_a_second == pytest.approx(film.frames)
 
 
-def test_the_network_is_timed_in_proportion_to_pixels(clip: Path, small_model: str, monkeypatch: Any) -> None:
-    """A quarter of the pixels, counted four times."""
+@pytest.mark.parametrize(
+    ("taken", "expected", "sizes"),
+    [
+        (2.0, 8.0, {(48, 32)}),  # a quarter of the pixels, counted four times
+        (0.5, 0.5, {(48, 32), (96, 64)}),  # whatever the size: nothing is extrapolated from that
+    ],
+    ids=["in proportion to pixels", "too fast for small pictures"],
+)
+def test_how_a_network_is_timed(
+    taken: float, expected: float, sizes: set[tuple[int, int]], clip: Path, small_model: str, monkeypatch: Any
+) -> None:
     seen = []
     monkeypatch.setattr(film_cost, "_NETWORK_PX", 48 * 32)
-    monkeypatch.setattr(film_cost, "_seconds", lambda clip, first, frames: seen.append(clip) or 2.0)
+    monkeypatch.setattr(film_cost, "_seconds", lambda clip, first, frames: seen.append(clip) or taken)
     settings = EncodeSettings(model=small_model, scene_cuts="none")
-    assert film_cost._network_seconds(film_of(given(clip)), settings) == pytest.approx(8.0)
-    assert {(each.width, each.height) for each in seen} == {(48, 32)}
-
-
-def test_a_fast_network_is_timed_on_larger_pictures(clip: Path, small_model: str, monkeypatch: Any) -> None:
-    """Half a second whatever the size: nothing is extrapolated from that."""
-    seen = []
-    monkeypatch.setattr(film_cost, "_NETWORK_PX", 48 * 32)
-    monkeypatch.setattr(film_cost, "_seconds", lambda clip, first, frames: seen.append(clip) or 0.5)
-    settings = EncodeSettings(model=small_model, scene_cuts="none")
-    assert film_cost._network_seconds(film_of(given(clip)), settings) == pytest.approx(0.5)
-    assert {(each.width, each.height) for each in seen} == {(48, 32), (96, 64)}
+    assert film_cost._network_seconds(film_of(given(clip)), settings) == pytest.approx(expected)
+    assert {(each.width, each.height) for each in seen} == sizes
 
 
 def test_a_lut_is_shared_by_its_frames(clip: Path, small_model: str, monkeypatch: Any) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from vsdslnet.errors import ArgumentError
 from vsdslnet.options import (
+    FAST_MODEL,
+    FULL_MODEL,
     BackendOptions,
     Codec,
     ColorOptions,
@@ -17,7 +19,6 @@ from vsdslnet.options import (
     SourceOptions,
     TransferOptions,
     another_default,
-    option,
     specs,
 )
 
@@ -81,19 +82,15 @@ class EncodeSettings(
     120
     """
 
-    model: str = option(
-        AUTO_MODEL,
-        "Name of an installed model, or the path of a .safetensors file; auto is dslnet-fast, and dslnet with preset "
-        "archive. With -lut behind it, as in dslnet-lut, only its colours are used, as 3D LUTs learnt at key frames: a "
-        "rougher picture, many times as fast.",
-        cure="give a model's name or the path of a .safetensors file",
+    model: str = another_default(
+        ModelOptions, "model", AUTO_MODEL, more=f"auto is {FAST_MODEL}, and {FULL_MODEL} with preset archive."
     )
     scene_cuts: CutsFrom = another_default(SceneOptions, "scene_cuts", "detect")
 
     def __post_init__(self) -> None:
         if self.model == AUTO_MODEL:
             # From here on there is a model by name: whatever asks, whatever was written down.
-            object.__setattr__(self, "model", "dslnet" if self.preset == "archive" else "dslnet-fast")
+            object.__setattr__(self, "model", FULL_MODEL if self.preset == "archive" else FAST_MODEL)
         super().__post_init__()
         for spec in specs(type(self)):
             codecs = _OF_SOME.get(spec.field)
