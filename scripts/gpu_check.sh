@@ -2,20 +2,22 @@
 # Everything that only a machine with a CUDA device can tell, in under six minutes, on one without a network.
 #
 #   scripts/gpu_wheels.sh .whl                                   # before, where there is a network
-#   scripts/gpu_check.sh [--device cpu] [--wheels .whl] [--out folder]
+#   scripts/gpu_check.sh [--device cpu] [--wheels .whl] [--out folder] [--only "tests fp16 profile"]
 #
 # Steps in order of what they are worth; each has a time limit of its own, and the next goes on whatever became of it.
 # What they say is in log.txt; results.jsonl has the benchmark, profile.txt the longest kernels, train.jsonl the steps.
-# --device cpu runs the script itself where there is no device, on small frames.
+# --device cpu runs the script itself where there is no device, on small frames; --only runs the steps named, behind
+# what prepares them.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-device=cuda wheels=.whl out=${OUT:-gpu_check}
+device=cuda wheels=.whl out=${OUT:-gpu_check} only=
 while [ $# -gt 0 ]; do
   case $1 in
     --device) device=$2 ;;
     --wheels) wheels=$2 ;;
     --out) out=$2 ;;
-    *) echo "gpu_check: $1 is not known: --device cuda|cpu, --wheels folder, --out folder" >&2; exit 2 ;;
+    --only) only=$2 ;;
+    *) echo "gpu_check: $1 is not known: --device cuda|cpu, --wheels folder, --out folder, --only steps" >&2; exit 2 ;;
   esac
   shift 2
 done
@@ -31,6 +33,7 @@ failed=0
 step() {
   local name=$1 limit=$2 begun=$SECONDS
   shift 2
+  case " ${only:-$name} install clip dataset " in *" $name "*) ;; *) return ;; esac
   printf '\n===== %s: %s\n' "$name" "$*" >>"$out/log.txt"
   timeout --kill-after=5 "$limit" "$@" >>"$out/log.txt" 2>&1
   local status=$?

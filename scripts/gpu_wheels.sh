@@ -11,7 +11,7 @@ folder=${1:-.whl}
 python=${PYTHON:-python3}
 most_mib=56
 
-packages="vapoursynth vapoursynth-bestsource vapoursynth-scenechange vapoursynth-timecube vsutil msgspec cyclopts
+packages="vapoursynth vapoursynth-bestsource vapoursynth-scenechange vsutil msgspec cyclopts
   docstring-parser rich-rst av"
 
 rm -rf "$folder"

@@ -240,6 +240,8 @@ def matmul_flops(device: Any, dtype: torch.dtype, side: int) -> float:
 def flop_per_pixel(network: DSLNet) -> float:
     """FLOP of the plain network for one pixel of a large frame, as PyTorch counts them."""
     side = 512
+    # Matrices of colour are numbers of the processor's, found at their first use: fake tensors have none.
+    DSLNet(network.config)(torch.zeros(1, network.config.frames, 3, 16, 16))
     with FakeTensorMode(), FlopCounterMode(display=False) as counter:  # counted, not computed
         DSLNet(network.config)(torch.empty(1, network.config.frames, 3, side, side))
     return counter.get_total_flops() / side**2

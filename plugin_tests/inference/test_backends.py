@@ -10,7 +10,7 @@ import torch
 from plugin_tests.inference.networks import BLOCKS, lively, window
 from vsdslnet import weights
 from vsdslnet.errors import BackendError
-from vsdslnet.inference.backends import check_backend, choose_device, create_backend
+from vsdslnet.inference.backends import choose_backend, choose_device, create_backend
 from vsdslnet.options import BackendOptions
 
 
@@ -46,12 +46,9 @@ def test_a_missing_cuda_device_is_named_with_the_cure(monkeypatch: pytest.Monkey
     assert choose_device("cpu", 0) == torch.device("cpu")
 
 
-def test_blocks_of_pixels_are_the_cpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_of_pixels_run_on_a_device_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "blocks.safetensors"
     weights.save(lively(BLOCKS), path)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    pq = create_backend(BackendOptions(model=str(path)))(window(24, 40, config=BLOCKS))
-    assert pq.shape == (3, 24, 40)
-    with pytest.raises(BackendError, match=r"blocks.safetensors works on blocks of pixels; use device='cpu'"):
-        check_backend(BackendOptions(model=str(path), device="cuda"))
+    assert choose_backend(BackendOptions(model=str(path), precision="fp32"))[0] == "cuda"

@@ -35,24 +35,13 @@ def check_backend(settings: BackendOptions) -> None:
 def automatic_choice(settings: BackendOptions) -> str:
     """What ``precision="auto"`` takes for these settings' model and device, and why; WeightsError or BackendError."""
     file = weights.read(weights.find(settings.model))
-    device = _device_for(settings, file)
+    device = choose_device(settings.device, settings.device_index)
     return f"precision auto is {automatic_precision(device, file.metadata)}"
 
 
 def _choose(settings: BackendOptions, file: weights.WeightsFile) -> tuple[torch.device, torch.dtype]:
-    device = _device_for(settings, file)
-    return device, choose_precision(settings.precision, device, file.metadata)
-
-
-def _device_for(settings: BackendOptions, file: weights.WeightsFile) -> torch.device:
-    """The device asked for; CUDA has no kernels for blocks of pixels yet, so "auto" is the CPU for those."""
     device = choose_device(settings.device, settings.device_index)
-    papers = (file.config.scale, file.config.deform_kernel, file.config.color_map) == (1, 3, False)
-    if device.type == "cpu" or papers:
-        return device
-    if settings.device == "auto":
-        return torch.device("cpu")
-    raise BackendError(f"device='{settings.device}': {file.path.name} works on blocks of pixels; use device='cpu'")
+    return device, choose_precision(settings.precision, device, file.metadata)
 
 
 def choose_backend(settings: BackendOptions) -> tuple[str, str]:

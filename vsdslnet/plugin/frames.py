@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +23,16 @@ if TYPE_CHECKING:
 
     from vsdslnet.inference.converter import HdrFrame
 
-__all__ = ["SDR_FRAME", "Selector", "hdr_selector", "look_selector", "reporting", "tag_selector", "window_tensor"]
+__all__ = [
+    "SDR_FRAME",
+    "Selector",
+    "hdr_selector",
+    "look_selector",
+    "reporting",
+    "tag_selector",
+    "torch_selector",
+    "window_tensor",
+]
 
 _log = logging.getLogger(__name__)
 _memory = MemoryReturn()
@@ -59,7 +71,7 @@ def hdr_selector(settings: ConvertOptions) -> Selector:
         window = window_tensor(frames, into=window)
         return _hdr_frame(frames[len(frames) // 2], Converter.load(settings)(window, overwrite=True))
 
-    return reporting(convert)
+    return torch_selector(convert)
 
 
 def look_selector(look: LookOptions) -> Selector:
@@ -75,7 +87,7 @@ def look_selector(look: LookOptions) -> Selector:
         sdr: Any = network.props[SDR_FRAME]
         return _hdr_frame(network, looked(window_tensor([network])[0], window_tensor([sdr])[0], look))
 
-    return reporting(convert)
+    return torch_selector(convert)
 
 
 def _hdr_frame(like: vs.VideoFrame, result: HdrFrame) -> vs.VideoFrame:
@@ -102,6 +114,27 @@ def window_tensor(frames: list[vs.VideoFrame], *, into: Tensor | None = None) ->
         for plane in range(3):
             np.copyto(planes[plane], np.asarray(frame[plane]))
     return into
+
+
+def torch_selector(compute: Callable[[list[vs.VideoFrame]], vs.VideoFrame]) -> Selector:
+    """A selector out of a function of frames that computes with torch; what it raises is the frame's one-line error."""
+
+    def loaded(frames: list[vs.VideoFrame]) -> vs.VideoFrame:
+        _load_torch()
+        return compute(frames)
+
+    return reporting(loaded)
+
+
+def _load_torch() -> None:
+    """Import torch on a thread of Python's own, for good.
+
+    A thread of VapourSynth's has a Python state for the length of a call. Torch's bindings (pybind11, up to torch 2.11
+    at least) remember the state that imported them for that thread, and later crash on it: "double free or corruption".
+    """
+    if "torch" not in sys.modules:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(import_module, "torch").result()
 
 
 def reporting(compute: Callable[[list[vs.VideoFrame]], vs.VideoFrame]) -> Selector:

@@ -19,7 +19,7 @@ import vapoursynth as vs
 from vsdslnet.color.h273 import Primaries, Transfer
 from vsdslnet.errors import ClipError
 from vsdslnet.options import BackendOptions, ConvertOptions, LookOptions
-from vsdslnet.plugin.frames import reporting, window_tensor
+from vsdslnet.plugin.frames import torch_selector, window_tensor
 from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES, block_cuts, cuts_in, keys_of
 from vsdslnet.plugin.scene import SceneCuts
 from vsdslnet.plugin.sdr_rgb import to_sdr_rgb
@@ -101,7 +101,9 @@ def _lattices(tagged: vs.VideoNode, backend: BackendOptions, radius_frames: int,
 
         return _carrying(distil(window_tensor(frames), backend), frames[len(frames) // 2])
 
-    return _kept(vs.core.dslnet.Window(small, reporting(learn), radius=radius_frames, cuts=cuts is not SceneCuts.NONE))
+    return _kept(
+        vs.core.dslnet.Window(small, torch_selector(learn), radius=radius_frames, cuts=cuts is not SceneCuts.NONE)
+    )
 
 
 def _looked(lattices: vs.VideoNode, look: LookOptions) -> vs.VideoNode:
@@ -119,7 +121,7 @@ def _looked(lattices: vs.VideoNode, look: LookOptions) -> vs.VideoNode:
 
     # Without strength nothing of the network is seen, and so nothing is asked of it.
     source = _pixels(lattices.num_frames) if look.strength == 0 else lattices
-    return _kept(vs.core.dslnet.Window(source, reporting(finish), radius=0))
+    return _kept(vs.core.dslnet.Window(source, torch_selector(finish), radius=0))
 
 
 def _pixels(count: int) -> vs.VideoNode:

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from plugin_tests.inference.networks import SMALL, lively
 from plugin_tests.questions import NoQuestions
+from vsdslnet import weights
 from vsdslnet.color.bases import base_pq
 from vsdslnet.inference.cuda.network import DeviceNetwork
 from vsdslnet.inference.foreign_frames import without_foreign_frames_on_device
@@ -58,6 +59,20 @@ def test_no_tensor_is_on_the_processor_and_nothing_asks(dtype: torch.dtype, chan
             band = network.render_band(window, conditions, 200, 300)
     assert (whole.shape, whole.dtype, whole.device) == ((3, 400, 24), torch.float32, CUDA)
     assert (band.shape, band.dtype, band.device) == ((3, 100, 24), torch.float32, CUDA)
+
+
+@pytest.mark.parametrize("model", ["dslnet", "dslnet-fast"])
+def test_the_shipped_models_stay_there(model: str) -> None:
+    shipped = weights.load_network(weights.read(weights.find(model)))
+    shipped(torch.zeros(1, shipped.config.frames, 3, 16, 16))  # what is found once
+    network = DeviceNetwork(shipped, torch.device("cpu"), torch.float16)
+    with FakeTensorMode(), torch.inference_mode():
+        moved_there(network)
+        window = torch.empty(shipped.config.frames, 3, 530, 478, device=CUDA)
+        with NoQuestions(), StaysThere():
+            whole = network.render(window)
+            band = network.render_band(window, network.conditions(window), 256, 512)
+    assert (whole.shape, band.shape) == ((3, 530, 478), (3, 256, 478))
 
 
 @pytest.mark.parametrize("form", ["torch-planes", "blocks"])
