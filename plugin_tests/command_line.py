@@ -12,6 +12,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from functools import partial
 from importlib import import_module
@@ -19,7 +20,7 @@ from importlib.util import find_spec
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-__all__ = ["forking_context", "run_command", "run_python"]
+__all__ = ["CommandUnderWay", "forking_context", "run_command", "run_python"]
 
 _IMPORTED = [
     *("torch", "numpy", "av", "cv2", "vapoursynth", "accelerate", "rich.progress", "vsdslnet.cli"),
@@ -66,11 +67,43 @@ run_command = partial(run_python, "-m", "vsdslnet.cli")
 """``vsdslnet`` with arguments, to its end: :func:`run_python`'s."""
 
 
+class CommandUnderWay:
+    """``vsdslnet`` with arguments, in a session of its own: what :class:`subprocess.Popen` has of it."""
+
+    def __init__(self, *arguments: object) -> None:
+        words = [str(argument) for argument in arguments]
+        self._process = forking_context().Process(target=_in_a_session, args=(words, Path.cwd(), dict(os.environ)))
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+        while self.poll() is None and os.getsid(self.pid) != self.pid:
+            time.sleep(0.001)
+
+    def poll(self) -> int | None:
+        """Its exit code, None while it runs."""
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, once it has one; TimeoutExpired."""
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("vsdslnet", timeout or 0.0)
+        return self._process.exitcode
+
+
 def forking_context() -> ForkServerContext:
     """Where processes come from that have everything imported."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_IMPORTED)
     return context
+
+
+def _in_a_session(words: list[str], cwd: Path, env: dict[str, str]) -> None:
+    os.setsid()
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    import_module("vsdslnet.cli").main(words)
 
 
 def _forked(words: list[str], said: Path, cwd: Path, env: dict[str, str], chunks_here: bool) -> None:

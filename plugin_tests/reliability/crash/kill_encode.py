@@ -20,6 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from plugin_tests.command_line import CommandUnderWay
 from plugin_tests.encode.media import decoded_video, make_clip
 from plugin_tests.reliability.figures import Figure, Options, none_of
 from plugin_tests.small_network import save_small_network
@@ -28,9 +29,9 @@ from plugin_tests.small_network import save_small_network
 KILLS_A_FILE = 4
 
 
-def start(source: Path, output: Path, options: list[str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "vsdslnet.cli", "encode", str(source), "-o", str(output), "-q", *options]
-    return subprocess.Popen(command, start_new_session=True)
+def start(source: Path, output: Path, options: list[str]) -> CommandUnderWay:
+    """Forked, so that a kill meets the encode and not the seconds before, which imports take."""
+    return CommandUnderWay("encode", source, "-o", output, "-q", *options)
 
 
 def finished_chunks(output: Path) -> dict[str, tuple[int, int]]:
