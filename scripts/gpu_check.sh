@@ -5,7 +5,7 @@
 #   scripts/gpu_check.sh [--device cpu] [--wheels .whl] [--out folder] [--only "tests fp16 profile"]
 #
 # Steps in order of what they are worth; each has a time limit of its own, and the next goes on whatever became of it.
-# What they say is in log.txt; results.jsonl has the benchmark, profile.txt the longest kernels, train.jsonl the steps.
+# What they say is in log.txt; results.jsonl has the benchmark, profile_*.txt the longest kernels, train.jsonl the steps.
 # --device cpu runs the script itself where there is no device, on small frames; --only runs the steps named, behind
 # what prepares them.
 set -uo pipefail
@@ -71,10 +71,10 @@ clip=()
 step tests 110 "$python" -m pytest -q -rA -p no:cacheprovider $tests
 benchmark=("$python" scripts/benchmark_cuda.py --device "$device" --seconds "$rate_seconds" --out "$out" "${clip[@]}")
 # fp32 decides nothing and waits for the CPU; the model that most people use comes first.
-step fp16 60 "${benchmark[@]}" --only backends --models dslnet --precisions fp16 --sizes "$sizes"
+step fp16 80 "${benchmark[@]}" --only backends --models dslnet --precisions fp16 --sizes "$sizes"
 step bf16 50 "${benchmark[@]}" --only backends --models dslnet --precisions bf16 --sizes "$sizes"
-step fast 50 "${benchmark[@]}" --only backends --models dslnet-fast --precisions fp16 --sizes "$sizes"
-step profile 30 "${benchmark[@]}" --only profile --models dslnet --precisions fp16 --sizes "$hd"
+step fast 60 "${benchmark[@]}" --only backends --models dslnet-fast --precisions fp16 --sizes "$sizes"
+step profile 40 "${benchmark[@]}" --only profile --models dslnet,dslnet-fast --precisions fp16 --sizes "$hd"
 step vspipe 70 "${benchmark[@]}" --only pipeline --models dslnet --precisions fp16 --sizes "$hd"
 step dataset 20 "$python" -c 'import sys; from pathlib import Path
 from plugin_tests.training.dataset.small_datasets import write_dataset

@@ -12,7 +12,7 @@ python=${PYTHON:-python3}
 most_mib=56
 
 packages="vapoursynth vapoursynth-bestsource vapoursynth-scenechange vsutil msgspec cyclopts
-  docstring-parser rich-rst av"
+  docstring-parser rich-rst av piq"
 
 rm -rf "$folder"
 mkdir -p "$folder"

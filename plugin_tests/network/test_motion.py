@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from plugin_tests.questions import NoQuestions
-from vsdslnet.network.motion import arithmetic, compensation
+from vsdslnet.network.motion import arithmetic
 from vsdslnet.network.motion.compensation import compensate_, compensated, compensated_on_device
 from vsdslnet.network.motion.estimate import motion_px
 from vsdslnet.network.motion.fields import full_size
@@ -193,7 +193,7 @@ def test_bands_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     frames[1, :, 20:50, 30:90] = 0.9
     results = []
     for rows in (7, 1000):
-        monkeypatch.setattr(compensation, "_BAND_ROWS", rows)
+        monkeypatch.setattr(arithmetic, "_BAND_ROWS", rows)
         results.append(compensated(frames[None]))
     assert torch.equal(*results)
 

@@ -28,6 +28,10 @@ class Backend(Protocol):
         """
         ...
 
+    def window_memory(self, shape: tuple[int, ...]) -> Tensor:
+        """Memory (2T+1, 3, H, W) for windows that the backend reads fastest, fp32, CPU; any other will do as well."""
+        ...
+
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an allocation failed: PyTorch has a type for it on CUDA only, and words everywhere else."""

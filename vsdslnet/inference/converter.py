@@ -77,6 +77,10 @@ class Converter:
         """
         return cls(get_backend(options.part(BackendOptions)), options)
 
+    def window_memory(self, height: int, width: int) -> Tensor:
+        """Memory (2T+1, 3, height, width) for windows that are converted fastest; any fp32 tensor will do as well."""
+        return self._backend.window_memory((2 * self.radius_frames + 1, 3, height, width))
+
     def __call__(self, window: Tensor, *, overwrite: bool = False) -> HdrFrame:
         """SDR R'G'B' (2T+1, 3, H, W) fp32, nominally 0..1 (NaN counts as 0) -> the centre frame in HDR.
 

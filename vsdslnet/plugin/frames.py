@@ -68,8 +68,11 @@ def hdr_selector(settings: ConvertOptions) -> Selector:
         nonlocal window
         from vsdslnet.inference.converter import Converter
 
-        window = window_tensor(frames, into=window)
-        return _hdr_frame(frames[len(frames) // 2], Converter.load(settings)(window, overwrite=True))
+        converter = Converter.load(settings)
+        if window is None:
+            window = converter.window_memory(frames[0].height, frames[0].width)
+        window_tensor(frames, into=window)
+        return _hdr_frame(frames[len(frames) // 2], converter(window, overwrite=True))
 
     return torch_selector(convert)
 

@@ -65,14 +65,20 @@ class LateDevice:
         self.free, self.graphs = free, graphs
         self.streams: list[LateStream] = []
         self.pinned_blocks, self.captures, self.released = 0, 0, 0
+        self.pinned_addresses: set[int] = set()
 
     def stream(self) -> LateStream:
         self.streams.append(LateStream())
         return self.streams[-1]
 
     def pinned(self, shape: tuple[int, ...]) -> Tensor:
+        block = torch.full(shape, float("nan"))
         self.pinned_blocks += 1
-        return torch.full(shape, float("nan"))
+        self.pinned_addresses.add(block.data_ptr())
+        return block
+
+    def is_pinned(self, tensor: Tensor) -> bool:
+        return tensor.data_ptr() in self.pinned_addresses
 
     def free_bytes(self) -> int:
         return self.free

@@ -116,14 +116,19 @@ def test_a_size_is_warmed_up_once_and_the_log_says_so(caplog: pytest.LogCaptureF
     assert device.captures == 2
 
 
-def test_slots_are_made_for_frames_under_way_and_used_again() -> None:
-    device = LateDevice()
-    backend = cuda(lively(TINY), device)
-    for seed in range(4):
-        backend(window(16, 24, config=TINY, seed=seed))
-    # One for the frames, which came one by one, and one each for the pictures, which their callers keep.
-    assert device.pinned_blocks == 1 + 4
-    assert len(device.streams) == 2
+def test_windows_in_memory_of_the_backends_are_read_from_there() -> None:
+    device, config = LateDevice(), msgspec.structs.replace(TINY, motion_compensated=True)
+    network = lively(config)
+    backend = cuda(network, device)
+    frames = window(24, 32, config=config)
+    expected = CpuBackend(network)(frames.clone())
+    mine = backend.window_memory(tuple(frames.shape)).copy_(frames)
+    for _ in range(3):
+        assert (backend(mine) - expected).abs().max() <= EXACT
+    assert torch.equal(mine, frames)
+    # One for the window, and one each for the pictures, which their callers keep.
+    assert device.pinned_blocks == 1 + 3
+    assert (backend(frames) - expected).abs().max() <= EXACT
 
 
 def test_without_graphs_the_picture_is_the_same(caplog: pytest.LogCaptureFixture) -> None:
@@ -211,7 +216,7 @@ def test_a_lost_device_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def lost(*_: object) -> None:
         raise RuntimeError("CUDA error: unspecified launch failure\nCUDA kernel errors might be reported later\n")
 
-    monkeypatch.setattr(backend._stream, "submit", lost)
+    monkeypatch.setattr(backend._computing, "submit", lost)
     with pytest.raises(BackendError, match=r"^torch cpu float32: CUDA error: unspecified launch failure$"):
         backend(window(16, 16, config=TINY))
     assert not is_out_of_memory(RuntimeError("CUDA error: unspecified launch failure"))

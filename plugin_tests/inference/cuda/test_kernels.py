@@ -46,6 +46,17 @@ POINTERS = {
     "pixels_of_planes": ["*fp16", "*fp16"],
     "deformable": ["*fp32", "*fp16", "*fp32", "*fp32", "*fp32"],
     "modulate": ["*fp16", "*fp32", "*fp32", "*fp32", "*fp16"],
+    "finish": ["*fp16", "*fp16", "*fp16", "*fp16"],
+    "luma": ["*fp32", "*fp32"],
+    "mismatch": ["*fp32", "*fp32", "*fp32", "*fp32"],
+    "count_digits": ["*fp32", "*i32"],
+    "median_of_digits": ["*i32", "*fp32"],
+    "normal_equations": ["*fp32", "*fp32", "*fp64"],
+    "camera_step": ["*fp64", "*fp32", "*fp32"],
+    "warped": ["*fp32", "*fp32", "*fp32"],
+    "otherness": ["*fp32", "*fp32", "*fp32"],
+    "averaged": ["*fp32", "*fp32"],
+    "hold": ["*fp32", "*fp32", "*fp32", "*fp32"],
 }
 CONSTANTS: dict[str, dict[str, Any]] = {
     "planes_of_pixels": {"TOP": 8, "LEFT": 8, "RELU": True, "PIXELS": 64, "CHANNELS": 64},
@@ -53,8 +64,20 @@ CONSTANTS: dict[str, dict[str, Any]] = {
     "pixels_of_planes": {"PIXELS": 64, "CHANNELS": 64},
     "deformable": {"FRAMES": 5, "KERNEL": 3, "SCALE": 1, "VALUES": 32, "PIXELS": 64, "CHANNELS": 64},
     "modulate": {"LAYERS": 4, "PIXELS": 64, "CHANNELS": 64},
+    "finish": {"ADD": True, "VALUES": 1024},
+    "luma": {"WINDOW": 4, "PIXELS": 256},
+    "mismatch": {"CAMERA": True, "PIXELS": 256},
+    "count_digits": {"PLACE": 6, "VALUES": 256, "CHUNKS": 8},
+    "median_of_digits": {},
+    "normal_equations": {"TERMS": 3, "PIXELS": 64, "CHUNKS": 16},
+    "camera_step": {"TERMS": 3},
+    "warped": {"PIXELS": 256},
+    "otherness": {"PIXELS": 256},
+    "averaged": {"PIXELS": 256},
+    "hold": {"PIXELS": 256},
 }
-FLOATS = {"most", "top", "left", "step_y", "step_x"}
+FLOATS = {"most", "top", "left", "step_y", "step_x", "outlier", "least", "rounding", "ridge_share", "least_ridge"}
+FLOATS |= {"most_px", "most_noise", "times", "slope"}
 
 
 @pytest.mark.parametrize("name", POINTERS)
@@ -63,7 +86,7 @@ def test_compiles_for_hopper_without_spilling(name: str, tmp_path: Any, monkeypa
     from triton.compiler import ASTSource
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    kernel = getattr(triton_kernels.load(), name)
+    kernel = getattr(triton_kernels.load(), name, None) or getattr(triton_kernels.load_motion(), name)
     pointers, constants = POINTERS[name], CONSTANTS[name]
     signature, attributes = {}, {}
     for place, argument in enumerate(kernel.arg_names):

@@ -43,6 +43,10 @@ class CpuBackend:
         """See :class:`~vsdslnet.inference.backend.Backend`."""
         return on_backend_thread(lambda: self._whole(window))
 
+    def window_memory(self, shape: tuple[int, ...]) -> Tensor:
+        """See :class:`~vsdslnet.inference.backend.Backend`."""
+        return torch.empty(shape)
+
     def _whole(self, window: Tensor) -> Tensor:
         tiling: Tiling | None = self.tiling(width=window.shape[-1], height=window.shape[-2])
         if self._motion_compensated:

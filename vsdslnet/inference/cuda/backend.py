@@ -1,10 +1,9 @@
 """The CUDA backend: whole frames, one after the other on the device, while others are on their way there and back.
 
-A frame has a slot: pinned memory, a stream of its own for its way to the device and back, and memory there. What is
-computed runs on one stream, frame after frame, for one frame fills the device; events say when a frame has arrived and
-when its picture can leave. For each size of frames the first one warms up: it finds in how many bands the memory there
-is holds the activations, measures which form of each layer is fastest, and records everything as a CUDA graph, so that
-later frames cost one launch.
+Three streams, frame after frame on each: one for what arrives, one that computes (a frame fills the device) and one
+for what leaves. Each hands over in memory of its own, and events say when that may be overwritten. For each size of
+frames the first one warms up: it finds in how many bands the memory there is holds the activations, measures which form
+of each layer is fastest, and records everything as a CUDA graph, so that later frames cost one launch.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
@@ -23,17 +22,17 @@ from vsdslnet.errors import BackendError
 from vsdslnet.inference.backend import is_out_of_memory
 from vsdslnet.inference.cuda.bands import MAX_BANDS, Band, bands_of, least_bands
 from vsdslnet.inference.cuda.choice import choose_forms
-from vsdslnet.inference.cuda.device import Device, Stream
+from vsdslnet.inference.cuda.device import Device, Event
+from vsdslnet.inference.cuda.motion import choose_arithmetic
 from vsdslnet.inference.cuda.network import DeviceNetwork
 from vsdslnet.network.dslnet import DSLNet
-from vsdslnet.network.motion.compensation import compensated_on_device
+from vsdslnet.network.motion.arithmetic import DEVICE, Arithmetic
+from vsdslnet.network.motion.compensation import compensate_on_device_
 
 __all__ = ["CudaBackend"]
 
 _log = logging.getLogger(__name__)
 
-_SLOTS = 3
-"""Frames of a size under way: one arrives, one is computed, one leaves."""
 _SIZES = 2
 """Sizes of frames that are kept ready; a LUT's key frames and a preview come in other sizes than the film."""
 
@@ -58,7 +57,14 @@ class CudaBackend:
         self._known = threading.Lock()
         try:
             self._network = DeviceNetwork(network, device.device, dtype)
-            self._stream = device.stream()
+            self._arriving, self._computing, self._leaving = (device.stream() for _ in range(3))
+        except (MemoryError, RuntimeError) as error:
+            raise self._failure(error) from error
+
+    def window_memory(self, shape: Shape) -> Tensor:
+        """See :class:`~vsdslnet.inference.backend.Backend`: the device reads pinned memory itself."""
+        try:
+            return self._device.pinned(shape)
         except (MemoryError, RuntimeError) as error:
             raise self._failure(error) from error
 
@@ -72,33 +78,35 @@ class CudaBackend:
 
     def _rendered(self, window: Tensor) -> Tensor:
         size = self._size(tuple(window.shape))
-        slot = size.take()
-        try:
-            slot.host.copy_(window)
-            slot.stream.submit(lambda: _start_copy(slot.window, slot.host))
-            arrived = slot.stream.record()
-            with self._turn:
-                self._stream.wait(arrived)
-                self._stream.submit(lambda: _start_copy(size.window, slot.window))
-                run = size.run or self._warmed_up(size)
-                self._stream.submit(run)
-                self._stream.submit(lambda: _start_copy(slot.picture, size.picture))
-                computed = self._stream.record()
-            # Not the slot's: the caller keeps it.
-            picture = self._device.pinned(tuple(slot.picture.shape))
-            slot.stream.wait(computed)
-            slot.stream.submit(lambda: _start_copy(picture, slot.picture))
-            slot.stream.record().synchronize()
-            return picture
-        finally:
-            size.give_back(slot)
+        here = window if self._device.is_pinned(window) else self._device.pinned(size.shape).copy_(window)
+        picture = self._device.pinned(size.shape[1:])  # the caller keeps it
+        with self._turn:
+            if size.taken is not None:
+                self._arriving.wait(size.taken)
+            self._arriving.submit(lambda: _start_copy(size.arrived, here))
+            self._computing.wait(self._arriving.record())
+            run = size.run
+            if run is None:
+                self._computing.submit(lambda: _start_copy(size.window, size.arrived))
+                run = size.run = self._warmed_up(size)
+            self._computing.submit(lambda: _start_copy(size.window, size.arrived))
+            size.taken = self._computing.record()
+            self._computing.submit(run)
+            if size.left is not None:
+                self._computing.wait(size.left)
+            self._computing.submit(lambda: _start_copy(size.leaving, size.picture))
+            self._leaving.wait(self._computing.record())
+            self._leaving.submit(lambda: _start_copy(picture, size.leaving))
+            left = size.left = self._leaving.record()
+        left.synchronize()
+        return picture
 
     def _size(self, shape: Shape) -> _Size:
         """What frames of a shape need, made on first sight; of the sizes seen the last few are kept."""
         with self._known:
             size = self._ready.get(shape)
             if size is None:
-                size = self._ready[shape] = _Size(shape, self._device)
+                size = self._ready[shape] = _Size(shape, self._device.device)
             self._ready.move_to_end(shape)
             while len(self._ready) > _SIZES:
                 self._ready.popitem(last=False)
@@ -111,19 +119,18 @@ class CudaBackend:
         self._device.release()
 
     def _warmed_up(self, size: _Size) -> Callable[[], None]:
-        """Everything that happens once a size; ``size.window`` holds a frame. Returns what computes a picture."""
+        """Everything that happens once a size; returns what makes a picture. The frame in ``size.window`` is lost."""
         started = time.perf_counter()
         height, width = size.shape[-2:]
-        self._stream.record().synchronize()
+        self._computing.record().synchronize()
         work, bands = self._in_memory(size)
         how = "as a graph"
         try:
-            run = self._device.capture(self._stream, work)
+            run = self._device.capture(self._computing, work)
         except RuntimeError as error:
             # What can be run can nearly always be recorded; if not, frames cost more launches.
             self._device.release()
             run, how = work, f"without a graph ({_first_line(error)})"
-        size.run = run
         seconds = time.perf_counter() - started
         _log.info("%s: %dx%d warmed up in %.1f s: bands: %d, %s", self.description, width, height, seconds, bands, how)
         return run
@@ -140,9 +147,12 @@ class CudaBackend:
             rows = bands_of(height, bands)
             work = self._work(size, rows)
             try:
-                self._stream.submit(lambda rows=rows: self._choose_forms(size, rows))  # type: ignore[misc]
-                self._stream.submit(work)
-                self._stream.record().synchronize()
+                self._computing.submit(lambda rows=rows: self._choose_forms(size, rows))  # type: ignore[misc]
+                self._computing.record().synchronize()
+                self._device.release()  # what other forms took
+                self._computing.submit(work)
+                self._computing.record().synchronize()
+                self._device.release()  # a graph has memory of its own
                 return work, len(rows)
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
@@ -160,19 +170,24 @@ class CudaBackend:
     def _choose_forms(self, size: _Size, rows: list[Band]) -> None:
         if not size.chosen:
             top, bottom = rows[0]
-            chosen = choose_forms(self._network, size.window[..., top:bottom, :], self._device)
+            with self._arithmetic():
+                if self._motion_compensated:
+                    size.motion = choose_arithmetic(size.window)
+                chosen = choose_forms(self._network, size.window[..., top:bottom, :], self._device)
             _log.info("%s: %s", self.description, chosen or "one form of each layer")
             size.chosen = True
 
     def _work(self, size: _Size, rows: list[Band]) -> Callable[[], None]:
-        """From ``size.window`` to ``size.picture``: a fixed row of operations that never asks the device."""
+        """From ``size.window``, which is moved, to ``size.picture``: a fixed row of operations that never asks."""
 
         def work() -> None:
-            with self._device.arithmetic(exact=self._network.dtype == torch.float32):
+            with self._arithmetic():
                 compute()
 
         def compute() -> None:
-            window = compensated_on_device(size.window) if self._motion_compensated else size.window
+            window = size.window
+            if self._motion_compensated:
+                compensate_on_device_(window, size.motion)
             if len(rows) == 1:
                 size.picture.copy_(self._network.render(window))
                 return
@@ -182,6 +197,9 @@ class CudaBackend:
 
         return work
 
+    def _arithmetic(self) -> AbstractContextManager[None]:
+        return self._device.arithmetic(exact=self._network.dtype == torch.float32)
+
     def _failure(self, error: BaseException) -> BackendError:
         if is_out_of_memory(error):
             cure = "close other programs on the device, lower num_streams, set tile or convert at a smaller size"
@@ -189,62 +207,20 @@ class CudaBackend:
         return BackendError(f"{self.description}: {_first_line(error)}")
 
 
-@dataclass(frozen=True)
-class _Slot:
-    """What one frame under way has to itself."""
-
-    host: Tensor
-    window: Tensor
-    picture: Tensor
-    stream: Stream
-
-
 class _Size:
-    """What all frames of a shape (2T+1, 3, H, W) share, and their slots."""
+    """What all frames of a shape (2T+1, 3, H, W) share on the device."""
 
-    def __init__(self, shape: Shape, device: Device) -> None:
+    def __init__(self, shape: Shape, device: torch.device) -> None:
         self.shape = shape
         self.chosen = False
+        self.motion: Arithmetic = DEVICE
         self.run: Callable[[], None] | None = None
-        self.window = torch.empty(shape, device=device.device)
-        self.picture = torch.empty(shape[1:], device=device.device)
-        self._device = device
-        self._change = threading.Condition()
-        self._idle: list[_Slot] = []
-        self._made = 0
-
-    def take(self) -> _Slot:
-        """A slot that nobody uses: an idle one, a new one while there are few, else the next to be given back."""
-        with self._change:
-            self._change.wait_for(lambda: self._idle or self._made < _SLOTS)
-            if self._idle:
-                return self._idle.pop()
-            self._made += 1
-        try:
-            return self._new()
-        except (MemoryError, RuntimeError):
-            with self._change:
-                self._made -= 1
-                if not self._made:
-                    raise
-                # There is memory for fewer: wait for one of those.
-                self._change.wait_for(lambda: self._idle)
-                return self._idle.pop()
-
-    def give_back(self, slot: _Slot) -> None:
-        """For the next frame."""
-        with self._change:
-            self._idle.append(slot)
-            self._change.notify()
-
-    def _new(self) -> _Slot:
-        there = self._device.device
-        return _Slot(
-            self._device.pinned(self.shape),
-            torch.empty(self.shape, device=there),
-            torch.empty(self.shape[1:], device=there),
-            self._device.stream(),
-        )
+        self.arrived, self.window = (torch.empty(shape, device=device) for _ in range(2))
+        self.picture, self.leaving = (torch.empty(shape[1:], device=device) for _ in range(2))
+        self.taken: Event | None = None
+        """When ``arrived`` was read last, and may be overwritten."""
+        self.left: Event | None = None
+        """When ``leaving`` was read last."""
 
 
 def _start_copy(there: Tensor, here: Tensor) -> None:
@@ -252,5 +228,6 @@ def _start_copy(there: Tensor, here: Tensor) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    """CUDA's errors go on with advice on debugging."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """CUDA's errors go on with advice on debugging, and with what other processes hold."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line.partition(". GPU ")[0] if is_out_of_memory(error) else line

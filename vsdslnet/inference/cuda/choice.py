@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vsdslnet.inference.cuda.convolution import DeviceConv
 from vsdslnet.inference.cuda.depthwise import DeviceDepthwise
 from vsdslnet.inference.cuda.device import Device
 from vsdslnet.inference.cuda.network import DeviceNetwork
@@ -52,7 +53,8 @@ def _seen(network: DeviceNetwork, window: Tensor) -> Iterator[tuple[list[nn.Modu
     given: dict[object, tuple[tuple[Any, ...], dict[str, Any]]] = {}
 
     def remember(layer: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
-        key = (type(layer), _name(layer), tuple(inputs[0].shape), tuple(sorted(named.items())))
+        said = tuple(sorted((k, _kind(value)) for k, value in named.items()))
+        key = (type(layer), _name(layer), tuple(inputs[0].shape), said)
         alike.setdefault(key, []).append(layer)
         given.setdefault(key, (inputs, named))
 
@@ -90,7 +92,13 @@ def _times(layer: nn.Module, given: tuple[Any, ...], device: Device, tolerance: 
     return times
 
 
+def _kind(value: object) -> str:
+    return str(value.dtype) if isinstance(value, Tensor) else str(value)
+
+
 def _name(layer: nn.Module) -> str:
     if isinstance(layer, DeviceDepthwise):
         return f"depthwise {layer.kernel}x{layer.kernel}"
+    if isinstance(layer, DeviceConv):
+        return f"convolution {layer.shape}"
     return type(layer).__name__.removeprefix("Device").lower()

@@ -10,8 +10,9 @@ from vsdslnet.network.dmfa import MAX_OFFSET_PX, DeformableConv
 
 __all__ = ["DeviceDeformable", "FusedForm"]
 
-_PIXELS = 64
 _VALUES = 32
+_VARIANTS = (64, 4), (128, 8), (32, 4)
+"""Pixels and warps of a program."""
 
 
 class DeviceDeformable(nn.Module):
@@ -22,7 +23,7 @@ class DeviceDeformable(nn.Module):
         self.dtype, self.chosen = dtype, "torch"
         forms: dict[str, nn.Module] = {"torch": conv}
         if triton_kernels.available():
-            forms["triton"] = FusedForm(conv)
+            forms |= {f"triton-{pixels}-{warps}": FusedForm(conv, pixels, warps) for pixels, warps in _VARIANTS}
         self.forms = nn.ModuleDict(forms)
 
     def forward(self, frames: Tensor, offsets: Tensor) -> Tensor:
@@ -37,8 +38,9 @@ class FusedForm(nn.Module):
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, conv: DeformableConv) -> None:
+    def __init__(self, conv: DeformableConv, pixels: int = 64, warps: int = 4) -> None:
         super().__init__()
+        self.pixels, self.warps = pixels, warps
         self.frames, self.kernel = conv.frames, conv.weight.shape[-1]
         self.channels = len(conv.weight)
         values = conv.weight[0].numel() // conv.frames
@@ -57,7 +59,7 @@ class FusedForm(nn.Module):
         rows, columns = offsets.shape[-2:]
         offsets = offsets.permute(0, 2, 3, 1).contiguous()
         out = frames.new_empty(1, rows, columns, self.channels)
-        kernels.deformable[(-(-rows * columns // _PIXELS),)](
+        kernels.deformable[(-(-rows * columns // self.pixels),)](
             frames,
             offsets,
             self.weight,
@@ -73,9 +75,9 @@ class FusedForm(nn.Module):
             KERNEL=self.kernel,
             SCALE=self.scale,
             VALUES=self.values,
-            PIXELS=_PIXELS,
+            PIXELS=self.pixels,
             CHANNELS=self.weight.shape[-1],
-            num_warps=4,
+            num_warps=self.warps,
             num_stages=1,  # more of them spill registers
         )
         return out.permute(0, 3, 1, 2)

@@ -28,9 +28,8 @@ _HALOED_TILE = 32
 _GROUPS, _TILES = 16, 8
 """Groups of rows, and tiles of 16 px along a row, that a program computes: 128 rows of a matrix product."""
 
-
-_VARIANTS = (4, 1), (4, 3), (2, 1)
-"""Rows of outputs that share an input, and loads under way (1: through the first cache, more: past it)."""
+_VARIANTS = {4: (1, 3), 2: (1,)}
+"""Rows of outputs that share an input; and loads under way (1: through the first cache, more: past it)."""
 
 
 class Form(Protocol):
@@ -89,14 +88,14 @@ class ToeplitzForm(nn.Module):
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, weight: Tensor, bias: Tensor, out_rows: int, stages: int = 1) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor, out_rows: int) -> None:
         super().__init__()
-        self.kernel, self.out_rows, self.stages = weight.shape[-1], out_rows, stages
+        self.kernel, self.out_rows = weight.shape[-1], out_rows
         # Three dimensions: of four, a module that is moved to channels-last would change the order.
         self.register_buffer("weight", toeplitz_weight(weight, out_rows).flatten(2))
         self.register_buffer("bias", bias.float())
 
-    def forward(self, x: Tensor, *, relu_in: bool = False, relu_out: bool = False) -> Tensor:
+    def forward(self, x: Tensor, *, relu_in: bool = False, relu_out: bool = False, stages: int = 1) -> Tensor:
         """See :class:`Form`."""
         kernels = triton_kernels.load()
         x = x.contiguous(memory_format=torch.channels_last)
@@ -137,7 +136,7 @@ class ToeplitzForm(nn.Module):
             TILES=_TILES,
             RELU=relu_out,
             num_warps=4,
-            num_stages=self.stages,
+            num_stages=stages,
         )
         del planes
         y = x.new_empty(1, height, width, channels, dtype=self.weight.dtype)
@@ -145,6 +144,19 @@ class ToeplitzForm(nn.Module):
             out, y, width, channels, rows, columns, PIXELS=64, CHANNELS=some
         )
         return y.permute(0, 3, 1, 2)
+
+
+class _Staged(nn.Module):
+    """A form with so many loads under way; others with more or fewer share its matrices."""
+
+    def __init__(self, form: ToeplitzForm, stages: int) -> None:
+        super().__init__()
+        self.form, self.stages = form, stages
+
+    def forward(self, x: Tensor, *, relu_in: bool = False, relu_out: bool = False) -> Tensor:
+        """See :class:`Form`."""
+        y: Tensor = self.form(x, relu_in=relu_in, relu_out=relu_out, stages=self.stages)
+        return y
 
 
 def toeplitz_weight(weight: Tensor, out_rows: int) -> Tensor:
@@ -177,7 +189,9 @@ class DeviceDepthwise(nn.Module):
         if radius >= SIDE and radius % SIDE == 0:
             forms["blocks"] = BlockForm(weight, bias)
         if dtype != torch.float32 and radius <= MAX_TOEPLITZ_RADIUS and triton_kernels.available():
-            forms |= {f"triton-{rows}-{stages}": ToeplitzForm(weight, bias, rows, stages) for rows, stages in _VARIANTS}
+            for rows, variants in _VARIANTS.items():
+                form = ToeplitzForm(weight, bias, rows)
+                forms |= {f"triton-{rows}-{stages}": _Staged(form, stages) for stages in variants}
         self.forms = nn.ModuleDict(forms)
 
     def forward(self, x: Tensor, *, relu_in: bool = False, relu_out: bool = False) -> Tensor:

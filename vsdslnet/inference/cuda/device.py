@@ -52,6 +52,10 @@ class Device(Protocol):
         """fp32 memory of the host's that copies need not block for."""
         ...
 
+    def is_pinned(self, tensor: Tensor) -> bool:
+        """Whether copies from a tensor need not block."""
+        ...
+
     def free_bytes(self) -> int:
         """What could be allocated now."""
         ...
@@ -86,6 +90,10 @@ class CudaDevice:
     def pinned(self, shape: tuple[int, ...]) -> Tensor:
         """See :class:`Device`; PyTorch keeps what is freed for the next that asks."""
         return torch.empty(shape, pin_memory=True)
+
+    def is_pinned(self, tensor: Tensor) -> bool:
+        """See :class:`Device`."""
+        return tensor.is_pinned()
 
     def free_bytes(self) -> int:
         """See :class:`Device`; with what PyTorch holds and does not use."""

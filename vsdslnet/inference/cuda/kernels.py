@@ -9,6 +9,8 @@ border of zeros, so that nothing is asked for its place.
 **Deformable.** Offsets are read once, and what they point at is sampled and multiplied at once: the sampled values,
 135 a pixel, never meet the memory.
 
+**Finish.** A bias, a residual and a ReLU in one pass.
+
 Launched by :mod:`vsdslnet.inference.cuda.depthwise` and :mod:`~vsdslnet.inference.cuda.deformable`.
 """
 
@@ -116,6 +118,19 @@ def pixels_of_planes(
     value = tl.load(planes + here, mask=inside, other=0.0)
     there = (row.to(tl.int64) * width + column)[:, None] * channels + channel[None, :]
     tl.store(pixels + there, tl.trans(value), mask=tl.trans(inside))
+
+
+@triton.jit
+def finish(products, bias, add, out, count, channels, slope, ADD: tl.constexpr, VALUES: tl.constexpr):
+    """Pixels (n, C) of a convolution without its bias -> with it and with ``add`` (n, C), times ``slope`` below 0."""
+    place = tl.program_id(0).to(tl.int64) * VALUES + tl.arange(0, VALUES)
+    mask = place < count
+    value = tl.load(products + place, mask=mask, other=0.0).to(tl.float32)
+    value += tl.load(bias + (place % channels).to(tl.int32)).to(tl.float32)
+    if ADD:
+        value += tl.load(add + place, mask=mask, other=0.0).to(tl.float32)
+    value = tl.where(value < 0, value * slope, value)
+    tl.store(out + place, value.to(out.dtype.element_ty), mask=mask)
 
 
 @triton.jit

@@ -13,7 +13,8 @@ from vsdslnet.network.window import Box
 __all__ = ["DeviceModulation", "FusedModulation", "StripModulation"]
 
 _STRIP_ROWS = 128
-_PIXELS = 64
+_VARIANTS = (64, 4), (128, 8), (32, 4)
+"""Pixels and warps of a program."""
 
 
 class DeviceModulation(nn.Module):
@@ -25,7 +26,9 @@ class DeviceModulation(nn.Module):
         self.chosen = "torch"
         forms: dict[str, nn.Module] = {"torch": StripModulation(branch, dtype)}
         if triton_kernels.available():
-            forms["triton"] = FusedModulation(branch, dtype)
+            forms |= {
+                f"triton-{pixels}-{warps}": FusedModulation(branch, dtype, pixels, warps) for pixels, warps in _VARIANTS
+            }
         self.forms = nn.ModuleDict(forms)
 
     def forward(self, aligned: Tensor, vectors: ModulationVectors, box: Box) -> Tensor:
@@ -58,9 +61,9 @@ class StripModulation(nn.Module):
 class FusedModulation(nn.Module):
     """All layers of a pixel in one kernel, with TFM and CFM folded into the 1x1 convolutions before them."""
 
-    def __init__(self, branch: ModulationBranch, dtype: torch.dtype) -> None:
+    def __init__(self, branch: ModulationBranch, dtype: torch.dtype, pixels: int = 64, warps: int = 4) -> None:
         super().__init__()
-        self.branch, self.dtype = branch, dtype
+        self.branch, self.dtype, self.pixels, self.warps = branch, dtype, pixels, warps
 
     def forward(self, aligned: Tensor, vectors: ModulationVectors, box: Box) -> Tensor:
         """See :meth:`DeviceModulation.forward`."""
@@ -82,7 +85,7 @@ class FusedModulation(nn.Module):
         # Where pixel (0, 0) lies among V_SM's, and how far it is to the next: align_corners=False.
         step_y, step_x = (bottom - top) * small_rows / height, (right - left) * small_columns / width
         out = aligned.new_empty(1, height, width, channels, dtype=self.dtype)
-        kernels.modulate[(-(-height * width // _PIXELS),)](
+        kernels.modulate[(-(-height * width // self.pixels),)](
             aligned,
             weights,
             biases,
@@ -98,9 +101,9 @@ class FusedModulation(nn.Module):
             step_y,
             step_x,
             LAYERS=layers,
-            PIXELS=_PIXELS,
+            PIXELS=self.pixels,
             CHANNELS=block,
-            num_warps=4,
+            num_warps=self.warps,
             num_stages=1,
         )
         return out.permute(0, 3, 1, 2)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from vsdslnet.inference.cpu.strip_layers import rounded
 from vsdslnet.inference.cpu.strip_network import reach_blocks
+from vsdslnet.inference.cuda.convolution import DeviceConv
 from vsdslnet.inference.cuda.deformable import DeviceDeformable
 from vsdslnet.inference.cuda.depthwise import DeviceDepthwise
 from vsdslnet.inference.cuda.modulation import DeviceModulation
@@ -33,6 +34,8 @@ BAND_STEP = 16
 
 _EXACT = ("stfm.condition.", "stfm.modulation.", "dmfa.ldoe.stem", "dmfa.ldoe.dynamic.", "dmfa.deform")
 _EXACT_IN_BF16 = ("stfm.residual.0", "head")
+_FINISHED = ("stfm.residual.", "lkqe.", "head", "dmfa.ldoe.offset")
+"""Convolutions of as many pixels as the picture has, or blocks: what comes behind them is done in one pass."""
 
 
 def halo_rows(config: DSLNetConfig) -> int:
@@ -53,10 +56,10 @@ class DeviceNetwork:
         self._network = _laid_out(network, device, dtype)
         self._modulation = DeviceModulation(self._network.stfm.modulation, dtype).to(device)
 
-    def layers_with_forms(self) -> Iterator[DeviceDepthwise | DeviceDeformable | DeviceModulation]:
+    def layers_with_forms(self) -> Iterator[DeviceConv | DeviceDepthwise | DeviceDeformable | DeviceModulation]:
         """The layers that can be computed in several ways."""
         for layer in (*self._network.modules(), self._modulation):
-            if isinstance(layer, DeviceDepthwise | DeviceDeformable | DeviceModulation):
+            if isinstance(layer, DeviceConv | DeviceDepthwise | DeviceDeformable | DeviceModulation):
                 yield layer
 
     def conditions(self, window: Tensor) -> Conditions:
@@ -93,9 +96,10 @@ class DeviceNetwork:
         box = (0.0, first / whole, 1.0, (first + window.shape[-2]) / whole)
         skip = self._network.dmfa(window.flatten(1, 2), conditions.kernels)
         modulated = self._modulation(skip, conditions.vectors, box)
-        for layer in stfm.residual:
+        *layers, last = stfm.residual
+        for layer in layers:
             skip = layer(skip)
-        modulated += skip
+        modulated = last(skip, add=modulated)
         del skip
         modulated = self._network.with_evidence(modulated, window)
         for layer in self._network.lkqe:
@@ -116,6 +120,8 @@ def _laid_out(network: DSLNet, device: torch.device, dtype: torch.dtype) -> DSLN
     for name, module in list(network.named_modules()):
         if isinstance(module, DepthwiseConv):
             _exchange(network, name, DeviceDepthwise(module, dtype))
+        elif isinstance(module, nn.Conv2d) and name.startswith(_FINISHED):
+            _exchange(network, name, DeviceConv(module, torch.float32 if name.startswith(exact) else dtype))
         elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             kept = torch.float32 if name.startswith(exact) else dtype
             weight = module.weight.detach()
@@ -127,6 +133,8 @@ def _laid_out(network: DSLNet, device: torch.device, dtype: torch.dtype) -> DSLN
             module.__class__ = _Conv2d if isinstance(module, nn.Conv2d) else _ConvTranspose2d
         elif isinstance(module, DynamicKernel):
             module.__class__ = _DynamicKernel
+    for branch in (network.stfm.residual, network.lkqe):
+        _fold_activations(branch)
     deform = network.dmfa.deform
     _exchange(network, "dmfa.deform", DeviceDeformable(deform, torch.float32 if dtype == torch.bfloat16 else dtype))
     return network.to(device).to(memory_format=torch.channels_last)
@@ -135,6 +143,26 @@ def _laid_out(network: DSLNet, device: torch.device, dtype: torch.dtype) -> DSLN
 def _exchange(network: nn.Module, name: str, module: nn.Module) -> None:
     parent, _, child = name.rpartition(".")
     setattr(network.get_submodule(parent), child, module)
+
+
+def _fold_activations(layers: nn.Sequential) -> None:
+    """Let convolutions of a sequence do what the ReLU behind each does."""
+    for place in range(len(layers) - 1):
+        conv, activation = layers[place], layers[place + 1]
+        if isinstance(conv, DeviceConv) and isinstance(activation, nn.ReLU | nn.LeakyReLU):
+            layers[place] = _Activated(conv, getattr(activation, "negative_slope", 0.0))
+            layers[place + 1] = nn.Identity()
+
+
+class _Activated(nn.Module):
+    def __init__(self, conv: DeviceConv, slope: float) -> None:
+        super().__init__()
+        self.conv, self.slope = conv, slope
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See :meth:`DeviceConv.forward`."""
+        y: Tensor = self.conv(x, slope=self.slope)
+        return y
 
 
 class _Conv2d(nn.Conv2d):
@@ -160,7 +188,7 @@ class _DynamicKernel(DynamicKernel):
 
 
 class _DeviceLKRB(nn.Module):
-    """An LKRB whose ReLUs are part of the depthwise convolution; in bf16 what it adds to is fp32."""
+    """An LKRB whose ReLUs and sum are part of its convolutions; in bf16 what it adds to is fp32."""
 
     def __init__(self, block: LKRB, dtype: torch.dtype) -> None:
         super().__init__()
@@ -173,7 +201,7 @@ class _DeviceLKRB(nn.Module):
         """(N, C, H, W) -> the same shape."""
         if self.text:
             residual = self.depthwise(self.conv(x), relu_in=True, relu_out=True)
+            out: Tensor = residual.to(self.sum_dtype).add_(x)
         else:
-            residual = self.conv(self.depthwise(x, relu_in=True, relu_out=True))
-        out: Tensor = residual.to(self.sum_dtype).add_(x)
+            out = self.conv(self.depthwise(x, relu_in=True, relu_out=True), add=x.to(self.sum_dtype))
         return out

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from types import ModuleType
 
-__all__ = ["available", "load", "power_of_two"]
+__all__ = ["available", "load", "load_motion", "power_of_two"]
 
 
 @cache
@@ -23,6 +23,13 @@ def load() -> ModuleType:
     from vsdslnet.inference.cuda import kernels
 
     return kernels
+
+
+def load_motion() -> ModuleType:
+    """The kernels of motion compensation; ImportError without Triton."""
+    from vsdslnet.inference.cuda import motion_kernels
+
+    return motion_kernels
 
 
 def power_of_two(count: int, least: int = 16) -> int:
