@@ -16,8 +16,8 @@ def save_small_network(path: Path, *, tiny: bool = False) -> Path:
     from vsdslnet.weights import save
 
     torch.manual_seed(7)
-    small = DSLNetConfig(features=8, kernel=5, dynamic_kernel=3)
-    config = DSLNetConfig(features=4, kernel=3, dynamic_kernel=3, condition_pixels=256) if tiny else small
+    small = DSLNetConfig(features=8, kernel=5, chain=1, dynamic_kernel=3)
+    config = DSLNetConfig(features=4, kernel=3, chain=1, dynamic_kernel=3, condition_pixels=256) if tiny else small
     network = DSLNet(config)
     with torch.no_grad():
         for parameter in network.parameters():
