@@ -4,7 +4,7 @@
     python scripts/benchmark.py --large --clip film.mkv        # 2160p as well, real frames, the pipeline, LUTs
     python scripts/benchmark.py --huge --clip film.mkv         # 4320p on top: an hour on two cores
     python scripts/benchmark.py --naive 1920x1080 --naive-threads 1   # the naive network at 1080p, to its end
-    python scripts/benchmark.py --judge --clip film.mkv        # is bf16 good enough? note it in the weights
+    python scripts/benchmark.py --judge --clip film.mkv        # are bf16 and fp16 good enough? note it in the weights
 
 Times are the best of --repeat frames (one from 1080p on), after some rows of that width: a film's frames find
 memory that the frame before had. Each line is measured in a process of its own, so that its memory (peak
@@ -50,7 +50,9 @@ def main() -> None:
     parser.add_argument("--naive", default="480x270", help="sizes to run the naive network at, as 480x270,1920x1080")
     parser.add_argument("--naive-threads", type=int, help="threads of the naive network, default PyTorch's")
     parser.add_argument("--repeat", type=int, default=2, help="frames a time is the best of")
-    parser.add_argument("--judge", action="store_true", help="note in the weights file whether bf16 is good")
+    parser.add_argument(
+        "--judge", nargs="?", const="bf16,fp16", help="note in the weights file whether these precisions are good"
+    )
     arguments = parser.parse_args()
     if arguments.judge:
         judge(arguments)

@@ -25,11 +25,27 @@ def test_judged_weights_run_in_bf16_where_it_is_native(monkeypatch: pytest.Monke
     assert choose_precision("auto", CPU, {"bf16_ok": "true"}) is torch.float32
 
 
-def test_old_cuda_devices_get_fp16_once_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision, "bf16_is_native", lambda _: False)
-    cuda = torch.device("cuda", 0)
-    assert choose_precision("auto", cuda, {"fp16_ok": "true"}) is torch.float16
-    assert choose_precision("auto", cuda, {"bf16_ok": "true"}) is torch.float32
+@pytest.mark.parametrize(
+    ("capability", "judged", "taken"),
+    [
+        ((9, 0), {"fp16_ok": "true", "bf16_ok": "true"}, torch.float16),
+        ((8, 0), {"fp16_ok": "false", "bf16_ok": "true"}, torch.bfloat16),
+        ((7, 5), {"fp16_ok": "true", "bf16_ok": "true"}, torch.float16),
+        ((7, 5), {"bf16_ok": "true"}, torch.float32),
+        ((6, 1), {"fp16_ok": "true", "bf16_ok": "true"}, torch.float32),
+        ((9, 0), {}, torch.float32),
+    ],
+)
+def test_cuda_devices_take_fp16_before_bf16_once_judged(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], judged: dict[str, str], taken: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "a card")
+    device = torch.device("cuda", 0)
+    assert choose_precision("auto", device, judged) is taken
+    assert automatic_precision(device, judged).startswith(
+        {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}[taken]
+    )
 
 
 def test_what_is_asked_for_is_done() -> None:

@@ -18,39 +18,46 @@ of at most 0.1 and no channel further off than 4 codes of 10 bits.
 """
 
 _BF16_FEATURES = ("amx_bf16", "avx512_bf16", "sve_bf16", "arm_bf16")
+_MATRIX_UNITS = (7, 0)
+"""CUDA's compute capability with products of fp16 in hardware; before, most cards have a 64th of the rate."""
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def choose_precision(asked: str, device: torch.device, metadata: Mapping[str, str]) -> torch.dtype:
     """The dtype to compute in; ``metadata`` is the weights file's.
 
-    "auto" is bf16 where the processor has instructions for it (AVX512-BF16, AMX; CUDA from 8.0), on older
-    CUDA devices fp16, and fp32 everywhere else and whenever the weights have not been judged good in it.
+    "auto" is the first of these that has instructions of its own here and that the weights were judged good in: fp16
+    and then bf16 on a CUDA device with matrix units (7.0, 8.0; equally fast, and fp16 is five times as near to fp32),
+    bf16 on a processor (AVX512-BF16, AMX), fp32.
     BackendError if a CPU is asked for fp16, which it can only emulate.
     """
     if asked == "fp16" and device.type == "cpu":
         raise BackendError("precision='fp16' needs a CUDA device; on a CPU use 'bf16', 'fp32' or 'auto'")
     if asked != "auto":
         return _DTYPES[asked]
-    fast = _fastest(device)
-    return _DTYPES[fast] if fast == "fp32" or _judged_good(fast, metadata) else torch.float32
+    return _DTYPES[_judged(device, metadata) or "fp32"]
 
 
 def automatic_precision(device: torch.device, metadata: Mapping[str, str]) -> str:
     """What "auto" takes and why: "bf16 here: AMD EPYC (AVX512, avx512_bf16) has bf16, and ..."."""
-    fast = _fastest(device)
+    fast, chosen = _native(device), _judged(device, metadata)
     kind = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
-    if fast == "fp32":
+    if not fast:
         return f"fp32 here: {kind} has no bf16"
-    if _judged_good(fast, metadata):
-        return f"{fast} here: {kind} has {fast}, and these weights were judged good in it"
-    return f"fp32 here: {kind} has {fast}, but these weights were not judged good in it"
+    if chosen:
+        return f"{chosen} here: {kind} has {chosen}, and these weights were judged good in it"
+    return f"fp32 here: {kind} has {' and '.join(fast)}, but these weights were not judged good in it"
 
 
-def _fastest(device: torch.device) -> str:
-    if bf16_is_native(device):
-        return "bf16"
-    return "fp16" if device.type == "cuda" else "fp32"
+def _native(device: torch.device) -> list[str]:
+    """What is faster than fp32 here, best first."""
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= _MATRIX_UNITS:
+        return ["fp16", "bf16"] if bf16_is_native(device) else ["fp16"]
+    return ["bf16"] if bf16_is_native(device) else []
+
+
+def _judged(device: torch.device, metadata: Mapping[str, str]) -> str | None:
+    return next((each for each in _native(device) if _judged_good(each, metadata)), None)
 
 
 def _judged_good(precision: str, metadata: Mapping[str, str]) -> bool:
