@@ -117,7 +117,7 @@ def run(
 def measure(options: Options) -> list[Figure]:
     """The promise, with a small network."""
     kills = 3 if options.quick else 30
-    model = save_small_network(options.folder / "kills.safetensors", tiny=True)
+    model = save_small_network(options.folder / "kills.safetensors", cheapest=True)
     words = "killed encodes go on, finished chunks are kept, and the picture is the uninterrupted one's"
     try:
         met = run(kills=kills, folder=options.folder, model=str(model), seed=3, whole_tree=False)

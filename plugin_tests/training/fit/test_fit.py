@@ -263,7 +263,7 @@ def test_pictures_of_phones_and_cameras_are_read(core: Any, tmp_path: Path) -> N
 
 
 def test_the_command_writes_a_look_that_convert_takes(tmp_path: Path) -> None:
-    model = save_small_network(tmp_path / "tiny.safetensors", tiny=True)
+    model = save_small_network(tmp_path / "tiny.safetensors", cheapest=True)
     files = [write(tmp_path, seed) for seed in range(3)]
     out = tmp_path / "mine.safetensors"
     command = ["fit", "-o", str(out), "--model", str(model)]
