@@ -36,7 +36,7 @@ from vsdslnet.hdr10 import ContentLight
 from vsdslnet.looks import read_look
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
-WIDTH, HEIGHT = 64, 48
+WIDTH, HEIGHT = 72, 64  # x265 of some systems takes no less than its largest block, of 64
 HDR10 = (9, 16, 9, 1)  # matrix, transfer, primaries, limited: FFmpeg's numbers
 
 
@@ -369,7 +369,7 @@ def test_try_it(core: Any, plugin_in_children: None, tmp_path: Path, monkeypatch
     from vsdslnet.tools import demo
 
     write = demo.write_sdr_clip
-    monkeypatch.setattr(demo, "write_sdr_clip", lambda path: write(path, width=96, height=54, frames=13))
+    monkeypatch.setattr(demo, "write_sdr_clip", lambda path: write(path, width=128, height=72, frames=13))
     monkeypatch.setattr(cli, "_executor", lambda job: InProcessExecutor())
     monkeypatch.chdir(tmp_path)
     program, *arguments = shlex.split(the_command(TRY).rpartition("&&")[2])
