@@ -22,4 +22,6 @@ cat "$folder/floors.txt"
   pytest pytest-timeout pytest-xdist hypothesis colour-science imageio-ffmpeg pymediainfo
 export PATH=$folder/venv/bin:$PATH
 (cd "$folder" && vsdslnet demo)
-python -m pytest -q -p no:cacheprovider plugin_tests/plugin plugin_tests/inference plugin_tests/color
+# Triton of that age has another interface to compile for a device elsewhere, and an editable install needs pip's newest.
+python -m pytest -q -p no:cacheprovider plugin_tests/plugin plugin_tests/inference plugin_tests/color \
+  --ignore plugin_tests/inference/cuda --ignore plugin_tests/plugin/test_packaging.py
