@@ -20,7 +20,7 @@ def vapoursynth_headers() -> str:
         include = Path(folder, "include")
         if include.joinpath("VapourSynth4.h").is_file():
             return str(include)
-    raise SystemExit("VapourSynth4.h not found: building vsdslnet needs the vapoursynth package, 74 or newer")
+    raise SystemExit("VapourSynth4.h not found: building vsdslnet needs the vapoursynth package, 78 or newer")
 
 
 class BuildShim(build_ext):

@@ -8,6 +8,7 @@ shim in it is changed for one that Zig's C compiler made for the platform. Needs
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,11 @@ ROOT = Path(__file__).resolve().parent.parent
 ENTRY = "VapourSynthPluginInit2"
 NEWEST_GLIBC = (2, 17)  # manylinux_2_17
 LINKERS_OWN = {"__mh_dylib_header", "___dso_handle"}  # of every dylib; no names that another library could want
+SYSTEMS_OWN = {  # by suffix: the libraries that every system has
+    ".dll": r"(?i)kernel32\.dll|api-ms-win-crt-.*\.dll",
+    ".dylib": r"/usr/lib/libSystem\.B\.dylib",
+    ".so": r"(libc|libm|libdl|ld-linux-.*)\.so\.\d+",
+}
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
 
 
@@ -45,6 +51,10 @@ TARGETS = (
 )
 
 
+def shim_sources() -> list[Path]:
+    return sorted((ROOT / "vsdslnet" / "native").glob("*.c"))
+
+
 def compile_for(target: str, sources: Sequence[Path], output: Path, *flags: str) -> None:
     """C files for one of Zig's targets; CalledProcessError, its text on stderr, if it does not compile."""
     package = find_spec("vapoursynth")
@@ -60,7 +70,7 @@ def build_shim(target: Target, folder: Path) -> Path:
     library = folder / f"dslnet{target.suffix}"
     flags = ["-shared", "-fvisibility=hidden", *(["-fPIC"] if target.suffix != ".dll" else [])]
     libraries = [] if target.suffix == ".dll" else ["-lm"]
-    compile_for(target.zig, sorted((ROOT / "vsdslnet" / "native").glob("*.c")), library, *flags, *libraries)
+    compile_for(target.zig, shim_sources(), library, *flags, *libraries)
     faults = library_faults(library)
     if faults:
         raise SystemExit(f"{target.wheel}: {'; '.join(faults)}")
@@ -68,7 +78,7 @@ def build_shim(target: Target, folder: Path) -> Path:
 
 
 def library_faults(library: Path) -> list[str]:
-    """What is wrong with a plugin's library: what else it exports, a Python it links, a glibc that is too new."""
+    """What is wrong with a plugin's library: what else it exports or links, a glibc that is too new."""
     binary = lief.parse(str(library))
     if binary is None:
         return ["is no library"]
@@ -84,8 +94,9 @@ def library_faults(library: Path) -> list[str]:
         exported = {str(function.name) for function in binary.exported_functions}
     if exported != {ENTRY}:
         faults.append(f"exports {sorted(exported)}, not {ENTRY} alone")
-    faults += [f"links {name}" for name in linked_libraries(library) if "python" in name.lower()]
-    return faults
+    linked = linked_libraries(library)
+    faults += [f"links {name}" for name in linked if not re.fullmatch(SYSTEMS_OWN[library.suffix], name)]
+    return faults if linked else [*faults, "links nothing"]
 
 
 def linked_libraries(library: Path) -> list[str]:

@@ -10,7 +10,7 @@ import torch
 from plugin_tests.inference.networks import BLOCKS, lively, window
 from vsdslnet import weights
 from vsdslnet.errors import BackendError
-from vsdslnet.inference.backends import choose_backend, choose_device, create_backend
+from vsdslnet.inference.backends import choose_backend, choose_device, create_backend, frames_under_way
 from vsdslnet.options import BackendOptions
 
 
@@ -52,3 +52,12 @@ def test_blocks_of_pixels_run_on_a_device_as_well(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert choose_backend(BackendOptions(model=str(path), precision="fp32"))[0] == "cuda"
+
+
+def test_a_device_has_several_frames_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert frames_under_way(BackendOptions(device="cpu")) == 1
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert frames_under_way(BackendOptions()) > 1
+    with pytest.raises(BackendError, match="device_index=3"):
+        frames_under_way(BackendOptions(device_index=3))

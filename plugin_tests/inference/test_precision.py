@@ -81,6 +81,21 @@ def test_the_reason_names_the_processor_and_the_judgement(monkeypatch: pytest.Mo
 def test_instructions_count_only_where_pytorch_may_use_them(
     monkeypatch: pytest.MonkeyPatch, capability: str, feature: str, native: bool
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {feature: True})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {feature: True}, raising=False)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     assert bf16_is_native(CPU) is native
+
+
+@pytest.mark.parametrize(("there", "native"), [(True, True), (False, False), (None, False)])
+def test_old_versions_of_pytorch_are_asked_for_bf16_alone(
+    monkeypatch: pytest.MonkeyPatch, there: bool | None, native: bool
+) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+    if there is None:
+        monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    else:
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: there)
+    assert bf16_is_native(CPU) is native
+    assert ("avx512_bf16" in automatic_precision(CPU, {})) is native

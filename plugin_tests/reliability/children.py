@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
+from importlib.util import find_spec
 
+from plugin_tests.command_line import run_python
 from plugin_tests.paths import ROOT
 
 __all__ = ["ROOT", "how_it_ended", "run_module"]
 
 
 def run_module(
-    module: str, *arguments: object, timeout_seconds: float, **environment: str
+    module: str, *arguments: object, timeout_seconds: float, anew: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m module arguments`` of this checkout; a child that hangs is killed and ends with -9."""
+    """Run a module of this checkout as a program; a child that hangs is killed and ends with -9.
+
+    ``anew``: an interpreter that starts and ends as any other, where that is what is looked at.
+    """
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    process = subprocess.Popen(
-        [sys.executable, "-X", "faulthandler", "-m", module, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)} | environment,
-    )
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONFAULTHANDLER": "1"}
+    spec = find_spec(module)
+    assert spec is not None
     try:
-        out, error = process.communicate(timeout=timeout_seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        out, error = process.communicate()
-        error += f"\nkilled after {timeout_seconds:g} s"
-    return subprocess.CompletedProcess(process.args, process.returncode, out, error)
+        return run_python(spec.origin, *arguments, env=env, anew=anew, timeout_seconds=timeout_seconds)
+    except subprocess.TimeoutExpired as hung:
+        error = f"{_text(hung.stderr)}\nkilled after {timeout_seconds:g} s"
+        return subprocess.CompletedProcess(hung.cmd, -9, _text(hung.stdout), error)
+
+
+def _text(said: bytes | str | None) -> str:
+    """Of an exception of subprocess, which holds bytes whatever was asked for."""
+    return said.decode() if isinstance(said, bytes) else said or ""
 
 
 def how_it_ended(done: subprocess.CompletedProcess[str]) -> str:

@@ -14,7 +14,9 @@ from vsdslnet.inference.cuda.device import CudaDevice
 from vsdslnet.inference.precision import automatic_precision, choose_precision
 from vsdslnet.options import BackendOptions
 
-__all__ = ["automatic_choice", "check_backend", "choose_backend", "choose_device", "create_backend"]
+__all__ = ["automatic_choice", "check_backend", "choose_backend", "choose_device", "create_backend", "frames_under_way"]
+
+_DEVICE_FRAMES = 4
 
 
 def create_backend(settings: BackendOptions) -> Backend:
@@ -42,6 +44,15 @@ def automatic_choice(settings: BackendOptions) -> str:
 def _choose(settings: BackendOptions, file: weights.WeightsFile) -> tuple[torch.device, torch.dtype]:
     device = choose_device(settings.device, settings.device_index)
     return device, choose_precision(settings.precision, device, file.metadata)
+
+
+def frames_under_way(settings: BackendOptions) -> int:
+    """How many frames at once keep what these settings come to here busy; BackendError as :func:`choose_backend`.
+
+    A device computes one while others are made, on their way there and back, and finished. A processor computes one.
+    """
+    device = choose_device(settings.device, settings.device_index)
+    return _DEVICE_FRAMES if device.type == "cuda" else 1
 
 
 def choose_backend(settings: BackendOptions) -> tuple[str, str]:

@@ -73,12 +73,22 @@ def bf16_is_native(device: torch.device) -> bool:
 
 def _cpu_bf16_features() -> list[str]:
     """The bf16 instructions that PyTorch may use here, by the names that it gives them."""
-    capabilities = torch.cpu.get_capabilities()
+    capabilities = _capabilities()
     held_back = () if torch.backends.cpu.get_cpu_capability() == "AVX512" else ("amx_bf16", "avx512_bf16")
     return [name for name in _BF16_FEATURES if capabilities.get(name) and name not in held_back]
 
 
+def _capabilities() -> Mapping[str, object]:
+    """What PyTorch says of this processor; old versions of it say no more than whether there is bf16."""
+    known = getattr(torch.cpu, "get_capabilities", None)
+    if known is not None:
+        said: Mapping[str, object] = known()
+        return said
+    asked = {"avx512_bf16": "_is_avx512_bf16_supported", "amx_bf16": "_is_amx_tile_supported"}
+    return {feature: getattr(torch.cpu, question, bool)() for feature, question in asked.items()}
+
+
 def _processor() -> str:
     """Its name and kind: "AMD EPYC (AVX512, avx512_bf16)"."""
-    name = torch.cpu.get_capabilities().get("cpu_name") or "this processor"
+    name = _capabilities().get("cpu_name") or "this processor"
     return f"{name} ({', '.join([torch.backends.cpu.get_cpu_capability(), *_cpu_bf16_features()])})"

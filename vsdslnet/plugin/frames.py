@@ -111,12 +111,18 @@ def window_tensor(frames: list[vs.VideoFrame], *, into: Tensor | None = None) ->
     """RGBS frames of one size as (frames, 3, H, W) fp32, in a new tensor or the one given."""
     import torch
 
-    if into is None:
-        into = torch.empty(len(frames), 3, frames[0].height, frames[0].width)
-    for planes, frame in zip(into.numpy(), frames, strict=True):
-        for plane in range(3):
-            np.copyto(planes[plane], np.asarray(frame[plane]))
-    return into
+    from vsdslnet.inference.cpu.lanes import each_in_lanes
+
+    window = torch.empty(len(frames), 3, frames[0].height, frames[0].width) if into is None else into
+    there = window.numpy()
+
+    def copy(at: tuple[int, int]) -> None:
+        np.copyto(there[at], np.asarray(frames[at[0]][at[1]]))
+
+    planes = [(frame, plane) for frame in range(len(frames)) for plane in range(3)]
+    # A window of 1080p is 119 MiB: several cores are several times as fast.
+    each_in_lanes(copy, planes)
+    return window
 
 
 def torch_selector(compute: Callable[[list[vs.VideoFrame]], vs.VideoFrame]) -> Selector:

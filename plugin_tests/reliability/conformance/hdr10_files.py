@@ -27,7 +27,7 @@ PEAK_NITS = 1000
 
 def measure(options: Options) -> list[Figure]:
     """Encode a small clip each way and read every field with both readers."""
-    model = str(save_small_network(options.folder / "files.safetensors", tiny=True))
+    model = str(save_small_network(options.folder / "files.safetensors", cheapest=True))
     source = make_clip(options.folder / "in.mkv", frames=10, width=64, height=64)
     combinations = [(preset, codec, suffix) for preset in PRESETS for codec in CODECS for suffix in (".mkv", ".mp4")]
     if options.quick:

@@ -1,6 +1,6 @@
 """The output is a pure function of (clip, n, arguments): any order, any number of threads, the same bits.
 
-Run as a module with a model's name it prints, a line each, how it ran and the hash of what came out.
+Run with a model's name and a number of threads it prints, a line each, how it ran and the hash of what came out.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections import deque
 from typing import Any
 
 import numpy as np
+import torch
 import vapoursynth as vs
 
 from plugin_tests.plugin.clips import textured
@@ -86,7 +87,7 @@ def matrix(options: Options) -> list[Figure]:
     threads = (1, 6, 16) if options.quick else THREADS
     hashes: dict[str, set[str]] = {}
     for count in threads:
-        done = run_module(__name__, model, timeout_seconds=_SLOWEST_SECONDS, OMP_NUM_THREADS=str(count))
+        done = run_module(__name__, model, count, timeout_seconds=_SLOWEST_SECONDS)
         if done.returncode:
             return [exactly(f"{count} threads are measured", how_it_ended(done), "exit code 0")]
         for line in done.stdout.splitlines():
@@ -96,8 +97,9 @@ def matrix(options: Options) -> list[Figure]:
     return [exactly(f"{what}: hashes at {words}", len(found), 1, "hash") for what, found in hashes.items()]
 
 
-def print_hashes(model: str) -> None:
+def print_hashes(model: str, threads: int) -> None:
     """Frames in fp32 with the light they carry, of the network and of its LUT, for each number of frames under way."""
+    torch.set_num_threads(threads)
     # No whole number of vectors, neither a row nor a frame.
     source = textured(vs.core, vs.YUV420P8, width=162, height=98, length=_MATRIX_FRAMES + 2)
     vs.core.num_threads = max(UNDER_WAY)
@@ -130,4 +132,4 @@ def digest(frame: vs.VideoFrame) -> bytes:
 
 
 if __name__ == "__main__":
-    print_hashes(sys.argv[1])
+    print_hashes(sys.argv[1], int(sys.argv[2]))

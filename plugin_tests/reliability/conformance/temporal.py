@@ -14,7 +14,7 @@ __all__ = ["measure", "of_method"]
 def measure(options: Options) -> list[Figure]:
     """The promises, of the converter a user gets with this model and look."""
     converter = Converter.load(ConvertOptions(model=options.model, look=options.look))
-    scenes, size = (1, (64, 128)) if options.quick else (20, None)
+    scenes, size = (1, (32, 96)) if options.quick else (20, None)
     return of_method(lambda window: converter(window).pq, converter.radius_frames, scenes=scenes, size=size)
 
 

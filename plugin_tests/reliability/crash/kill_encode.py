@@ -20,6 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from plugin_tests.command_line import CommandUnderWay
 from plugin_tests.encode.media import decoded_video, make_clip
 from plugin_tests.reliability.figures import Figure, Options, none_of
 from plugin_tests.small_network import save_small_network
@@ -28,9 +29,9 @@ from plugin_tests.small_network import save_small_network
 KILLS_A_FILE = 4
 
 
-def start(source: Path, output: Path, options: list[str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "vsdslnet.cli", "encode", str(source), "-o", str(output), "-q", *options]
-    return subprocess.Popen(command, start_new_session=True)
+def start(source: Path, output: Path, options: list[str]) -> CommandUnderWay:
+    """Forked, so that a kill meets the encode and not the seconds before, which imports take."""
+    return CommandUnderWay("encode", source, "-o", output, "-q", *options)
 
 
 def finished_chunks(output: Path) -> dict[str, tuple[int, int]]:
@@ -116,7 +117,7 @@ def run(
 def measure(options: Options) -> list[Figure]:
     """The promise, with a small network."""
     kills = 3 if options.quick else 30
-    model = save_small_network(options.folder / "kills.safetensors", tiny=True)
+    model = save_small_network(options.folder / "kills.safetensors", cheapest=True)
     words = "killed encodes go on, finished chunks are kept, and the picture is the uninterrupted one's"
     try:
         met = run(kills=kills, folder=options.folder, model=str(model), seed=3, whole_tree=False)

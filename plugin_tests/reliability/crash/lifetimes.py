@@ -1,8 +1,8 @@
 """Cores, processes and long clips that begin and end: no crash, no hang, nothing left behind.
 
-    python -m plugin_tests.reliability.crash.lifetimes SCENE MODEL COUNT
+    python -m plugin_tests.reliability.crash.lifetimes MODEL SCENE=COUNT ...
 
-Every scene is a process of its own; it says what it measured in a line of JSON.
+Scenes of one process follow each other; each says what it measured in a line of JSON.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import argparse
 import faulthandler
 import gc
 import json
-import os
 import re
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +49,15 @@ def pending_at_exit(model: str, count: int) -> dict[str, Any]:
     return {}
 
 
+@cache
+def the_cores() -> Cores:
+    """Of the process: there is one policy in it."""
+    return Cores()
+
+
 def pending_at_free(model: str, count: int) -> dict[str, Any]:
     """``count`` cores are freed while frames are pending in each."""
-    cores = Cores()
+    cores = the_cores()
     for _ in range(count):
         with cores.core():
             clip = convert(model, num_streams=2)
@@ -66,7 +72,7 @@ def pending_at_free(model: str, count: int) -> dict[str, Any]:
 
 def many_cores(model: str, count: int) -> dict[str, Any]:
     """``count`` cores in one process, a thread each, all at once: the same frames from all."""
-    cores = Cores()
+    cores = the_cores()
     found: list[bytes] = []
 
     def work() -> None:
@@ -87,7 +93,7 @@ def many_cores(model: str, count: int) -> dict[str, Any]:
 
 def cycles(model: str, count: int) -> dict[str, Any]:
     """``count`` cores made, used and freed one after the other: does memory grow?"""
-    cores = Cores()
+    cores = the_cores()
     samples = []
     for _ in range(count):
         with cores.core():
@@ -103,7 +109,7 @@ def cycles(model: str, count: int) -> dict[str, Any]:
 
 def long_clip(model: str, count: int) -> dict[str, Any]:
     """``count`` frames in a core that counts its frames: does memory grow, is a frame left behind?"""
-    cores = Cores()
+    cores = the_cores()
     samples = []
     with cores.core(flags=vs.CoreCreationFlags.ENABLE_FRAME_REF_DEBUG):
         vs.core.max_cache_size = 16
@@ -159,17 +165,20 @@ def measure(options: Options) -> list[Figure]:
     model = save_small_network(options.folder / "lifetimes.safetensors", tiny=True)
     quick = options.quick
 
-    def play(scene: str, count: int) -> dict[str, Any]:
-        done = run_module(__name__, scene, model, count, timeout_seconds=3000)
+    def play(**scenes: int) -> list[dict[str, Any]]:
+        words = [f"{scene}={count}" for scene, count in scenes.items()]
+        done = run_module(__name__, model, *words, timeout_seconds=3000, anew=True)
         if done.returncode:
-            return {"fault": how_it_ended(done)}
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return found
+            return [{"fault": how_it_ended(done)}] * len(scenes)
+        return [json.loads(line) for line in done.stdout.splitlines()[-len(scenes) :]]
 
-    exits = [play("pending_at_exit", pending) for pending in ([40] if quick else [2, 5, 10, 20, 40, 80, 160, 320])]
+    pendings = [40] if quick else [2, 5, 10, 20, 40, 80, 160, 320]
+    exits = [found for pending in pendings for found in play(pending_at_exit=pending)]
     frees = 2 if quick else 40
-    freed = play("pending_at_free", frees)
-    cores = play("many_cores", 3 if quick else 8)
+    scenes = {"pending_at_free": frees, "many_cores": 3 if quick else 8}
+    if Path("/proc/self/status").exists():
+        scenes |= {"cycles": 12 if quick else 200, "long_clip": 300 if quick else 10_000}
+    freed, cores, *measured = play(**scenes)
     figures = [
         none_of("interpreters exit with frames pending", faults(exits), len(exits), "exits"),
         none_of("cores are freed with frames pending", faults([freed]), frees, "cores"),
@@ -179,10 +188,9 @@ def measure(options: Options) -> list[Figure]:
             1,
         ),
     ]
-    if not Path("/proc/self/status").exists():
+    if not measured:
         return figures
-    rounds = play("cycles", 12 if quick else 200)
-    long = play("long_clip", 300 if quick else 10_000)
+    rounds, long = measured
     return [
         *figures,
         at_most(f"{rounds.get('cycles', 0)} cores made, used and freed, memory grown", *grown(rounds)),
@@ -203,16 +211,15 @@ def grown(found: dict[str, Any]) -> tuple[float, float, str]:
 
 
 def main() -> None:
-    """Play one scene."""
+    """Play the scenes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("scene", choices=SCENES)
     parser.add_argument("model")
-    parser.add_argument("count", type=int)
+    parser.add_argument("scenes", nargs="+", metavar="scene=count", help=", ".join(SCENES))
     arguments = parser.parse_args()
-    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", "65536")
-    faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
-    found = SCENES[arguments.scene](arguments.model, arguments.count)
-    print(json.dumps(found), flush=True)
+    for words in arguments.scenes:
+        scene, _, count = words.partition("=")
+        faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
+        print(json.dumps(SCENES[scene](arguments.model, int(count))), flush=True)
     # Left armed: the process has to end by itself as well.
 
 

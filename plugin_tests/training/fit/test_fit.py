@@ -231,10 +231,10 @@ def test_places_of_a_long_film_are_spread_over_it(core: Any, tmp_path: Path, mon
 def test_what_flickers_is_softened_until_it_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a network that adds nothing to its base: noise comes out 2.0 times plain conversion's, 1.5 is promised."""
     monkeypatch.setattr(temporal_checks, "_SCENE_SIZE", (32, 160))
-    monkeypatch.setattr(temporal_checks, "_WIDE_SIZE", (32, 480))
     model = str(tmp_path / "base.safetensors")
     weights.save(
-        DSLNet(DSLNetConfig(radius=1, features=4, kernel=3, dynamic_kernel=3, condition_pixels=256)), Path(model)
+        DSLNet(DSLNetConfig(radius=1, features=4, kernel=3, chain=1, dynamic_kernel=3, condition_pixels=256)),
+        Path(model),
     )
     fitted = fit_look([example(seed) for seed in range(3)])
     assert kept_steady(fitted, model) == fitted
@@ -263,7 +263,7 @@ def test_pictures_of_phones_and_cameras_are_read(core: Any, tmp_path: Path) -> N
 
 
 def test_the_command_writes_a_look_that_convert_takes(tmp_path: Path) -> None:
-    model = save_small_network(tmp_path / "tiny.safetensors", tiny=True)
+    model = save_small_network(tmp_path / "tiny.safetensors", cheapest=True)
     files = [write(tmp_path, seed) for seed in range(3)]
     out = tmp_path / "mine.safetensors"
     command = ["fit", "-o", str(out), "--model", str(model)]

@@ -31,6 +31,7 @@ precision = "no"
 [network]
 features = 8
 kernel = 5
+chain = 1
 dynamic_kernel = 3
 condition_pixels = 576
 [loss]

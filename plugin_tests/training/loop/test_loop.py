@@ -31,7 +31,7 @@ from vsdslnet.training.loop.objective import entering, grey_fields, ramp_shortfa
 from vsdslnet.training.loop.run import train
 from vsdslnet.training.loop.state import rate_factor
 
-SMALL = DSLNetConfig(features=8, kernel=5, dynamic_kernel=3)
+SMALL = DSLNetConfig(features=8, kernel=5, chain=1, dynamic_kernel=3)
 CONFIG = TrainConfig(
     network=SMALL,
     loss=LossConfig(guard_every=2),

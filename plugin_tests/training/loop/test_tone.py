@@ -24,7 +24,7 @@ from vsdslnet.training.pointwise.flat_field import render_points, spatial_at, ve
 from vsdslnet.training.pointwise.points import Points
 from vsdslnet.training.simulation.synthetic import colored_light
 
-SMALL = DSLNetConfig(features=8, kernel=5, dynamic_kernel=3)
+SMALL = DSLNetConfig(features=8, kernel=5, chain=1, dynamic_kernel=3)
 
 
 @pytest.fixture(scope="module")

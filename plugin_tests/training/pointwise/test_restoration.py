@@ -25,7 +25,7 @@ from vsdslnet.training.paper.variants import build_variant
 from vsdslnet.training.pointwise.restoration import CleanBase, PointwiseTeacher
 from vsdslnet.training.simulation.synthetic import saturated_shapes
 
-SMALL = DSLNetConfig(features=8, kernel=5, dynamic_kernel=3)
+SMALL = DSLNetConfig(features=8, kernel=5, chain=1, dynamic_kernel=3)
 CONFIG = TrainConfig(
     network=SMALL,
     loss=LossConfig(l1=0.1, itp=0, restore=1, shapes=1, steady=0, ramp=0, guard_every=2),
@@ -112,7 +112,7 @@ def test_restoring_leaves_the_tone_alone_and_goes_on_the_same_when_stopped(
 
 
 def test_restoring_lowers_the_distance_to_the_clean_picture(dataset: WindowDataset, tmp_path: Path) -> None:
-    config = msgspec.structs.replace(CONFIG, steps=60)
+    config = msgspec.structs.replace(CONFIG, steps=30)
     train(config, dataset, tmp_path, network=spatial_network())
     steps, _ = read_log(tmp_path / "log.jsonl")
     restore = [row["restore"] for row in steps]

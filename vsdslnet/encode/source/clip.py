@@ -101,21 +101,24 @@ def open_source(info: SourceInfo, *, threads: int = 0, index: Path | None = None
 
 
 def open_converted(info: SourceInfo, settings: EncodeSettings, *, threads: int = 0, index: Path | None) -> vs.VideoNode:
-    """The HDR clip of a source: ``core.dslnet.Convert`` with these settings."""
+    """The HDR clip of a source: ``core.dslnet.Convert`` with these settings, computing what keeps this machine busy."""
+    from vsdslnet.inference.backends import frames_under_way  # here, as it loads torch, which takes seconds
+
+    num_streams = frames_under_way(settings.part(BackendOptions)) if settings.strength else 1
     if info.call is not None:
-        return convert(_script_clip(info), settings)
+        return convert(_script_clip(info), settings, num_streams=num_streams)
     assert info.track is not None
     opened = _video_source(info.path, info.track, threads, index)
     clip = opened["clip"] if isinstance(opened, dict) else opened  # with alpha beside it
-    return convert(_as_shown(clip, info), settings)
+    return convert(_as_shown(clip, info), settings, num_streams=num_streams)
 
 
-def convert(clip: vs.VideoNode, settings: EncodeSettings) -> vs.VideoNode:
+def convert(clip: vs.VideoNode, settings: EncodeSettings, *, num_streams: int = 1) -> vs.VideoNode:
     """``core.dslnet.Convert`` with these settings; ClipError if it refuses the clip.
 
     In the source's subsampling for what is delivered in 4:2:0, else in R'G'B', which nothing was taken from.
     """
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = {"num_streams": num_streams}
     if form_of(settings).pixels != _HDR10_PIXELS:
         arguments["format"] = vs.RGB48
     for kind in (BackendOptions, SceneOptions, ColorOptions, LookOptions, TransferOptions):

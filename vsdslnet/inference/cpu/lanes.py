@@ -16,13 +16,14 @@ Frames that are computed at the same time share the threads: small ones have too
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 
 from vsdslnet.inference.cpu.threads import LastingThreads, finished
+from vsdslnet.network.side_by_side import each
 
-__all__ = ["in_lanes", "on_backend_thread"]
+__all__ = ["each_in_lanes", "in_lanes", "on_backend_thread"]
 
 _MOST_LANES = 16
 """More have strips of more layers in memory at once; more cores than that are for more frames at once."""
@@ -97,6 +98,11 @@ def in_lanes(work: Callable[[], None], most: int) -> None:
     errors = [error for error in (finished(call).exception() for call in calls) if error is not None]
     if errors:
         raise errors[0]
+
+
+def each_in_lanes[A, B](task: Callable[[A], B], items: Iterable[A]) -> list[B]:
+    """``task`` of every item, in their order, on the threads that the caller has."""
+    return on_backend_thread(lambda: each(task, items, in_lanes))
 
 
 def _threads_here() -> int:

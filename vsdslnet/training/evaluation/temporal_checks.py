@@ -46,7 +46,7 @@ PROMISES: dict[str, tuple[str, float, str]] = {
 statistics; peers reach 59 codes when an object enters."""
 
 _SCENE_SIZE = (64, 320)
-_WIDE_SIZE = (64, 480)
+_WIDE_PX = 480
 """Wide enough that what is read lies beyond the reach of any local layer (120 px) from the object."""
 _OBJECT_PX = 120
 _DIM, _BRIGHT = 0.15, 0.6
@@ -94,11 +94,11 @@ def over_time(
 ) -> dict[str, float]:
     """Everything in :data:`PROMISES`, an object entering so many ``scenes``.
 
-    ``size``, (height, width) in pixels, is that of the other scenes.
+    ``size``, (height, width) in pixels, is that of the other scenes, and its height that of those too.
     """
     size = size or _SCENE_SIZE
     found = static_noise(method, radius_frames, size=size)
-    found |= entering_object(method, radius_frames, scenes=scenes)
+    found |= entering_object(method, radius_frames, scenes=scenes, height=size[0])
     found |= flash(method, radius_frames, size=size)
     return found | fade(method, radius_frames, size=size)
 
@@ -131,7 +131,9 @@ def static_noise(
     }
 
 
-def entering_object(method: Method, radius_frames: int, *, scenes: int = 3) -> dict[str, float]:
+def entering_object(
+    method: Method, radius_frames: int, *, scenes: int = 3, height: int = _SCENE_SIZE[0]
+) -> dict[str, float]:
     """An object enters from the right and fills a quarter: how far does the left half move?
 
     From each frame to the next, worst of so many :func:`entrances`. ``mean`` is the largest mean shift, ``max`` the
@@ -139,23 +141,22 @@ def entering_object(method: Method, radius_frames: int, *, scenes: int = 3) -> d
     """
     shifts: list[Tensor] = []
     for entrance in entrances(scenes):
-        clip = _entrance(entrance, radius_frames)
-        left = [luminance_codes(method(w))[:, : _WIDE_SIZE[1] // 2] for w in clip_windows(clip, radius_frames)]
+        clip = _entrance(entrance, radius_frames, height)
+        left = [luminance_codes(method(w))[:, : _WIDE_PX // 2] for w in clip_windows(clip, radius_frames)]
         shifts += [(b - a).abs() for a, b in pairwise(left)]
     return _worst("untouched", shifts)
 
 
-def _entrance(entrance: Entrance, radius_frames: int) -> Tensor:
+def _entrance(entrance: Entrance, radius_frames: int, height: int) -> Tensor:
     """The scene until no window sees the object, the object's way in, and one frame of rest."""
-    height, width = _WIDE_SIZE
     way_frames = _OBJECT_PX // entrance.columns_a_frame
     light, color = (torch.tensor(values)[:, None, None] for values in (entrance.light, entrance.color))
-    clip = (light * textured_scene(_WIDE_SIZE, seed=entrance.seed)).repeat(
+    clip = (light * textured_scene((height, _WIDE_PX), seed=entrance.seed)).repeat(
         radius_frames + 1 + way_frames + radius_frames, 1, 1, 1
     )
     for n in range(radius_frames + 1, len(clip)):
         reach = min(entrance.columns_a_frame * (n - radius_frames), _OBJECT_PX)
-        clip[n, :, 8 : height - 8, width - reach :] = color
+        clip[n, :, 8 : height - 8, _WIDE_PX - reach :] = color
     return clip
 
 
