@@ -138,6 +138,10 @@ def test_the_command_takes_many_and_its_exit_code_says_so(films: list[Path], tmp
     assert "c.mkv: is not a media file" in nothing.stderr
     assert "missing.mkv: there is no such file" in nothing.stderr
     assert "2 files: 0 done, 0 there already, 2 failed" in nothing.stderr
+    assert [line for line in nothing.stderr.splitlines() if line.startswith("failed: ")] == [
+        f"failed: {films[2]}: is not a media file that can be read; check that it plays",
+        f"failed: {tmp_path / 'missing.mkv'}: there is no such file; check the path",
+    ]
     both = command("encode", *films[:2], "-o", tmp_path / "x.mkv")
     assert both.returncode == 2
     assert "use --output-dir" in both.stderr

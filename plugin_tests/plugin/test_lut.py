@@ -13,6 +13,7 @@ import vapoursynth as vs
 from plugin_tests.plugin.clips import TAGS_709, all_planes, planes, same, textured, wild_values
 from vsdslnet.color.ictcp import delta_e_itp
 from vsdslnet.color.transfer import pq_to_nits
+from vsdslnet.plugin import convert
 from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES
 
 K = KEY_INTERVAL_FRAMES
@@ -49,6 +50,27 @@ def test_formats_and_properties_are_those_of_the_full_model(core: Any, small_mod
         for name in left.keys() - {"DSLNetMaxNits", "DSLNetAverageNits"}:
             assert left[name] == right[name], name
         assert left["DSLNetAverageNits"] == pytest.approx(right["DSLNetAverageNits"], rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["YUV420P8", "YUV422P10", "YUV444P16"])
+@pytest.mark.parametrize("tags", [TAGS_709, {"_Matrix": 5, "_Transfer": 6, "_Primaries": 5, "_Range": 1}], ids=str)
+def test_yuv_is_what_rgb_in_between_gives(
+    core: Any, lut: str, name: str, tags: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without two matrices by resize on the way: rounding alone differs, in all that is written."""
+    source = textured(core, getattr(vs, name), width=66, height=50, length=2).std.SetFrameProps(**tags)
+    given, expected = [], []
+    for pictures in (given, expected):
+        clips = (core.dslnet.Convert(source, model=lut, format=getattr(vs, to)) for to in ("YUV444P16", "YUV420P16"))
+        pictures += [clip.get_frame(1) for clip in clips]
+        monkeypatch.setattr(convert, "_stays_yuv", lambda *_: False)
+    for one, other in zip(given, expected, strict=True):
+        for left, right in zip(planes(one), planes(other), strict=True):
+            assert abs(left.astype(int) - right).max() <= 6, "a tenth of a code of 10 bits"
+        left_props, right_props = dict(one.props), dict(other.props)
+        assert left_props.keys() == right_props.keys()
+        for key in left_props:
+            assert left_props[key] == pytest.approx(right_props[key], rel=1e-3), key
 
 
 def test_light_is_that_of_the_frame(core: Any, lut: str) -> None:

@@ -125,7 +125,8 @@ def encode_files(
     _tell_program(options, "summary", done=done, kept=kept, failed=len(failures))
     _tell_person(options, f"{len(files)} files: {done} done, {kept} there already, {len(failures)} failed")
     for file, failure in failures.items():
-        _tell_person(options, f"failed: {file.source}: {failure}")
+        told, name = str(failure), f"{file.source}: "
+        _tell_person(options, f"failed: {name}{told.removeprefix(name)}")
     return next(iter(failures.values()), None)
 
 

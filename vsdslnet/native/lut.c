@@ -1,6 +1,8 @@
 /*
- * Lut  (internal) R'G'B' frames through 3D LUTs, read tetrahedrally, and the light of what comes out.
+ * Lut  (internal) frames through 3D LUTs, read tetrahedrally, and the light of what comes out.
  *
+ * clip      R'G'B' (RGB48, RGBS), full range; or YUV444P16, limited range, which comes with BT.709's matrix and goes
+ *           with BT.2020's (non-constant luminance): resize then has nothing to multiply on either side.
  * keys      a clip as long as the first one; its frames' DSLNetKeys names the one or two frames of `lattices` whose
  *           LUTs serve a frame, DSLNetShares how much of each.
  * lattices  its frames carry DSLNetLattice: float[3][S][S][S], red along the last axis, values of 0..1.
@@ -111,6 +113,65 @@ WIDE static void apply(const Picture *p, const float *lattice, int side, const P
         }
 }
 
+/* Codes of limited range in 16 bits (BT.709-6 and BT.2020-2 give them for 8, 10 and 12): black, and the steps from
+ * there to white, from the least chroma to the most. */
+static const float BLACK = 16 << 8, LUMA_STEPS = 219 << 8, GREY = 128 << 8, CHROMA_STEPS = 224 << 8;
+
+static inline float within_16_bits(float v) {
+    float low = v > 0.0f ? v : 0.0f;
+    return low < 65535.0f ? low : 65535.0f;
+}
+
+/* Y'CbCr with BT.709's matrix (item 3.2 and 3.3) -> R'G'B' of 0..1. */
+static inline void load_yuv(const Picture *p, int y, int x, int count, Pixels *to) {
+    const float kr = 0.2126f, kb = 0.0722f, kg = 1.0f - kr - kb;
+    const float red_of_cr = 2.0f * (1.0f - kr), blue_of_cb = 2.0f * (1.0f - kb);
+    const float green_of_cr = kr * red_of_cr / kg, green_of_cb = kb * blue_of_cb / kg;
+    const uint16_t *luma = (const uint16_t *)(p->in[0] + y * p->in_stride[0]) + x;
+    const uint16_t *blue = (const uint16_t *)(p->in[1] + y * p->in_stride[1]) + x;
+    const uint16_t *red = (const uint16_t *)(p->in[2] + y * p->in_stride[2]) + x;
+    for (int i = 0; i < count; i++) {
+        float light = ((float)luma[i] - BLACK) * (1.0f / LUMA_STEPS);
+        float cb = ((float)blue[i] - GREY) * (1.0f / CHROMA_STEPS), cr = ((float)red[i] - GREY) * (1.0f / CHROMA_STEPS);
+        to->r[i] = within_0_1(light + red_of_cr * cr);
+        to->g[i] = within_0_1(light - green_of_cb * cb - green_of_cr * cr);
+        to->b[i] = within_0_1(light + blue_of_cb * cb);
+    }
+    for (int i = count; i < PIXELS; i++)
+        to->r[i] = to->g[i] = to->b[i] = 0.0f;
+}
+
+/* R'G'B' of 0..1 -> Y'CbCr with BT.2020's matrix (table 4, non-constant luminance). */
+static inline void store_yuv(const Picture *p, int y, int x, int count, const Pixels *from) {
+    const float kr = 0.2627f, kb = 0.0593f, kg = 1.0f - kr - kb;
+    uint16_t *luma = (uint16_t *)(p->out[0] + y * p->out_stride[0]) + x;
+    uint16_t *blue = (uint16_t *)(p->out[1] + y * p->out_stride[1]) + x;
+    uint16_t *red = (uint16_t *)(p->out[2] + y * p->out_stride[2]) + x;
+    for (int i = 0; i < count; i++) {
+        float light = kr * from->r[i] + kg * from->g[i] + kb * from->b[i];
+        float cb = (from->b[i] - light) * (0.5f / (1.0f - kb)), cr = (from->r[i] - light) * (0.5f / (1.0f - kr));
+        luma[i] = (uint16_t)(int)within_16_bits(light * LUMA_STEPS + (BLACK + 0.5f));
+        blue[i] = (uint16_t)(int)within_16_bits(cb * CHROMA_STEPS + (GREY + 0.5f));
+        red[i] = (uint16_t)(int)within_16_bits(cr * CHROMA_STEPS + (GREY + 0.5f));
+    }
+}
+
+WIDE static void apply_yuv(const Picture *p, const float *lattice, int side, const PqTable *table, Light *light) {
+    Pixels pixels;
+    Tetrahedra tetrahedra;
+    float value[PIXELS][NODE];
+    for (int y = 0; y < p->height; y++)
+        for (int x = 0; x < p->width; x += PIXELS) {
+            int count = p->width - x < PIXELS ? p->width - x : PIXELS;
+            load_yuv(p, y, x, count, &pixels);
+            find_tetrahedra(&pixels, side, &tetrahedra);
+            read_lattice(lattice, side, &tetrahedra, value);
+            apart(value, &pixels);
+            store_yuv(p, y, x, count, &pixels);
+            add_light(table, &pixels, count, light);
+        }
+}
+
 /* Adds a LUT's share to nodes of NODE floats. */
 static void mix(float *nodes, const char *lattice, int side, float share) {
     size_t count = (size_t)side * side * side;
@@ -196,7 +257,7 @@ static const VSFrame *VS_CC lut_get_frame(int n, int activation_reason, void *in
     VSFrame *frame = take_writable(n, d->clip, context, core, vsapi);
     Picture picture = picture_of(frame, &d->vi, vsapi);
     Light light = {0};
-    apply(&picture, lattice, side, &d->table, &light);
+    (d->vi.format.colorFamily == cfYUV ? apply_yuv : apply)(&picture, lattice, side, &d->table, &light);
     free(lattice);
     set_light(frame, &light, (double)d->vi.width * d->vi.height, vsapi);
     return frame;
@@ -211,6 +272,12 @@ static void VS_CC lut_free(void *instance, VSCore *core, const VSAPI *vsapi) {
     free(d);
 }
 
+static int is_yuv444p16(const VSVideoInfo *vi) {
+    const VSVideoFormat *format = &vi->format;
+    return format->colorFamily == cfYUV && format->sampleType == stInteger && format->bitsPerSample == 16 &&
+           !format->subSamplingW && !format->subSamplingH && vi->width > 0 && vi->height > 0;
+}
+
 static void VS_CC lut_create(const VSMap *in, VSMap *out, void *user_data, VSCore *core, const VSAPI *vsapi) {
     (void)user_data;
     Lut *d = malloc(sizeof *d);
@@ -222,8 +289,8 @@ static void VS_CC lut_create(const VSMap *in, VSMap *out, void *user_data, VSCor
     d->keys = vsapi->mapGetNode(in, "keys", 0, NULL);
     d->lattices = vsapi->mapGetNode(in, "lattices", 0, NULL);
     d->vi = *vsapi->getVideoInfo(d->clip);
-    if (!is_rgb48_or_rgbs(&d->vi)) {
-        vsapi->mapSetError(out, "dslnet.Lut: clip must be RGB48 or RGBS of a constant size");
+    if (!is_rgb48_or_rgbs(&d->vi) && !is_yuv444p16(&d->vi)) {
+        vsapi->mapSetError(out, "dslnet.Lut: clip must be RGB48, RGBS or YUV444P16 of a constant size");
         lut_free(d, core, vsapi);
         return;
     }

@@ -40,7 +40,12 @@ def convert(clip: vs.VideoNode, options: ClipOptions) -> vs.VideoNode:
     if _is_plain(options):
         hdr = plain_hdr(readable, white_nits=options.white_nits)
     elif is_lut(options.model):
-        [hdr] = with_luts(readable, options.part(BackendOptions), [options.part(LookOptions)], radius_frames, cuts)
+        backend, looks, yuv = (
+            options.part(BackendOptions),
+            [options.part(LookOptions)],
+            _stays_yuv(clip, target, options),
+        )
+        [hdr] = with_luts(readable, backend, looks, radius_frames, cuts, yuv=yuv)
     else:
         hdr = _to_hdr_rgb(to_sdr_rgb(readable), settings, radius_frames, options.num_streams, cuts)
     return _finished(hdr, target, options)
@@ -57,7 +62,8 @@ def convert_versions(clip: vs.VideoNode, options: Sequence[ClipOptions]) -> list
     first, cuts = options[0], SceneCuts(options[0].scene_cuts)
     looks = [each.part(LookOptions) for each in options]
     if is_lut(first.model):
-        clips = with_luts(readable, first.part(BackendOptions), looks, radius_frames, cuts)
+        yuv = _stays_yuv(readable, target, first)
+        clips = with_luts(readable, first.part(BackendOptions), looks, radius_frames, cuts, yuv=yuv)
     else:
         sdr = to_sdr_rgb(readable)
         settings = ConvertOptions(**vars(first.part(BackendOptions)))
@@ -85,6 +91,12 @@ def _checked(clip: vs.VideoNode, options: ClipOptions) -> tuple[vs.VideoNode, vs
         check_look(options.look, read(find(options.model)).config.base)
     _check_first_frame(clip, overrides)
     return with_scene_cuts(tagged(clip, overrides), SceneCuts(options.scene_cuts)), target, radius_frames
+
+
+def _stays_yuv(clip: vs.VideoNode, target: vs.VideoFormat, options: ClipOptions) -> bool:
+    """Whether LUTs can take and give YUV: not floats, which may hold more than codes do, nor before HLG's curve."""
+    integers = clip.format.sample_type == target.sample_type == vs.INTEGER
+    return integers and clip.format.color_family == target.color_family == vs.YUV and options.transfer == "pq"
 
 
 def _is_plain(look: LookOptions) -> bool:

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import vapoursynth as vs
 
-from vsdslnet.color.h273 import Primaries, Transfer
+from vsdslnet.color.h273 import Matrix, Primaries, Transfer
 from vsdslnet.errors import ClipError
 from vsdslnet.options import BackendOptions, ConvertOptions, LookOptions
 from vsdslnet.plugin.frames import torch_selector, window_tensor
 from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES, block_cuts, cuts_in, keys_of
 from vsdslnet.plugin.scene import SceneCuts
-from vsdslnet.plugin.sdr_rgb import to_sdr_rgb
+from vsdslnet.plugin.sdr_rgb import to_sdr_rgb, to_sdr_yuv
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,19 +40,28 @@ def with_luts(
     looks: Sequence[LookOptions],
     radius_frames: int,
     cuts: SceneCuts,
+    *,
+    yuv: bool,
 ) -> list[vs.VideoNode]:
-    """A clip with complete colour tags and scene cuts -> with each look R'G'B', PQ BT.2020, each frame with its light.
+    """A clip with complete colour tags and scene cuts -> with each look PQ BT.2020, each frame with its light.
 
-    The network sees a key frame once, however many looks there are.
+    R'G'B'; or with ``yuv``, of a YUV clip of integers, YUV444P16, which is on its way to YUV of fewer bits a third
+    less work. The network sees a key frame once, however many looks there are.
     """
     if not hasattr(vs.core.dslnet, "Lut"):
         raise ClipError("core.dslnet is older than this vsdslnet: install vsdslnet again")
-    # Half the memory is half the time at 2160p; floats may hold what only RGBS carries as far as the LUT.
-    sdr = to_sdr_rgb(tagged, format=vs.RGBS if tagged.format.sample_type == vs.FLOAT else vs.RGB48)
+    if yuv:
+        sdr = to_sdr_yuv(tagged)
+    else:
+        # Half the memory is half the time at 2160p; floats may hold what only RGBS carries as far as the LUT.
+        sdr = to_sdr_rgb(tagged, format=vs.RGBS if tagged.format.sample_type == vs.FLOAT else vs.RGB48)
     lattices = _lattices(tagged, backend, radius_frames, cuts)
     keys = _keys(tagged, believe=cuts is not SceneCuts.NONE)
     clips = [vs.core.dslnet.Lut(sdr, keys=keys, lattices=_looked(lattices, look)) for look in looks]
-    return [hdr.std.SetFrameProps(_Transfer=Transfer.PQ, _Primaries=Primaries.BT2020) for hdr in clips]
+    tags: dict[str, int] = {"_Transfer": Transfer.PQ, "_Primaries": Primaries.BT2020}
+    if yuv:
+        tags["_Matrix"] = Matrix.BT2020_NCL
+    return [hdr.std.SetFrameProps(**tags) for hdr in clips]
 
 
 def _keys(tagged: vs.VideoNode, *, believe: bool) -> vs.VideoNode:

@@ -8,7 +8,7 @@ from vsdslnet.color.h273 import Matrix, Primaries, Range, Transfer
 from vsdslnet.plugin.color_tags import ColorOverrides
 from vsdslnet.plugin.frames import tag_selector
 
-__all__ = ["tagged", "to_sdr_rgb"]
+__all__ = ["tagged", "to_sdr_rgb", "to_sdr_yuv"]
 
 
 def tagged(clip: vs.VideoNode, overrides: ColorOverrides) -> vs.VideoNode:
@@ -36,5 +36,17 @@ def to_sdr_rgb(
         transfer=Transfer.BT709,
         primaries=Primaries.BT709,
         range=Range.FULL,
+        approximate_gamma=False,
+    )
+
+
+def to_sdr_yuv(clip: vs.VideoNode) -> vs.VideoNode:
+    """:func:`to_sdr_rgb` as YUV444P16 with BT.709's matrix, limited range: what most films are but for their chroma."""
+    return clip.resize.Bicubic(
+        format=vs.YUV444P16,
+        matrix=Matrix.BT709,
+        transfer=Transfer.BT709,
+        primaries=Primaries.BT709,
+        range=Range.LIMITED,
         approximate_gamma=False,
     )

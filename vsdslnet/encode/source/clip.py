@@ -14,6 +14,7 @@ from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.colour import with_container_tags, with_guessed_tags
 from vsdslnet.encode.source.deinterlace import deinterlaced, field_times
 from vsdslnet.encode.source.further_on import changed
+from vsdslnet.encode.source.missing_times import INVALID_TIMESTAMP, rising, usual_step
 from vsdslnet.encode.source.probe import SourceInfo, claimed_rates, open_media
 from vsdslnet.encode.source.script import evaluate, frame_error
 from vsdslnet.encode.source.script_times import PictureTimes, script_times
@@ -46,7 +47,6 @@ __all__ = [
 ]
 
 _HDR10_PIXELS = "YUV420P10"
-_INVALID_TIMESTAMP = -(2**63)
 _UNKNOWN_FRAME_RATE = Fraction(25)  # FFmpeg's own guess
 # The time starts again where so many frames lie by so much before the one before them.
 _RESTARTED_FRAMES, _STEP_BACK_SECONDS = 4, Fraction(1, 10)
@@ -249,12 +249,12 @@ def _timed(path: str, track: int, timeline: Timeline, threads: int, index: Path 
     with stderr_caught():  # VapourSynth warns, past its own log handlers, that the timestamps' names are not declared
         opened = _video_source(path, track, threads, index, exporttimestamps=1)
     time_base = Fraction(opened["timebasenum"], opened["timebaseden"])
-    one_frame = 1 / (opened["clip"].fps or _UNKNOWN_FRAME_RATE) / time_base
     told = opened["timestamps"]
     timestamps = [int(at) for at in ([told] if isinstance(told, int) else told)]  # of one frame it is no list
     gone_on = continued(timestamps, time_base, timeline.added.get(track, []))
     _check_goes_on(gone_on, time_base, path)
-    return opened["clip"], _Times(_rising(gone_on, one_frame), time_base, one_frame)
+    one_frame = usual_step(gone_on) or 1 / (opened["clip"].fps or _UNKNOWN_FRAME_RATE) / time_base
+    return opened["clip"], _Times(rising(gone_on, one_frame), time_base, one_frame)
 
 
 def _video_source(path: str, track: int, threads: int, index: Path | None, **more: int) -> Any:
@@ -276,7 +276,7 @@ def _bestsource() -> Any:
 
 def _check_goes_on(timestamps: list[int], time_base: Fraction, path: str) -> None:
     """MediaError if the time starts again in a format whose packets are not read for that; one frame is damage."""
-    valid = [at for at in timestamps if at != _INVALID_TIMESTAMP]
+    valid = [at for at in timestamps if at != INVALID_TIMESTAMP]
     step = int(_STEP_BACK_SECONDS / time_base)
     for before, *after in zip(valid, *(valid[n:] for n in range(1, _RESTARTED_FRAMES + 1)), strict=False):
         if max(after) < before - step:
@@ -315,21 +315,3 @@ def _as_shown(clip: vs.VideoNode, info: SourceInfo) -> vs.VideoNode:
         # Colours that nobody says are guessed from the size, which has to be that of the whole picture.
         shown = with_guessed_tags(shown, ColorOverrides(**info.known_colours)).std.Crop(left, right, top, bottom)
     return shown
-
-
-def _rising(timestamps: list[int], one_frame: Fraction) -> list[int]:
-    """Timestamps that rise strictly: damaged files repeat some, AVI lacks the ends', elementary streams all.
-
-    ``one_frame``, in ticks, is what lies between a frame without a timestamp and its neighbours.
-    """
-    valid = [number for number, at in enumerate(timestamps) if at != _INVALID_TIMESTAMP]
-    anchor = valid[0] if valid else 0
-    start = timestamps[anchor] if valid else 0
-    risen: list[int] = []
-    for number, at in enumerate(timestamps):
-        if at != _INVALID_TIMESTAMP:
-            anchor, start = number, at
-        # Counted from the nearest timestamp, not from frame to frame: a frame may be no whole number of ticks.
-        expected = start + round((number - anchor) * one_frame)
-        risen.append(max(expected, risen[-1] + 1) if risen else expected)
-    return risen

@@ -14,9 +14,10 @@ from typing import Any
 import av
 import msgspec
 
+from vsdslnet.encode.source.missing_times import INVALID_TIMESTAMP
+
 __all__ = ["Placer", "Timeline", "continued", "read_timeline"]
 
-_INVALID_TIMESTAMP = -(2**63)  # AV_NOPTS_VALUE
 _TIMESTAMPS_MAY_JUMP = 0x0200  # AVFMT_TS_DISCONT of FFmpeg
 # A step back by more is another recording, not a muxer's disorder (FFmpeg's own bound).
 _STEP_BACK_SECONDS = 0.1
@@ -112,11 +113,11 @@ def continued(timestamps: Sequence[int], time_base: Fraction, added: Sequence[tu
     waiting, now = list(added), Fraction(0)
     gone_on: list[int] = []
     for number, at in enumerate(timestamps):
-        if waiting and number and at != _INVALID_TIMESTAMP != timestamps[number - 1]:
+        if waiting and number and at != INVALID_TIMESTAMP != timestamps[number - 1]:
             step = float((at - timestamps[number - 1]) * time_base)
             if step < -_STEP_BACK_SECONDS or (step > _STEP_FORWARD_SECONDS and waiting[0][1] < float(now)):
                 now = Fraction(waiting.pop(0)[1])
-        gone_on.append(at if at == _INVALID_TIMESTAMP else at + round(now / time_base))
+        gone_on.append(at if at == INVALID_TIMESTAMP else at + round(now / time_base))
     return gone_on
 
 
