@@ -87,7 +87,7 @@ def test_every_form_of_depthwise_layers_stays_there(form: str) -> None:
             assert network.render(torch.empty(TINY.frames, 3, 30, 25, device=CUDA)).shape == (3, 30, 25)
 
 
-@pytest.mark.parametrize("size", [(20, 9), (96, 160), (1080, 1920)], ids=str)
+@pytest.mark.parametrize("size", [(20, 9), (1080, 1920)], ids=str)
 def test_motion_and_foreign_frames_stay_there(size: tuple[int, int]) -> None:
     with FakeTensorMode(), torch.inference_mode():
         window = torch.empty(5, 3, *size, device=CUDA)

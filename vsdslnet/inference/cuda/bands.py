@@ -14,8 +14,8 @@ _BUDGET_BYTES = 3 << 30
 """What one frame's activations may take: cards have little more than four, and other programs use them too."""
 _SHARE = 0.7
 """Part of the free memory they may take."""
-_MAPS = 6
-"""Feature maps alive at once where most are: input, planes, sum, products, and what a convolution asks for."""
+_MAPS = 5
+"""Feature maps alive at once where most are: modulated, input, planes, products, and what a convolution asks for."""
 
 
 def least_bands(*, height: int, width: int, network: DeviceNetwork, free_bytes: int) -> int:
@@ -25,7 +25,7 @@ def least_bands(*, height: int, width: int, network: DeviceNetwork, free_bytes: 
     per_row = -(-width // scale) * network.config.features * item * _MAPS // scale
     budget = min(_BUDGET_BYTES, int(free_bytes * _SHARE))
     for bands in range(1, MAX_BANDS + 1):
-        rows = -(-height // bands) + (2 * halo if bands > 1 else 0)
+        rows = -(-height // bands) + min(bands - 1, 2) * halo  # of two, each has one beside it
         if rows * per_row <= budget:
             return bands
     return MAX_BANDS
