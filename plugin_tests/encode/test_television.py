@@ -24,7 +24,7 @@ from vsdslnet.tools.demo_scene import dusk_frames
 
 Array = np.ndarray[Any, Any]
 
-FRAMES = 24
+FRAMES = 18
 PAN = 4  # pixels a field
 WITHIN = range(4, 2 * FRAMES - 4)  # ends have no neighbours to deinterlace by
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
