@@ -24,7 +24,7 @@ HALF = 2e-3
 
 @pytest.mark.parametrize(
     ("channels", "kernel", "height", "width", "out_rows"),
-    [(2, 17, 37, 50, 4), (1, 17, 9, 20, 2), (1, 7, 34, 140, 2), (3, 3, 1, 9, 4)],
+    [(1, 17, 37, 50, 4), (2, 17, 9, 20, 2), (1, 7, 34, 130, 2), (3, 3, 1, 9, 4)],
 )
 @torch.inference_mode()
 def test_toeplitz_products_are_the_convolution(
@@ -122,23 +122,23 @@ def test_fields_and_pictures_are_those_of_operators(fused: Arithmetic) -> None:
 
 def test_the_camera_moves_as_operators_move_it(fused: Arithmetic) -> None:
     torch.manual_seed(0)
-    here = torch.nn.functional.avg_pool2d(torch.rand(1, 1, 27, 40), 11, 1, 5, count_include_pad=False)
-    there = torch.cat([here.roll(1, 3), here.roll(1, 2), here])
+    here = torch.nn.functional.avg_pool2d(torch.rand(1, 1, 20, 26), 9, 1, 4, count_include_pad=False)
+    there = torch.cat([here.roll(1, 3), here.roll(1, 2)])
     for given, expected in zip(
-        fused.mismatch(here, there, torch.full((3, 2, 27, 40), 0.7)),
-        DEVICE.mismatch(here, there, torch.full((3, 2, 27, 40), 0.7)),
+        fused.mismatch(here, there, torch.full((2, 2, 20, 26), 0.7)),
+        DEVICE.mismatch(here, there, torch.full((2, 2, 20, 26), 0.7)),
         strict=True,
     ):
         assert (given - expected).abs().max() < 1e-5
     for terms in (1, 3):
-        camera = torch.randn(3, 2, 3) * 0.1
+        camera = torch.randn(2, 2, 3) * 0.1
         expected = DEVICE.camera_step(here, there, camera, terms)
         assert (fused.camera_step(here, there, camera, terms) - expected).abs().max() < 1e-4
         assert (expected - camera).abs().max() > 0.1
 
 
 def test_windows_are_compensated_alike(fused: Arithmetic) -> None:
-    frames = torch.nn.functional.interpolate(torch.rand(1, 3, 6, 8), (24, 30), mode="bilinear")
+    frames = torch.nn.functional.interpolate(torch.rand(1, 3, 4, 6), (16, 22), mode="bilinear")
     window = torch.cat([frames.roll(shift, dims=-1) for shift in (-2, 0, 2)])
     expected = compensated_on_device(window)
     assert (compensated_on_device(window, fused) - expected).abs().max() < 1e-4
