@@ -66,48 +66,58 @@ static inline void find_tetrahedra(const Pixels *in, int side, Tetrahedra *t) {
     }
 }
 
-/* A node is a vector of its own: the one thing here that compilers do not find by themselves. */
-static inline void read_lattice(const float *lattice, int side, const Tetrahedra *t, float value[PIXELS][NODE]) {
-    const int fourth = NODE * (1 + side + side * side);
-    for (int i = 0; i < PIXELS; i++) {
-        const float *a = lattice + t->node[i], *b = a + t->second[i], *c = a + t->third[i], *d = a + fourth;
-        float wa = t->share[0][i], wb = t->share[1][i], wc = t->share[2][i], wd = t->share[3][i];
-#if defined(__SSE__) || defined(_M_X64)
-        __m128 of_a = _mm_mul_ps(_mm_set1_ps(wa), _mm_loadu_ps(a)), of_b = _mm_mul_ps(_mm_set1_ps(wb), _mm_loadu_ps(b));
-        __m128 of_c = _mm_mul_ps(_mm_set1_ps(wc), _mm_loadu_ps(c)), of_d = _mm_mul_ps(_mm_set1_ps(wd), _mm_loadu_ps(d));
-        _mm_storeu_ps(value[i], _mm_add_ps(_mm_add_ps(of_a, of_b), _mm_add_ps(of_c, of_d)));
-#else
-        for (int k = 0; k < NODE; k++)
-            value[i][k] = (wa * a[k] + wb * b[k]) + (wc * c[k] + wd * d[k]);
-#endif
-    }
-}
-
 /* Rounding may leave 0..1 by a little. */
 static inline float within_0_1(float v) {
     float low = v > 0.0f ? v : 0.0f;
     return low < 1.0f ? low : 1.0f;
 }
 
-static inline void apart(float value[PIXELS][NODE], Pixels *out) {
-    for (int i = 0; i < PIXELS; i++) {
-        out->r[i] = within_0_1(value[i][0]);
-        out->g[i] = within_0_1(value[i][1]);
-        out->b[i] = within_0_1(value[i][2]);
+#if defined(__SSE__) || defined(_M_X64)
+static inline __m128 shared(const float *node, float share) {
+    return _mm_mul_ps(_mm_set1_ps(share), _mm_loadu_ps(node));
+}
+
+/* What the LUT says of a pixel. A node is a vector of its own: the one thing here that compilers do not find. */
+static inline __m128 read_pixel(const float *lattice, int fourth, const Tetrahedra *t, int i) {
+    const float *a = lattice + t->node[i], *b = a + t->second[i], *c = a + t->third[i], *d = a + fourth;
+    __m128 near = _mm_add_ps(shared(a, t->share[0][i]), shared(b, t->share[1][i]));
+    return _mm_add_ps(near, _mm_add_ps(shared(c, t->share[2][i]), shared(d, t->share[3][i])));
+}
+
+static inline void read_lattice(const float *lattice, int side, const Tetrahedra *t, Pixels *out) {
+    const int fourth = NODE * (1 + side + side * side);
+    const __m128 least = _mm_setzero_ps(), most = _mm_set1_ps(1.0f);
+    for (int i = 0; i < PIXELS; i += 4) {
+        __m128 r = read_pixel(lattice, fourth, t, i), g = read_pixel(lattice, fourth, t, i + 1);
+        __m128 b = read_pixel(lattice, fourth, t, i + 2), unused = read_pixel(lattice, fourth, t, i + 3);
+        _MM_TRANSPOSE4_PS(r, g, b, unused); /* from four pixels to the channels of four */
+        _mm_storeu_ps(out->r + i, _mm_min_ps(_mm_max_ps(r, least), most));
+        _mm_storeu_ps(out->g + i, _mm_min_ps(_mm_max_ps(g, least), most));
+        _mm_storeu_ps(out->b + i, _mm_min_ps(_mm_max_ps(b, least), most));
     }
 }
+#else
+static inline void read_lattice(const float *lattice, int side, const Tetrahedra *t, Pixels *out) {
+    const int fourth = NODE * (1 + side + side * side);
+    float *channel[3] = {out->r, out->g, out->b};
+    for (int i = 0; i < PIXELS; i++) {
+        const float *a = lattice + t->node[i], *b = a + t->second[i], *c = a + t->third[i], *d = a + fourth;
+        float wa = t->share[0][i], wb = t->share[1][i], wc = t->share[2][i], wd = t->share[3][i];
+        for (int k = 0; k < 3; k++)
+            channel[k][i] = within_0_1((wa * a[k] + wb * b[k]) + (wc * c[k] + wd * d[k]));
+    }
+}
+#endif
 
 WIDE static void apply(const Picture *p, const float *lattice, int side, const PqTable *table, Light *light) {
     Pixels pixels;
     Tetrahedra tetrahedra;
-    float value[PIXELS][NODE];
     for (int y = 0; y < p->height; y++)
         for (int x = 0; x < p->width; x += PIXELS) {
             int count = p->width - x < PIXELS ? p->width - x : PIXELS;
             load_pixels(p, y, x, count, &pixels);
             find_tetrahedra(&pixels, side, &tetrahedra);
-            read_lattice(lattice, side, &tetrahedra, value);
-            apart(value, &pixels);
+            read_lattice(lattice, side, &tetrahedra, &pixels);
             store_pixels(p, y, x, count, &pixels);
             add_light(table, &pixels, count, light);
         }
@@ -117,58 +127,51 @@ WIDE static void apply(const Picture *p, const float *lattice, int side, const P
  * there to white, from the least chroma to the most. */
 static const float BLACK = 16 << 8, LUMA_STEPS = 219 << 8, GREY = 128 << 8, CHROMA_STEPS = 224 << 8;
 
-static inline float within_16_bits(float v) {
-    float low = v > 0.0f ? v : 0.0f;
-    return low < 65535.0f ? low : 65535.0f;
-}
-
-/* Y'CbCr with BT.709's matrix (item 3.2 and 3.3) -> R'G'B' of 0..1. */
-static inline void load_yuv(const Picture *p, int y, int x, int count, Pixels *to) {
+/* Codes of 16 bits over 65535, as load_pixels() gives Y', Cb and Cr with BT.709's matrix (items 3.2 and 3.3) -> R'G'B' of
+ * 0..1, in place. */
+static inline void to_rgb(Pixels *p) {
     const float kr = 0.2126f, kb = 0.0722f, kg = 1.0f - kr - kb;
     const float red_of_cr = 2.0f * (1.0f - kr), blue_of_cb = 2.0f * (1.0f - kb);
     const float green_of_cr = kr * red_of_cr / kg, green_of_cb = kb * blue_of_cb / kg;
-    const uint16_t *luma = (const uint16_t *)(p->in[0] + y * p->in_stride[0]) + x;
-    const uint16_t *blue = (const uint16_t *)(p->in[1] + y * p->in_stride[1]) + x;
-    const uint16_t *red = (const uint16_t *)(p->in[2] + y * p->in_stride[2]) + x;
-    for (int i = 0; i < count; i++) {
-        float light = ((float)luma[i] - BLACK) * (1.0f / LUMA_STEPS);
-        float cb = ((float)blue[i] - GREY) * (1.0f / CHROMA_STEPS), cr = ((float)red[i] - GREY) * (1.0f / CHROMA_STEPS);
-        to->r[i] = within_0_1(light + red_of_cr * cr);
-        to->g[i] = within_0_1(light - green_of_cb * cb - green_of_cr * cr);
-        to->b[i] = within_0_1(light + blue_of_cb * cb);
+    const float luma_scale = 65535.0f / LUMA_STEPS, chroma_scale = 65535.0f / CHROMA_STEPS;
+    const float black = BLACK / LUMA_STEPS, grey = GREY / CHROMA_STEPS;
+    for (int i = 0; i < PIXELS; i++) {
+        float luma = p->r[i] * luma_scale - black;
+        float cb = p->g[i] * chroma_scale - grey, cr = p->b[i] * chroma_scale - grey;
+        p->r[i] = within_0_1(luma + red_of_cr * cr);
+        p->g[i] = within_0_1(luma - green_of_cb * cb - green_of_cr * cr);
+        p->b[i] = within_0_1(luma + blue_of_cb * cb);
     }
-    for (int i = count; i < PIXELS; i++)
-        to->r[i] = to->g[i] = to->b[i] = 0.0f;
 }
 
-/* R'G'B' of 0..1 -> Y'CbCr with BT.2020's matrix (table 4, non-constant luminance). */
-static inline void store_yuv(const Picture *p, int y, int x, int count, const Pixels *from) {
+/* The other way, with BT.2020's matrix (table 4, non-constant luminance), for store_pixels(). */
+static inline void to_yuv(Pixels *p) {
     const float kr = 0.2627f, kb = 0.0593f, kg = 1.0f - kr - kb;
-    uint16_t *luma = (uint16_t *)(p->out[0] + y * p->out_stride[0]) + x;
-    uint16_t *blue = (uint16_t *)(p->out[1] + y * p->out_stride[1]) + x;
-    uint16_t *red = (uint16_t *)(p->out[2] + y * p->out_stride[2]) + x;
-    for (int i = 0; i < count; i++) {
-        float light = kr * from->r[i] + kg * from->g[i] + kb * from->b[i];
-        float cb = (from->b[i] - light) * (0.5f / (1.0f - kb)), cr = (from->r[i] - light) * (0.5f / (1.0f - kr));
-        luma[i] = (uint16_t)(int)within_16_bits(light * LUMA_STEPS + (BLACK + 0.5f));
-        blue[i] = (uint16_t)(int)within_16_bits(cb * CHROMA_STEPS + (GREY + 0.5f));
-        red[i] = (uint16_t)(int)within_16_bits(cr * CHROMA_STEPS + (GREY + 0.5f));
+    const float luma_scale = LUMA_STEPS / 65535.0f, chroma_scale = CHROMA_STEPS / 65535.0f;
+    const float black = BLACK / 65535.0f, grey = GREY / 65535.0f;
+    const float cb_scale = 0.5f / (1.0f - kb) * chroma_scale, cr_scale = 0.5f / (1.0f - kr) * chroma_scale;
+    for (int i = 0; i < PIXELS; i++) {
+        float luma = kr * p->r[i] + kg * p->g[i] + kb * p->b[i];
+        float cb = (p->b[i] - luma) * cb_scale, cr = (p->r[i] - luma) * cr_scale;
+        p->r[i] = luma * luma_scale + black;
+        p->g[i] = cb + grey;
+        p->b[i] = cr + grey;
     }
 }
 
 WIDE static void apply_yuv(const Picture *p, const float *lattice, int side, const PqTable *table, Light *light) {
     Pixels pixels;
     Tetrahedra tetrahedra;
-    float value[PIXELS][NODE];
     for (int y = 0; y < p->height; y++)
         for (int x = 0; x < p->width; x += PIXELS) {
             int count = p->width - x < PIXELS ? p->width - x : PIXELS;
-            load_yuv(p, y, x, count, &pixels);
+            load_pixels(p, y, x, count, &pixels);
+            to_rgb(&pixels);
             find_tetrahedra(&pixels, side, &tetrahedra);
-            read_lattice(lattice, side, &tetrahedra, value);
-            apart(value, &pixels);
-            store_yuv(p, y, x, count, &pixels);
+            read_lattice(lattice, side, &tetrahedra, &pixels);
             add_light(table, &pixels, count, light);
+            to_yuv(&pixels);
+            store_pixels(p, y, x, count, &pixels);
         }
 }
 
