@@ -24,7 +24,7 @@ HALF = 2e-3
 
 @pytest.mark.parametrize(
     ("channels", "kernel", "height", "width", "out_rows"),
-    [(1, 17, 37, 50, 4), (2, 17, 9, 20, 2), (1, 7, 34, 130, 2), (3, 3, 1, 9, 4)],
+    [(1, 17, 20, 130, 4), (2, 7, 9, 20, 2), (3, 3, 1, 9, 4)],
 )
 @torch.inference_mode()
 def test_toeplitz_products_are_the_convolution(
