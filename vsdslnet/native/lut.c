@@ -109,20 +109,6 @@ static inline void read_lattice(const float *lattice, int side, const Tetrahedra
 }
 #endif
 
-WIDE static void apply(const Picture *p, const float *lattice, int side, const PqTable *table, Light *light) {
-    Pixels pixels;
-    Tetrahedra tetrahedra;
-    for (int y = 0; y < p->height; y++)
-        for (int x = 0; x < p->width; x += PIXELS) {
-            int count = p->width - x < PIXELS ? p->width - x : PIXELS;
-            load_pixels(p, y, x, count, &pixels);
-            find_tetrahedra(&pixels, side, &tetrahedra);
-            read_lattice(lattice, side, &tetrahedra, &pixels);
-            store_pixels(p, y, x, count, &pixels);
-            add_light(table, &pixels, count, light);
-        }
-}
-
 /* Codes of limited range in 16 bits (BT.709-6 and BT.2020-2 give them for 8, 10 and 12): black, and the steps from
  * there to white, from the least chroma to the most. */
 static const float BLACK = 16 << 8, LUMA_STEPS = 219 << 8, GREY = 128 << 8, CHROMA_STEPS = 224 << 8;
@@ -159,18 +145,21 @@ static inline void to_yuv(Pixels *p) {
     }
 }
 
-WIDE static void apply_yuv(const Picture *p, const float *lattice, int side, const PqTable *table, Light *light) {
+WIDE static void apply(const Picture *p, int is_yuv, const float *lattice, int side, const PqTable *table,
+                       Light *light) {
     Pixels pixels;
     Tetrahedra tetrahedra;
     for (int y = 0; y < p->height; y++)
         for (int x = 0; x < p->width; x += PIXELS) {
             int count = p->width - x < PIXELS ? p->width - x : PIXELS;
             load_pixels(p, y, x, count, &pixels);
-            to_rgb(&pixels);
+            if (is_yuv)
+                to_rgb(&pixels);
             find_tetrahedra(&pixels, side, &tetrahedra);
             read_lattice(lattice, side, &tetrahedra, &pixels);
             add_light(table, &pixels, count, light);
-            to_yuv(&pixels);
+            if (is_yuv)
+                to_yuv(&pixels);
             store_pixels(p, y, x, count, &pixels);
         }
 }
@@ -260,7 +249,7 @@ static const VSFrame *VS_CC lut_get_frame(int n, int activation_reason, void *in
     VSFrame *frame = take_writable(n, d->clip, context, core, vsapi);
     Picture picture = picture_of(frame, &d->vi, vsapi);
     Light light = {0};
-    (d->vi.format.colorFamily == cfYUV ? apply_yuv : apply)(&picture, lattice, side, &d->table, &light);
+    apply(&picture, d->vi.format.colorFamily == cfYUV, lattice, side, &d->table, &light);
     free(lattice);
     set_light(frame, &light, (double)d->vi.width * d->vi.height, vsapi);
     return frame;

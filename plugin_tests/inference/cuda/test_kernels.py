@@ -77,7 +77,7 @@ CONSTANTS: dict[str, dict[str, Any]] = {
     "hold": {"PIXELS": 256},
 }
 FLOATS = {"most", "top", "left", "step_y", "step_x", "outlier", "least", "rounding", "ridge_share", "least_ridge"}
-FLOATS |= {"most_px", "most_noise", "times", "slope"}
+FLOATS |= {"most_px", "most_noise", "times", "slope", "of_red", "of_green", "of_blue"}
 
 
 @pytest.mark.parametrize("name", POINTERS)

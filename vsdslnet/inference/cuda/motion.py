@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vsdslnet.color.primaries import BT709_LUMA
 from vsdslnet.inference.cuda import triton_kernels
 from vsdslnet.network.motion import arithmetic
 from vsdslnet.network.motion.arithmetic import DEVICE, Arithmetic
@@ -60,7 +61,7 @@ class _FusedArithmetic(Arithmetic):
         out = frames.new_empty(count, 1, rows, columns)
         window = max(-(-height // rows), -(-width // columns)) + 1
         _kernels().luma[(_programs(rows * columns), count)](
-            frames.contiguous(), out, height, width, rows, columns, WINDOW=window, PIXELS=_PIXELS
+            frames.contiguous(), out, height, width, rows, columns, *BT709_LUMA, WINDOW=window, PIXELS=_PIXELS
         )
         return out
 

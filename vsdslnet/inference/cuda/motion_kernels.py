@@ -30,8 +30,20 @@ def bilinear(picture, y, x, height, width, mask):
 
 
 @triton.jit
-def luma(frames, out, height, width, small_height, small_width, WINDOW: tl.constexpr, PIXELS: tl.constexpr):
-    """Frames (F, 3, H, W) -> BT.709 luma (F, h, w), the mean of the pixels that each small one covers a part of."""
+def luma(
+    frames,
+    out,
+    height,
+    width,
+    small_height,
+    small_width,
+    of_red,
+    of_green,
+    of_blue,
+    WINDOW: tl.constexpr,
+    PIXELS: tl.constexpr,
+):
+    """Frames (F, 3, H, W) -> luma (F, h, w) by these shares, the mean of the pixels that a small one covers part of."""
     frame = tl.program_id(1).to(tl.int64)
     place = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     mask = place < small_height * small_width
@@ -49,7 +61,7 @@ def luma(frames, out, height, width, small_height, small_width, WINDOW: tl.const
             red = tl.load(at, mask=inside, other=0.0)
             green = tl.load(at + plane, mask=inside, other=0.0)
             blue = tl.load(at + 2 * plane, mask=inside, other=0.0)
-            total += 0.2126 * red + 0.7152 * green + 0.0722 * blue
+            total += of_red * red + of_green * green + of_blue * blue
     count = ((bottom - top) * (right - left)).to(tl.float32)
     tl.store(out + frame * small_height * small_width + place, total / count, mask=mask)
 
