@@ -7,7 +7,8 @@ import torch
 
 from vsdslnet.errors import BackendError
 from vsdslnet.inference import precision
-from vsdslnet.inference.precision import automatic_precision, bf16_is_native, choose_precision
+from vsdslnet.inference.cpu.strip_layers import Target
+from vsdslnet.inference.precision import automatic_precision, bf16_is_native, choose_precision, processor_has_bf16
 
 CPU = torch.device("cpu")
 
@@ -84,6 +85,9 @@ def test_instructions_count_only_where_pytorch_may_use_them(
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {feature: True}, raising=False)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     assert bf16_is_native(CPU) is native
+    # oneDNN is not held back with PyTorch, and has kernels for bf16 that a network must not be given to.
+    assert processor_has_bf16() is feature.endswith("bf16")
+    assert Target(CPU, torch.bfloat16).blocks_pay is feature.endswith("bf16")
 
 
 @pytest.mark.parametrize(("there", "native"), [(True, True), (False, False), (None, False)])

@@ -8,7 +8,7 @@ import torch
 
 from vsdslnet.errors import BackendError
 
-__all__ = ["JUDGED_KEYS", "automatic_precision", "bf16_is_native", "choose_precision"]
+__all__ = ["JUDGED_KEYS", "automatic_precision", "bf16_is_native", "choose_precision", "processor_has_bf16"]
 
 JUDGED_KEYS = {"bf16": "bf16_ok", "fp16": "fp16_ok"}
 """Metadata of a weights file that says "true" once these weights met the quality bound in that precision.
@@ -69,6 +69,11 @@ def bf16_is_native(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     return bool(_cpu_bf16_features())
+
+
+def processor_has_bf16() -> bool:
+    """Whether this processor has bf16 at all: oneDNN's convolutions use it whatever ``ATEN_CPU_CAPABILITY`` says."""
+    return any(_capabilities().get(name) for name in _BF16_FEATURES)
 
 
 def _cpu_bf16_features() -> list[str]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vsdslnet.inference.cpu.blockwise import SIDE, block_weight, from_blocks, in_blocks
 from vsdslnet.inference.cpu.graph import Layer, Part, Span, StripGraph
-from vsdslnet.inference.precision import bf16_is_native
+from vsdslnet.inference.precision import processor_has_bf16
 from vsdslnet.network.blocks import LKRB
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import coarse_channels, refined
@@ -33,7 +33,7 @@ class Target:
         self.dtype = dtype
         self.lanes_pay = device.type == "cpu"
         self.parts_pay = device.type == "cpu"
-        self.blocks_pay = device.type == "cpu" and _dense_products_pay(dtype, device)
+        self.blocks_pay = device.type == "cpu" and _dense_products_pay(dtype)
 
     def put(self, tensor: Tensor, layout: torch.memory_format | None = None) -> Tensor:
         """A copy of a weight here, channels-last if it has four dimensions and nothing else is asked for."""
@@ -56,14 +56,15 @@ class Target:
         return run
 
 
-def _dense_products_pay(dtype: torch.dtype, device: torch.device) -> bool:
+def _dense_products_pay(dtype: torch.dtype) -> bool:
     """Whether a large depthwise convolution is faster with more products in a denser form.
 
-    In bf16 where it is native, for matrix instructions; in fp32 where AVX2 is all there is, for oneDNN's depthwise
-    convolution took 1.4 times as long there as the blocks with their shuffles (Zen 3).
+    In bf16 where the processor has it, for matrix instructions, and because oneDNN's own depthwise kernels were seen
+    to hang there; in fp32 where AVX2 is all there is, for oneDNN's depthwise convolution took 1.4 times as long there
+    as the blocks with their shuffles (Zen 3).
     """
     if dtype == torch.bfloat16:
-        return bf16_is_native(device)
+        return processor_has_bf16()
     return dtype == torch.float32 and torch.backends.cpu.get_cpu_capability() == "AVX2"
 
 
