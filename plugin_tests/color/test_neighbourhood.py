@@ -57,7 +57,8 @@ def test_even_areas_come_out_as_from_the_base_alone() -> None:
 def test_where_the_neighbourhood_is_the_pixel_itself_nothing_changes() -> None:
     sdr = torch.rand((1, 3, 40, 40), generator=torch.Generator().manual_seed(1))
     lines = torch.stack([torch.ones(40, 40), torch.zeros(40, 40)])[None]
-    assert (measured_pq(sdr, lines) - measured_pq(sdr)).abs().max() < 2e-6
+    # The base alone is the less exact of the two in fp32.
+    assert (measured_pq(sdr, lines) - measured_pq(sdr.double())).abs().max() < 1e-6
 
 
 def test_texture_keeps_the_contrast_of_the_sdr_picture() -> None:

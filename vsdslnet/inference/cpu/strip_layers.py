@@ -265,9 +265,7 @@ class RowPixels:
             haloed[..., 0, :] = haloed[..., 1, :]
         if span.bottom == self.height:
             haloed[..., -1, :] = haloed[..., -2, :]
-        scale = self.config.scale
-        full = F.interpolate(haloed, scale_factor=scale, mode="bilinear", align_corners=False)
-        return full[..., scale:-scale, scale:-scale]
+        return _enlarged(haloed, self.config.scale)
 
     def _evidence(self, span: Span, left: int, right: int) -> Tensor:
         """Of the frames' blocks in a strip and the rows beside it; beyond the frame it is the border's."""
@@ -276,3 +274,23 @@ class RowPixels:
         rows = slice(scale * (span.top - above), scale * (span.bottom + below))
         frames = self.window[None, ..., rows, scale * left : scale * right]
         return F.pad(block_evidence(frames, scale), (0, 0, 1 - above, 1 - below), mode="replicate")
+
+
+def _enlarged(haloed: Tensor, scale: int) -> Tensor:
+    """Blocks with one beside each border (1, C, h + 2, w + 2) -> their pixels (1, C, scale * h, scale * w), bilinear.
+
+    Along the rows first, while they are few, then down: ``F.interpolate`` of both sides takes three times as long.
+    """
+    if scale == 1:
+        return haloed[..., 1:-1, 1:-1]
+    channels, height, width = haloed.shape[1:]
+    flat = haloed.reshape(1, channels * height, 1, width)
+    across = F.interpolate(flat, scale_factor=(1, scale), mode="bilinear", align_corners=False)
+    across = across.view(1, channels, height, 1, width * scale)
+    # The first pixels of a block lie between it and the block above, the others between it and the one below.
+    place = (torch.arange(scale, dtype=across.dtype, device=across.device).view(-1, 1) + 0.5) / scale - 0.5
+    first, middle = scale // 2, across[:, :, 1:-1]
+    out = across.new_empty(1, channels, height - 2, scale, width * scale)
+    torch.lerp(across[:, :, :-2], middle, place[:first] + 1, out=out[:, :, :, :first])
+    torch.lerp(middle, across[:, :, 2:], place[first:], out=out[:, :, :, first:])
+    return out.view(1, channels, -1, width * scale)[..., scale:-scale]

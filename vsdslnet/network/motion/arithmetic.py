@@ -56,9 +56,15 @@ class Arithmetic:
 
     def luma(self, frames: Tensor, size: tuple[int, int]) -> Tensor:
         """Luma (F, 1, h, w) of frames (F, 3, H, W), averaged down to a size that is no larger."""
-        weights = constants(BT709_LUMA, frames).view(1, 3, 1, 1)
-        small = frames if frames.shape[-2:] == size else F.adaptive_avg_pool2d(frames, size)
-        return (small * weights).sum(dim=1, keepdim=True)
+        weights = constants(BT709_LUMA, frames).view(1, 3)
+        (height, width), (tall, wide) = frames.shape[-2:], size
+        if height % tall or width % wide:
+            frames, height, width = F.adaptive_avg_pool2d(frames, size), tall, wide
+        # Whole squares of pixels are averaged by slices, in half of pooling's time.
+        down, across = height // tall, width // wide
+        rows = frames.view(-1, 3, tall, down, width).sum(dim=3) if down > 1 else frames
+        columns = (weights @ rows.flatten(2)).view(-1, 1, tall, wide, across).unbind(-1)
+        return sum(columns[1:], columns[0]) / (down * across)
 
     def mismatch(self, here: Tensor, there: Tensor, motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What a neighbour, moved back, differs by from the centre, and the mean slopes of both: (K, 1, h, w) each."""
@@ -103,8 +109,7 @@ class Arithmetic:
         noise = self.medians(other[::NOISE_STEP_PX, ::NOISE_STEP_PX].reshape(1, -1)).clamp(max=MOST_NOISE)
         least = OTHER_NOISE * noise + LEAST_OTHER
         for first, last in bands:
-            here = frame[:, first:last]
-            here += (other[first:last] / least - 1).clamp(0, 1) * (centre[:, first:last] - here)
+            frame[:, first:last].lerp_(centre[:, first:last], (other[first:last] / least - 1).clamp(0, 1))
 
 
 def _rounded(sums: Tensor) -> Tensor:

@@ -67,18 +67,23 @@ def sampled(picture: Tensor, motion: Tensor, first: int = 0) -> Tensor:
     ``motion`` (K, 2, rows, w) is that of the rows from ``first`` on.
     """
     height, width = picture.shape[-2:]
-    ys = torch.arange(first, first + motion.shape[-2], dtype=motion.dtype, device=motion.device).view(-1, 1)
-    xs = torch.arange(width, dtype=motion.dtype, device=motion.device)
-    grid = torch.stack([(2 * (motion[:, 0] + xs) + 1) / width - 1, (2 * (motion[:, 1] + ys) + 1) / height - 1], dim=-1)
+    x, y = _centres(0, width, width, motion), _centres(first, motion.shape[-2], height, motion).view(-1, 1)
+    grid = torch.stack(
+        [torch.add(x, motion[:, 0], alpha=2 / width), torch.add(y, motion[:, 1], alpha=2 / height)], dim=-1
+    )
     return F.grid_sample(picture, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _centres(first: int, count: int, side: int, like: Tensor) -> Tensor:
+    """Where ``grid_sample`` has some of ``side`` pixels: from -1 to 1 over all of them."""
+    return (2 * torch.arange(first, first + count, dtype=like.dtype, device=like.device) + 1) / side - 1
 
 
 def field_rows(field: Tensor, first: int, rows: int, height: int, width: int) -> Tensor:
     """Rows of a motion (K, 2, h, w) as it is at the size of the frame: (K, 2, rows, width), bilinear."""
     if field.shape[-2:] == (height, width):
         return field[..., first : first + rows, :]
-    ys = (2 * torch.arange(first, first + rows, dtype=field.dtype, device=field.device) + 1) / height - 1
-    xs = (2 * torch.arange(width, dtype=field.dtype, device=field.device) + 1) / width - 1
+    ys, xs = _centres(first, rows, height, field), _centres(0, width, width, field)
     y, x = torch.meshgrid(ys, xs, indexing="ij")
     grid = torch.stack([x, y], dim=-1).expand(len(field), -1, -1, -1)
     return F.grid_sample(field, grid, mode="bilinear", padding_mode="border", align_corners=False)
