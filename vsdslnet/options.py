@@ -186,6 +186,11 @@ class LookOptions(Options):
             cure = "highlights need room above diffuse white: raise peak, or lower white"
             raise ArgumentError("peak", self.peak_nits, f"a number above white={self.white_nits:g} nits", cure)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is plain conversion, in which nothing of the network's picture is left."""
+        return self.strength == 0 and self.saturation == 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class TransferOptions(Options):

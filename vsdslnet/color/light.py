@@ -2,7 +2,7 @@
 
 MaxCLL is the largest of all pixels of all frames, MaxFALL the largest mean of a frame. The network's frames are
 measured here; native code measures what LUTs and the plain conversion give, and VapourSynth's filters, with
-:func:`nits_of_codes`, what is delivered. A test holds that all agree.
+:func:`~vsdslnet.color.pq.nits_of_codes`, what is delivered. A test holds that all agree.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vsdslnet.color.transfer import pq_to_nits
 
-__all__ = ["max_and_sum_nits", "measure_light_nits", "nits_of_codes"]
+__all__ = ["max_and_sum_nits", "measure_light_nits"]
 
 
 def max_and_sum_nits(pq: Tensor) -> tuple[float, float]:
@@ -25,9 +25,3 @@ def measure_light_nits(pq: Tensor) -> tuple[float, float]:
     """Maximum and mean over the pixels of PQ R'G'B' (3, H, W)."""
     most, total = max_and_sum_nits(pq)
     return most, total / pq[0].numel()
-
-
-def nits_of_codes(bits: int = 16) -> list[float]:
-    """cd/m² of every full-range PQ code of so many bits."""
-    codes = torch.arange(1 << bits, dtype=torch.float64) / ((1 << bits) - 1)
-    return [float(nits) for nits in pq_to_nits(codes)]

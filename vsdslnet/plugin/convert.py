@@ -37,7 +37,7 @@ def convert(clip: vs.VideoNode, options: ClipOptions) -> vs.VideoNode:
     """
     readable, target, radius_frames = _checked(clip, options)
     settings, cuts = options.part(ConvertOptions), SceneCuts(options.scene_cuts)
-    if _is_plain(options):
+    if options.is_plain:
         hdr = plain_hdr(readable, white_nits=options.white_nits)
     elif is_lut(options.model):
         backend, looks, yuv = (
@@ -75,7 +75,7 @@ def convert_versions(clip: vs.VideoNode, options: Sequence[ClipOptions]) -> list
             for look in looks
         ]
     return [
-        _finished(plain_hdr(readable, white_nits=each.white_nits) if _is_plain(each) else hdr, target, each)
+        _finished(plain_hdr(readable, white_nits=each.white_nits) if each.is_plain else hdr, target, each)
         for each, hdr in zip(options, clips, strict=True)
     ]
 
@@ -97,10 +97,6 @@ def _stays_yuv(clip: vs.VideoNode, target: vs.VideoFormat, options: ClipOptions)
     """Whether LUTs can take and give YUV: not floats, which may hold more than codes do, nor before HLG's curve."""
     integers = clip.format.sample_type == target.sample_type == vs.INTEGER
     return integers and clip.format.color_family == target.color_family == vs.YUV and options.transfer == "pq"
-
-
-def _is_plain(look: LookOptions) -> bool:
-    return look.strength == 0 and look.saturation == 1
 
 
 def _finished(hdr: vs.VideoNode, target: vs.VideoFormat, options: ClipOptions) -> vs.VideoNode:

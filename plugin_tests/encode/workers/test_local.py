@@ -23,7 +23,7 @@ from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.workers.local import LocalExecutor
-from vsdslnet.errors import JobError, MediaError
+from vsdslnet.errors import BackendError, JobError, MediaError, WeightsError
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers through /proc")
 
@@ -42,15 +42,19 @@ def settings(settings: EncodeSettings) -> EncodeSettings:
 
 
 class Murderer(QuietReporter):
-    """Kills the worker at the first frames of each of the first ``times`` chunks it hears of."""
+    """Kills the worker at the first frames of each of the first ``times`` chunks it hears of.
+
+    ``with_torch``: how many of the killed had loaded PyTorch.
+    """
 
     def __init__(self, times: int) -> None:
-        self.left = times
+        self.left, self.with_torch = times, 0
 
     def working(self, index: int, frames: int, max_nits: float) -> None:
         if self.left:
             self.left -= 1
             for pid in workers():
+                self.with_torch += b"libtorch" in Path(f"/proc/{pid}/maps").read_bytes()
                 os.kill(pid, signal.SIGKILL)
 
 
@@ -65,6 +69,7 @@ def test_a_dead_worker_is_replaced_and_the_file_is_the_same(
     murderer = Murderer(1)
     encode(clip, tmp_path / "out.mkv", settings, LocalExecutor(workers=2, threads=1), murderer)
     assert murderer.left == 0
+    assert murderer.with_torch == 0, "plain conversion waits for nothing that it has no use for"
     assert decoded_video(tmp_path / "out.mkv") == decoded_video(tmp_path / "whole.mkv")
     assert workers() == []
 
@@ -89,6 +94,15 @@ def test_a_worker_that_talks_nonsense_stops_the_job_in_one_line(
     job = cast(Job, SimpleNamespace(threads=1))
     with pytest.raises(JobError, match=r"died 3 times at its start, as it said what is no event: b'nonsense\\n'"):
         list(LocalExecutor(threads=1).run(job, tmp_path, [Chunk(0, 0, 8)], lambda index, frames, max_nits: None))
+
+
+def test_what_the_network_would_run_on_is_no_matter_to_plain_conversion(settings: EncodeSettings) -> None:
+    nowhere = replace(settings, device="cuda", device_index=63)
+    LocalExecutor().check(nowhere)
+    with pytest.raises(BackendError):
+        LocalExecutor().check(replace(nowhere, saturation=1.1))
+    with pytest.raises(WeightsError):
+        LocalExecutor().check(replace(nowhere, model="no-such-model"))
 
 
 class _WithoutSource:

@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 import vapoursynth as vs
 
+from vsdslnet.color.pq import nits_of_codes
 from vsdslnet.hdr10plus.shot_light import HISTOGRAM_BINS, ShotMeter
 
 __all__ = ["add_to_shot", "frame_light_nits", "with_light", "with_shot_light"]
@@ -75,7 +76,5 @@ def frame_light_nits(frame: vs.VideoFrame) -> tuple[float, float]:
 
 @lru_cache(maxsize=1)
 def _nits_of_codes() -> list[float]:
-    # Here, as it loads torch, which takes seconds.
-    from vsdslnet.color.light import nits_of_codes
-
-    return nits_of_codes(16)
+    nits: list[float] = nits_of_codes(16).tolist()
+    return nits

@@ -14,6 +14,7 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 from vsdslnet.color.h273 import Primaries, Transfer
+from vsdslnet.color.pq import nits_of_codes
 from vsdslnet.color.references import CHROMATICITIES, D65_XY
 from vsdslnet.color.white import AP0_CHROMATICITIES, bt2020_to_ap0_matrix
 from vsdslnet.encode.bitstream.icc import bt2020_pq_profile
@@ -130,7 +131,4 @@ def _tiff(codes: Codes) -> bytes:
 
 @cache
 def _light_of_codes() -> NDArray[np.float32]:
-    # Here, as it loads torch, which takes seconds.
-    from vsdslnet.color.light import nits_of_codes
-
-    return np.array(nits_of_codes(16), np.float32)
+    return nits_of_codes(16).astype(np.float32)

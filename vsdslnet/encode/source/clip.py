@@ -102,9 +102,12 @@ def open_source(info: SourceInfo, *, threads: int = 0, index: Path | None = None
 
 def open_converted(info: SourceInfo, settings: EncodeSettings, *, threads: int = 0, index: Path | None) -> vs.VideoNode:
     """The HDR clip of a source: ``core.dslnet.Convert`` with these settings, computing what keeps this machine busy."""
-    from vsdslnet.inference.backends import frames_under_way  # here, as it loads torch, which takes seconds
+    num_streams = 1
+    if settings.strength:
+        # Here, as it loads torch, which takes seconds and is of no use to plain conversion.
+        from vsdslnet.inference.backends import frames_under_way
 
-    num_streams = frames_under_way(settings.part(BackendOptions)) if settings.strength else 1
+        num_streams = frames_under_way(settings.part(BackendOptions))
     if info.call is not None:
         return convert(_script_clip(info), settings, num_streams=num_streams)
     assert info.track is not None

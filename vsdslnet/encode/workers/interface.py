@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from vsdslnet import weights
 from vsdslnet.encode.chunk.maker import Progress
 from vsdslnet.encode.job.chunks import Chunk
 from vsdslnet.encode.job.description import Job
@@ -37,10 +38,13 @@ class Executor(Protocol):
 
 
 def check_here(settings: EncodeSettings) -> None:
-    """BackendError if this machine can't run the network as asked for.
+    """WeightsError if the model is not there, BackendError if this machine can't run the network as asked for.
 
     Else its first frame would be the one to say so, after a whole film was looked through.
     """
+    weights.read(weights.find(settings.model))
+    if settings.is_plain:
+        return  # whatever the network would run on
     # Here, as it loads torch, which takes seconds.
     from vsdslnet.inference.backends import check_backend
 
