@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +24,18 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def machines() -> Iterator[Any]:
-    """A head that computes nothing."""
-    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    """A head of one core."""
+    node: dict[str, Any] = {"num_cpus": 1, "env_vars": dict(os.environ)}
+    alone = {"include_dashboard": False, "include_log_monitor": False}
+    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=node | alone)
     yield cluster
     cluster.shutdown()
 
 
 @pytest.fixture
 def cluster(machines: Any) -> Iterator[Any]:
-    """The head with two nodes of one core each, whatever tests before have killed."""
-    while len(machines.worker_nodes) < 2:
+    """The head with another node of one core, whatever tests before have killed."""
+    if not machines.worker_nodes:
         machines.add_node(num_cpus=1, env_vars=dict(os.environ))
     machines.wait_for_nodes()
     yield machines
@@ -66,6 +67,42 @@ class NodeKiller(QuietReporter):
             self.cluster.remove_node(list(self.cluster.worker_nodes)[-1], allow_graceful=False)
 
 
+def test_every_node_evaluates_a_script_and_its_prores_lies_on_the_shared_path(
+    cluster: Any, clip: Path, tmp_path: Path
+) -> None:
+    from vsdslnet.encode.workers.ray_cluster import RayExecutor
+
+    script = tmp_path / "film.vpy"
+    script.write_text(
+        "import os\nfrom vapoursynth import core\n"
+        "core.bs.VideoSource(os.path.join(os.environ['PWD'], source), cachemode=0).std.FlipVertical().set_output()\n"
+    )
+    movie = EncodeSettings(codec="prores", strength=0.0, chunk_frames=16)
+    beside = {"tracks": clip, "script_args": {"source": os.path.relpath(clip)}}
+    executor = RayExecutor(address=cluster.address, threads=1)
+    encode_file(script, tmp_path / "ray.mov", movie, executor=executor, **beside)
+    encode_file(script, tmp_path / "here.mov", movie, executor=InProcessExecutor(), **beside)
+    assert packets(tmp_path / "ray.mov", "video") == packets(tmp_path / "here.mov", "video")
+    with pytest.raises(ExecutorError, match="carries no script"):
+        stored = RayExecutor(address=cluster.address, threads=1, store=(tmp_path / "store").as_uri())
+        encode_file(script, tmp_path / "store.mov", movie, executor=stored, **beside)
+
+
+def test_nodes_without_a_shared_path_work_through_a_store(cluster: Any, tmp_path: Path) -> None:
+    """What a picture a frame is made of is another chunk than a delivery's."""
+    from vsdslnet.encode.workers.ray_cluster import RayExecutor
+
+    clip, store = make_clip(tmp_path / "clip.mkv", frames=16, width=64, height=32), tmp_path / "store"
+    pictures = EncodeSettings(codec="exr", strength=0.0, chunk_frames=8)
+    stored = RayExecutor(address=cluster.address, threads=1, store=store.as_uri())
+    for name, executor in (("here", InProcessExecutor()), ("ray", stored)):
+        encode_file(clip, tmp_path / name / "%06d.exr", pictures, executor=executor, reporter=QuietReporter())
+    assert list(store.iterdir()) == []
+    wanted = {path.name: path.read_bytes() for path in (tmp_path / "here").iterdir()}
+    assert len(wanted) == 17, "pictures, and what is said of them"
+    assert {path.name: path.read_bytes() for path in (tmp_path / "ray").iterdir()} == wanted
+
+
 def test_a_killed_node_costs_nothing_but_time(
     cluster: Any, clip: Path, settings: EncodeSettings, made_here: list[bytes], tmp_path: Path
 ) -> None:
@@ -77,56 +114,6 @@ def test_a_killed_node_costs_nothing_but_time(
     assert killer.killed
     assert killer.finished_after >= 2
     assert decoded_video(tmp_path / "ray.mkv") == made_here
-
-
-def test_nodes_without_a_shared_path_work_through_a_store(
-    cluster: Any, clip: Path, settings: EncodeSettings, made_here: list[bytes], tmp_path: Path
-) -> None:
-    from vsdslnet.encode.workers.ray_cluster import RayExecutor
-
-    store = tmp_path / "store"
-    executor = RayExecutor(address=cluster.address, threads=1, store=store.as_uri())
-    encode_file(clip, tmp_path / "ray.mkv", settings, executor=executor, reporter=QuietReporter())
-    assert list(store.iterdir()) == []
-    assert decoded_video(tmp_path / "ray.mkv") == made_here
-
-
-def test_every_node_evaluates_a_script(cluster: Any, clip: Path, settings: EncodeSettings, tmp_path: Path) -> None:
-    from vsdslnet.encode.workers.ray_cluster import RayExecutor
-
-    script = tmp_path / "film.vpy"
-    script.write_text(
-        "import os\nfrom vapoursynth import core\n"
-        "core.bs.VideoSource(os.path.join(os.environ['PWD'], source), cachemode=0).std.FlipVertical().set_output()\n"
-    )
-    plain = replace(settings, strength=0.0)
-    beside = {"tracks": clip, "script_args": {"source": os.path.relpath(clip)}}
-    executor = RayExecutor(address=cluster.address, threads=1)
-    encode_file(script, tmp_path / "ray.mkv", plain, executor=executor, **beside)
-    encode_file(script, tmp_path / "here.mkv", plain, executor=InProcessExecutor(), **beside)
-    assert decoded_video(tmp_path / "ray.mkv") == decoded_video(tmp_path / "here.mkv")
-    with pytest.raises(ExecutorError, match="carries no script"):
-        stored = RayExecutor(address=cluster.address, threads=1, store=(tmp_path / "store").as_uri())
-        encode_file(script, tmp_path / "store.mkv", plain, executor=stored, **beside)
-
-
-def test_mezzanines_are_the_local_executor_s(cluster: Any, tmp_path: Path) -> None:
-    """Their chunks are other files than a delivery's: ProRes goes along the shared path, EXR through a store."""
-    from vsdslnet.encode.workers.ray_cluster import RayExecutor
-
-    clip = make_clip(tmp_path / "clip.mkv", frames=16, width=64, height=32)
-    movie, pictures = (EncodeSettings(codec=codec, strength=0.0, chunk_frames=8) for codec in ("prores", "exr"))
-    here, shared = InProcessExecutor(), RayExecutor(address=cluster.address, workers=1, threads=1)
-    stored = RayExecutor(address=cluster.address, workers=1, threads=1, store=(tmp_path / "store").as_uri())
-    for name, for_movie, for_pictures in (("here", here, here), ("ray", shared, stored)):
-        folder = tmp_path / name
-        folder.mkdir()
-        encode_file(clip, folder / "film.mov", movie, executor=for_movie, reporter=QuietReporter())
-        encode_file(clip, folder / "film/%06d.exr", pictures, executor=for_pictures, reporter=QuietReporter())
-    assert packets(tmp_path / "ray/film.mov", "video") == packets(tmp_path / "here/film.mov", "video")
-    wanted = {path.name: path.read_bytes() for path in (tmp_path / "here/film").iterdir()}
-    assert len(wanted) == 17, "pictures, and what is said of them"
-    assert {path.name: path.read_bytes() for path in (tmp_path / "ray/film").iterdir()} == wanted
 
 
 def test_a_wrong_address_is_an_executor_error(monkeypatch: pytest.MonkeyPatch) -> None:
