@@ -43,7 +43,7 @@ def fit_lattice(sdr: Tensor, pq: Tensor, base: str = "measured") -> Tensor:
     fine (multilevel approximation, Lee et al. 1997): colours near the picture's share its correction, far ones get
     the coarse levels' alone.
     """
-    colours, wanted = sdr.reshape(3, -1), pq.reshape(3, -1)
+    colours, wanted = sdr.reshape(3, -1), pq.reshape(3, -1).t()
     prior = _as_lattice(base_pq(_as_picture(sdr_nodes()), base if base in BASES else "measured"))
     wanted = wanted - _read(prior, *_corners(colours, LATTICE_SIDE))
     correction = torch.zeros(3, 2, 2, 2)
@@ -53,10 +53,10 @@ def fit_lattice(sdr: Tensor, pq: Tensor, base: str = "measured") -> Tensor:
         weight = _PRIOR_PIXELS + torch.zeros(side**3).index_add_(0, nodes.flatten(), shares.flatten())
         for _ in range(_SWEEPS):
             missing = wanted - _read(correction, nodes, shares)
-            asked = torch.zeros(3, side**3)
-            for channel in range(3):
-                asked[channel].index_add_(0, nodes.flatten(), (shares * missing[channel]).flatten())
-            correction = correction + (asked / weight).view_as(correction)
+            asked = torch.zeros(side**3, 3)
+            for node, share in zip(nodes.unbind(1), shares.unbind(1), strict=True):
+                asked.index_add_(0, node, share[:, None] * missing)
+            correction = correction + (asked / weight[:, None]).t().view_as(correction)
     return prior + correction
 
 
@@ -90,7 +90,7 @@ def _grey_shift(lattice: Tensor, top: float) -> Tensor:
 
 
 def _corners(colours: Tensor, side: int) -> tuple[Tensor, Tensor]:
-    """The 8 nodes around each colour (3, P) and its shares of them: (8, P), (8, P).
+    """The 8 nodes around each colour (3, P) and its shares of them: (P, 8), (P, 8).
 
     Fitted to trilinear shares: tetrahedral ones use four nodes a pixel and leave the rest unasked.
     """
@@ -104,13 +104,13 @@ def _corners(colours: Tensor, side: int) -> tuple[Tensor, Tensor]:
         nodes.append(red + side * (green + side * blue))
         near = [part[axis] if step[axis] else 1 - part[axis] for axis in range(3)]
         shares.append(near[0] * near[1] * near[2])
-    return torch.stack(nodes), torch.stack(shares)
+    return torch.stack(nodes, dim=1), torch.stack(shares, dim=1)
 
 
 def _read(lattice: Tensor, nodes: Tensor, shares: Tensor) -> Tensor:
-    """Trilinear values (3, P) at the colours that ``nodes`` and ``shares`` were made of."""
-    values = lattice.reshape(3, -1)[:, nodes.flatten()].view(3, *nodes.shape)
-    return (values * shares).sum(dim=1)
+    """Trilinear values (P, 3) at the colours that ``nodes`` and ``shares`` were made of."""
+    values = lattice.reshape(3, -1).t().contiguous()
+    return F.embedding_bag(nodes, values, per_sample_weights=shares, mode="sum")
 
 
 def _as_picture(lattice: Tensor) -> Tensor:
