@@ -155,7 +155,7 @@ def test_maps_change_smoothly_from_block_to_block() -> None:
         network.head.bias[: 3 * 16] = 0  # type: ignore[index]
         said = torch.zeros(1, 48 + 12, 1, 2)
         said[0, 48 + 3, 0] = torch.tensor([0.0, 0.8])  # what is added to red
-        line = network.pixels_of(said, torch.rand(1, network.config.frames, 3, 4, 8))[1][0, 0, 0]
+        line = network.pixels_of(said, torch.rand(1, network.config.frames, 3, 4, 8), None)[1][0, 0, 0]
     assert torch.allclose(line, torch.tensor([0, 0, 0.1, 0.3, 0.5, 0.7, 0.8, 0.8]), atol=1e-6)
 
 

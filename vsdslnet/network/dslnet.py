@@ -20,6 +20,7 @@ from vsdslnet.network.frame_blend import (
     block_evidence,
     evidence_feature_channels,
     evidence_features,
+    pixel_evidence_channels,
 )
 from vsdslnet.network.lkqe import LKQE
 from vsdslnet.network.pixel_blocks import shuffled, whole_blocks
@@ -110,18 +111,22 @@ class DSLNet(WindowNetwork):
         aligned, offsets = self.dmfa.align(window.flatten(1, 2), conditions.kernels)
         spatial = upsample_crop(conditions.vectors.spatial, (aligned.shape[-2], aligned.shape[-1]), boxes)
         modulated = self.stfm(aligned, conditions.vectors, spatial)
-        said = self.head(self.lkqe(self.with_evidence(modulated, window)))
-        sdr, correction = (planes[..., :height, :width] for planes in self.pixels_of(said, window))
+        evidence = self.evidence(window)
+        said = self.head(self.lkqe(self.with_evidence(modulated, evidence)))
+        sdr, correction = (planes[..., :height, :width] for planes in self.pixels_of(said, window, evidence))
         return sdr, correction, offsets
 
-    def with_evidence(self, modulated: Tensor, window: Tensor) -> Tensor:
-        """F_Modulated (N, C, h, w) and what the window's blocks show beside it, where the network is told."""
-        if not evidence_feature_channels(self.config):
-            return modulated
-        told = evidence_features(window, self.config.scale)
-        return torch.cat([modulated, told.to(modulated.dtype)], dim=1)
+    def evidence(self, window: Tensor) -> Tensor | None:
+        """What blocks of windows (N, 2T+1, 3, H, W) show, see :func:`block_evidence`; None without blending."""
+        return block_evidence(window, self.config.scale) if self.config.frame_blend else None
 
-    def pixels_of(self, said: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
+    def with_evidence(self, modulated: Tensor, evidence: Tensor | None) -> Tensor:
+        """F_Modulated (N, C, h, w) and beside it, where the network is told, what the window's blocks show."""
+        if evidence is None or not evidence_feature_channels(self.config):
+            return modulated
+        return torch.cat([modulated, evidence_features(evidence).to(modulated.dtype)], dim=1)
+
+    def pixels_of(self, said: Tensor, window: Tensor, evidence: Tensor | None) -> tuple[Tensor, Tensor]:
         """What the head says (N, 3*s*s + coarse, h, w) of windows (N, 2T+1, 3, H, W) of whole blocks, for every pixel.
 
         The SDR frame that the base is to be taken of, fp32, and the correction, (N, 3, H, W) each.
@@ -130,8 +135,8 @@ class DSLNet(WindowNetwork):
         correction, coarse = shuffled(said[:, :pixels], scale), said[:, pixels:].float()
         if not coarse.shape[1]:
             return window[:, self.config.radius].float(), correction
-        if self.config.frame_blend:
-            coarse = torch.cat([coarse, block_evidence(window, scale)], dim=1)
+        if evidence is not None:
+            coarse = torch.cat([coarse, evidence[:, : pixel_evidence_channels(self.config)]], dim=1)
         fine = F.interpolate(coarse, scale_factor=scale, mode="bilinear", align_corners=False)
         return refined(self.config, correction, fine, window)
 

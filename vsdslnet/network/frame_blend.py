@@ -27,6 +27,7 @@ __all__ = [
     "block_evidence",
     "evidence_feature_channels",
     "evidence_features",
+    "pixel_evidence_channels",
 ]
 
 _TOLERANCE = 0.1
@@ -51,15 +52,25 @@ def blend_channels(config: DSLNetConfig) -> int:
 
 
 def block_evidence(frames: Tensor, scale: int) -> Tensor:
-    """What blocks of frames (N, 2T+1, 3, H, W) show, fp32: (N, 3 + 2T, h, w); whole blocks only.
+    """What blocks of frames (N, 2T+1, 3, H, W) show, fp32: (N, 4 + 2T, h, w); whole blocks only.
 
-    The centre frame's mean and, of every other frame, the mean square of what it differs from the centre in its
-    weighted sum of colours. A block of one pixel has no more to show than itself: then it is (N, 3, h, w).
+    The centre frame's mean; of every other frame, in their order, the mean square of what it differs from the centre in
+    its weighted sum of colours; and the mean square of what the centre's pixels differ from their mean. A block of one
+    pixel has no more to show than itself: then it is (N, 3, h, w).
     """
-    means = F.avg_pool2d(frames[:, frames.shape[1] // 2].float(), scale)
+    radius = frames.shape[1] // 2
+    means = F.avg_pool2d(frames[:, radius].float(), scale)
     if scale == 1:
         return means
-    return torch.cat([means, _squares_apart(_grey(frames), scale)], dim=1)
+    grey = luminance_of(frames.float())[:, :, 0]
+    apart = F.avg_pool2d((grey - grey[:, radius : radius + 1]).square(), scale)
+    varied = F.pixel_unshuffle(grey[:, radius : radius + 1], scale).var(dim=1, correction=0, keepdim=True)
+    return torch.cat([means, apart[:, :radius], apart[:, radius + 1 :], varied], dim=1)
+
+
+def pixel_evidence_channels(config: DSLNetConfig) -> int:
+    """How many of the first channels of :func:`block_evidence` are read at every pixel, for :func:`blended`."""
+    return 3 if config.scale == 1 else 2 + config.frames
 
 
 def evidence_feature_channels(config: DSLNetConfig) -> int:
@@ -67,37 +78,21 @@ def evidence_feature_channels(config: DSLNetConfig) -> int:
     return config.frames if config.frame_blend and config.scale > 1 else 0
 
 
-def evidence_features(frames: Tensor, scale: int) -> Tensor:
-    """What the network gets told of blocks of frames (N, 2T+1, 3, H, W), fp32: (N, 2T+1, h, w), around 0.
+def evidence_features(evidence: Tensor) -> Tensor:
+    """What the network gets told of :func:`block_evidence` (N, 4 + 2T, h, w): (N, 2T + 1, h, w), around 0.
 
-    Logarithms of root mean squares: of what each other frame differs from the centre one, in their order, and last of
-    what the centre frame's pixels differ from their mean. A few features that weigh all pixels of a block can't tell
-    a frame that lies elsewhere from noise: how large differences are is no weighted sum of them.
+    Logarithms of its root mean squares. A few features that weigh all pixels of a block can't tell a frame that lies
+    elsewhere from noise: how large differences are is no weighted sum of them.
     """
-    grey, radius = _grey(frames), frames.shape[1] // 2
-    varied = F.pixel_unshuffle(grey[:, radius : radius + 1], scale).var(dim=1, correction=0, keepdim=True)
-    squares = torch.cat([_squares_apart(grey, scale), varied], dim=1)
-    return 0.5 * (squares + _QUANTUM**2).log() + _MIDDLE
-
-
-def _grey(frames: Tensor) -> Tensor:
-    """Frames (N, F, 3, H, W) as weighted sums of their colours (N, F, H, W), fp32."""
-    return luminance_of(frames.float())[:, :, 0]
-
-
-def _squares_apart(grey: Tensor, scale: int) -> Tensor:
-    """Mean square over each block of what every other frame differs from the centre one: (N, 2T, h, w)."""
-    radius = grey.shape[1] // 2
-    squares = F.avg_pool2d((grey - grey[:, radius : radius + 1]).square(), scale)
-    return torch.cat([squares[:, :radius], squares[:, radius + 1 :]], dim=1)
+    return 0.5 * (evidence[:, 3:] + _QUANTUM**2).log() + _MIDDLE
 
 
 def blended(said: Tensor, evidence: Tensor, frames: Tensor, *, anchor: float) -> Tensor:
     """The centre frame with a share of the others and of what is smooth of it: (N, 3, H, W), 0..1.
 
     ``said`` (N, 2T+2 or 2T+3, H, W): weights, the centre's for what is smooth of it, and behind them the logarithms of
-    the tolerances, in units of ``_TOLERANCE`` and ``_BLOCK_TOLERANCE``; ``evidence`` (N, 3 [+ 2T], H, W) as
-    :func:`block_evidence` has it; ``frames`` (N, 2T+1, 3, H, W). Of a difference d to another frame counts
+    the tolerances, in units of ``_TOLERANCE`` and ``_BLOCK_TOLERANCE``; ``evidence`` (N, 3 [+ 2T], H, W) what
+    :func:`block_evidence` begins with; ``frames`` (N, 2T+1, 3, H, W). Of a difference d to another frame counts
     d / (1 + (d / tolerance)^2), as the Cauchy (Lorentzian) estimator lets it count, and with a block's mean square e
     of it 1 / (1 + (e / tolerance^2)^2) of that. Below ``anchor`` all of it fades, see
     :func:`~vsdslnet.network.window.black_gate`: black stays black.

@@ -75,7 +75,8 @@ def test_the_halo_is_as_wide_as_layers_reach(config: DSLNetConfig) -> None:
     # What blocks show is of each by itself.
     beside = torch.zeros(1, evidence_feature_channels(config), 2, columns, dtype=torch.float64)
     said = network.head(network.lkqe(torch.cat([network.stfm.residual(features), beside], dim=1)))
-    pixels = network.pixels_of(said, torch.ones(1, config.frames, 3, *frames.shape[-2:]))[1]
+    window = torch.ones(1, config.frames, 3, *frames.shape[-2:], dtype=torch.float64)
+    pixels = network.pixels_of(said, window, network.evidence(window))[1]
     reach = [int(layer.any(dim=1)[0].any(dim=0).nonzero().max()) for layer in (offsets, pixels)]
     assert 0 <= halo_blocks(config) - (reach[0] + reach[1] // config.scale) <= 2
 

@@ -14,7 +14,7 @@ from vsdslnet.inference.precision import processor_has_bf16
 from vsdslnet.network.blocks import LKRB
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import coarse_channels, refined
-from vsdslnet.network.frame_blend import block_evidence
+from vsdslnet.network.frame_blend import pixel_evidence_channels
 from vsdslnet.network.pixel_blocks import shuffled
 
 __all__ = ["Convolution", "RowConv", "RowDepthwise", "RowLKRB", "RowPixels", "RowStem", "RowUp", "Target", "rounded"]
@@ -239,10 +239,11 @@ class RowPixels:
         self.radius = 1 if coarse_channels(config) else 0
         """Rows of blocks beside a strip that its pixels depend on."""
 
-    def __call__(self, said: Tensor, span: Span, inside: slice) -> tuple[Tensor, Tensor]:
+    def __call__(self, said: Tensor, span: Span, inside: slice, evidence: Tensor | None) -> tuple[Tensor, Tensor]:
         """The SDR frame to take the base of, and the correction, (1, 3, H, W) each, of a strip's pixels.
 
-        ``said`` (1, C, n + 2 radius, W') may be written into; ``inside`` are the band's columns of it.
+        ``said`` and, where frames are blended, ``evidence`` (1, C, n + 2 radius, W') may be written into; ``inside``
+        are the band's columns of them.
         """
         scale, pixels = self.config.scale, 3 * self.config.scale**2
         rows, columns = (slice(scale * a, scale * b) for a, b in (span, (self.left, self.right)))
@@ -251,29 +252,22 @@ class RowPixels:
         correction = shuffled(own[:, :pixels], scale)
         if not self.radius:
             return frames[:, self.config.radius], correction
-        return refined(self.config, correction, self._fine(said[:, pixels:], span, inside), frames)
+        coarse = [said[:, pixels:]]
+        if evidence is not None:
+            coarse.append(evidence[:, : pixel_evidence_channels(self.config)])
+        return refined(self.config, correction, self._fine(coarse, span, inside), frames)
 
-    def _fine(self, said: Tensor, span: Span, inside: slice) -> Tensor:
+    def _fine(self, coarse: list[Tensor], span: Span, inside: slice) -> Tensor:
         """Coarse channels at a strip's pixels: beyond the frame's borders as on them."""
-        left, right = min(1, inside.start), min(1, said.shape[-1] - inside.stop)
-        haloed = said[..., inside.start - left : inside.stop + right].contiguous()
-        if self.config.frame_blend:
-            evidence = self._evidence(span, self.left - left, self.right + right)
-            haloed = torch.cat([haloed, evidence.to(haloed.dtype)], dim=1)
+        columns = coarse[0].shape[-1]
+        left, right = min(1, inside.start), min(1, columns - inside.stop)
+        haloed = torch.cat([planes[..., inside.start - left : inside.stop + right] for planes in coarse], dim=1)
         haloed = F.pad(haloed, (1 - left, 1 - right, 0, 0), mode="replicate")
         if span.top == 0:
             haloed[..., 0, :] = haloed[..., 1, :]
         if span.bottom == self.height:
             haloed[..., -1, :] = haloed[..., -2, :]
         return _enlarged(haloed, self.config.scale)
-
-    def _evidence(self, span: Span, left: int, right: int) -> Tensor:
-        """Of the frames' blocks in a strip and the rows beside it; beyond the frame it is the border's."""
-        above, below = min(1, span.top), min(1, self.height - span.bottom)
-        scale = self.config.scale
-        rows = slice(scale * (span.top - above), scale * (span.bottom + below))
-        frames = self.window[None, ..., rows, scale * left : scale * right]
-        return F.pad(block_evidence(frames, scale), (0, 0, 1 - above, 1 - below), mode="replicate")
 
 
 def _enlarged(haloed: Tensor, scale: int) -> Tensor:

@@ -26,7 +26,7 @@ from vsdslnet.inference.cpu.sampling import FrameSampler
 from vsdslnet.inference.cpu.strip_layers import RowConv, RowDepthwise, RowLKRB, RowPixels, RowStem, RowUp, Target
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.network.dslnet import Conditions, DSLNet, coarse_channels
-from vsdslnet.network.frame_blend import evidence_feature_channels
+from vsdslnet.network.frame_blend import block_evidence, evidence_feature_channels
 from vsdslnet.network.lkqe import first_leak
 from vsdslnet.network.pixel_blocks import whole_blocks
 from vsdslnet.network.side_by_side import Everywhere, each, on_this_thread
@@ -137,15 +137,16 @@ class StreamedDSLNet:
         lines = conditions.lines
         around = None if lines is None else RowLines(lines, height=size[0], width=size[1], columns=columns)
 
-        def composed(span: Span, said: Tensor) -> Tensor:
+        def composed(span: Span, said: Tensor, evidence: Tensor | None = None) -> Tensor:
             rows = self._in_pixels(*span)
-            sdr, correction = pixels(said, span, inside)
+            sdr, correction = pixels(said, span, inside, evidence)
             pq = self._network.compose(sdr, correction, None if around is None else around(rows))[0]
             place = out[:, rows, columns]
             return place.copy_(pq[..., : place.shape[-2], : place.shape[-1]])
 
-        said = self._said(graph, window, conditions, wide)
-        graph.add(composed, said.with_halo(pixels.radius))
+        evidence = self._evidence(graph, window, wide)
+        said = self._said(graph, window, conditions, wide, evidence)
+        graph.add(composed, *(layer.with_halo(pixels.radius) for layer in (said, evidence) if layer is not None))
         graph.run(self.everywhere)
 
     def _in_pixels(self, first: int, last: int) -> slice:
@@ -156,7 +157,20 @@ class StreamedDSLNet:
         """Rows and columns of a window's blocks."""
         return window.shape[-2] // self.scale, window.shape[-1] // self.scale
 
-    def _said(self, graph: StripGraph, window: Tensor, conditions: Conditions, band: Band) -> Layer:
+    def _evidence(self, graph: StripGraph, window: Tensor, band: Band) -> Layer | None:
+        """What the frames' blocks show; None without blending."""
+        if not self.config.frame_blend:
+            return None
+        columns = self._in_pixels(band.left, band.right)
+
+        def shown(span: Span) -> Tensor:
+            return block_evidence(window[None, ..., self._in_pixels(*span), columns], self.scale)
+
+        return graph.add(shown)
+
+    def _said(
+        self, graph: StripGraph, window: Tensor, conditions: Conditions, band: Band, evidence: Layer | None
+    ) -> Layer:
         """What the head says, in blocks."""
         modulation = self._network.stfm.modulation
         height, width = self._blocks(window)
@@ -169,15 +183,9 @@ class StreamedDSLNet:
             residual = conv(graph, residual)
         for block in self._residual:
             residual = block(graph, residual)
-        columns = self._in_pixels(band.left, band.right)
-
-        def with_evidence(span: Span, strip: Tensor) -> Tensor:
-            rows = self._in_pixels(*span)
-            return self._network.with_evidence(strip, window[None, ..., rows, columns])
-
         features = self._residual_out(graph, residual, add=modulated)
-        if evidence_feature_channels(self.config):
-            features = graph.add(with_evidence, features)
+        if evidence is not None and evidence_feature_channels(self.config):
+            features = graph.add(lambda _, strip, shown: self._network.with_evidence(strip, shown), features, evidence)
         features = self._lkqe_in(graph, features)
         for block in self._lkqe:
             features = block(graph, features)

@@ -101,11 +101,12 @@ class DeviceNetwork:
             skip = layer(skip)
         modulated = last(skip, add=modulated)
         del skip
-        modulated = self._network.with_evidence(modulated, window)
+        evidence = self._network.evidence(window)
+        modulated = self._network.with_evidence(modulated, evidence)
         for layer in self._network.lkqe:
             modulated = layer(modulated)
         said = self._network.head(modulated).float()
-        sdr, correction = self._network.pixels_of(said, window)
+        sdr, correction = self._network.pixels_of(said, window, evidence)
         height, width = rows.shape[-2:]
         return sdr[..., :height, :width], correction[..., :height, :width]
 
