@@ -6,6 +6,7 @@ Where processes can be forked safely, they are forked from one that has imported
 from __future__ import annotations
 
 import faulthandler
+import gc
 import multiprocessing
 import os
 import runpy
@@ -99,6 +100,7 @@ def forking_context() -> ForkServerContext:
 
 
 def _in_a_session(words: list[str], cwd: Path, env: dict[str, str]) -> None:
+    gc.freeze()  # no collection of garbage, of which VapourSynth makes many, has to look through what was imported
     os.setsid()
     os.environ.clear()
     os.environ.update(env)
@@ -107,6 +109,7 @@ def _in_a_session(words: list[str], cwd: Path, env: dict[str, str]) -> None:
 
 
 def _forked(words: list[str], said: Path, cwd: Path, env: dict[str, str], chunks_here: bool) -> None:
+    gc.freeze()  # as above
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)

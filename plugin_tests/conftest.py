@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import shutil
 import signal
@@ -35,6 +36,16 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return workers
 
 
+@pytest.hookimpl
+def pytest_collection_finish() -> None:
+    """What was imported stays, so that no collection of garbage has to look through it.
+
+    VapourSynth's ``frames()`` collects all each time it is called: 0.1 s here, where the modules of all tests are.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """A test that opens SVT-AV1 as root would leave its worker real-time, and the other one starved, to the end."""
@@ -45,6 +56,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure() -> None:
     """A process that does not end after its tests says where its threads are, and fails."""
+    gc.unfreeze()  # nanobind counts what is left at the end
     faulthandler.dump_traceback_later(EXIT_SECONDS, exit=True, file=sys.__stderr__)
 
 
