@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from plugin_tests.command_line import run_python
 from vsdslnet.inference.cuda import triton_kernels
 from vsdslnet.inference.cuda.depthwise import BlockForm, TorchForm
 from vsdslnet.network.blocks import DepthwiseConv
@@ -21,8 +20,7 @@ triton = pytest.importorskip("triton")
 def test_kernels_do_on_the_interpreter_what_pytorch_does() -> None:
     # The interpreter is chosen as Triton is imported, so it has a process of its own.
     tests = Path(__file__).with_name("interpreted_kernels.py")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tests)]
-    done = subprocess.run(command, env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True)
+    done = run_python(tests, env=os.environ | {"TRITON_INTERPRET": "1"})
     assert done.returncode == 0, done.stdout
     assert "passed" in done.stdout
 
