@@ -293,7 +293,7 @@ def test_what_cannot_be_converted_as_asked_is_refused_before_anything_is_begun(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(kind, match=says):
-        encode(clip, tmp_path / "out.mkv", replace(settings, **changes))
+        encode(clip, tmp_path / "out.mkv", replace(settings, strength=1.0, **changes))
     assert list(tmp_path.iterdir()) == []
 
 
