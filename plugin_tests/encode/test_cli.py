@@ -154,7 +154,7 @@ def test_without_a_name_the_output_lies_beside_the_source(command: Command, smal
 
 def test_json_lines_tell_the_whole_story(command: Command, small_model: str, tmp_path: Path) -> None:
     source, output = make_clip(tmp_path / "in.mkv", frames=20), tmp_path / "out.mkv"
-    options = ["--model", small_model, "--chunk-frames", 8, "--preset", "draft", "--json-lines"]
+    options = ["--model", small_model, "--strength", 0, "--chunk-frames", 8, "--preset", "draft", "--json-lines"]
     done = command("encode", source, "-o", output, *options)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -187,7 +187,7 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_worker(small_model: str, tmp_pat
     source = make_clip(tmp_path / "in.mkv", frames=400, audio=False)
     line = [sys.executable, "-m", "vsdslnet.cli", "encode", source, "-o", tmp_path / "out.mkv", "--model", small_model]
     process = subprocess.Popen(
-        [*map(str, line), "--json-lines"],
+        [*map(str, line), "--strength", "0", "--json-lines"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

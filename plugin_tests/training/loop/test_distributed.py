@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from plugin_tests.paths import ROOT
+from plugin_tests.command_line import run_python
+from plugin_tests.paths import ROOT, SCRIPTS
 from plugin_tests.training.dataset.small_datasets import write_dataset
 from vsdslnet import weights
 from vsdslnet.errors import ArgumentError
@@ -45,15 +47,20 @@ warmup_steps = 1
 
 
 def _train_in_two_processes(folder: Path, schedule: Path) -> None:
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    script = str(ROOT / "scripts" / "train.py")
-    # --run and --start by the names that torchrun does not take for its own.
-    arguments = ["--dataset", str(folder / "dataset"), "--schedule", str(schedule), "--out", str(folder / "shared")]
-    arguments += ["--from", str(folder / "start.safetensors")]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, *launcher, script, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr
+    """With what torchrun tells each in its environment, but forked from where PyTorch is loaded."""
+    arguments = ["--dataset", folder / "dataset", "--schedule", schedule, "--run", folder / "shared"]
+    arguments += ["--start", folder / "start.safetensors"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        master = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": "2"}
+
+    def trained(rank: int) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | master | {"RANK": str(rank), "LOCAL_RANK": str(rank), "PYTHONPATH": str(ROOT)}
+        return run_python(SCRIPTS / "train.py", *arguments, env=environment, timeout_seconds=240)
+
+    with ThreadPoolExecutor(2) as both:
+        for done in both.map(trained, range(2)):
+            assert done.returncode == 0, done.stderr
 
 
 def _losses(run: Path) -> list[float]:
