@@ -19,6 +19,7 @@ from vsdslnet.inference.lut.distil import distil
 from vsdslnet.inference.lut.key_size import small_size
 from vsdslnet.inference.lut.lattice import look_lattice
 from vsdslnet.options import BackendOptions, ConvertOptions
+from vsdslnet.weights import find, lut_of, read
 
 __all__ = ["lut_part"]
 
@@ -43,9 +44,10 @@ def lut_part(arguments: argparse.Namespace) -> dict[str, float]:
 
 def lut_quality(arguments: argparse.Namespace) -> tuple[float, list[float]]:
     """Seconds for a LUT (of a small window, whatever the clip's size), and each place's distance to the full model."""
-    settings = ConvertOptions(model=arguments.model)
-    backend = create_backend(settings.part(BackendOptions))
-    small_width, small_height = small_size(*LUT_ERROR_SIZE)
+    settings = ConvertOptions(model=lut_of(arguments.model))
+    backend = create_backend(BackendOptions(model=arguments.model))
+    scale = read(find(settings.model)).config.scale
+    small_width, small_height = small_size(*LUT_ERROR_SIZE, scale=scale)
     seconds, errors = [], []
     for place in PLACES:
         window = frames(arguments.clip, backend.radius_frames * 2 + 1, *LUT_ERROR_SIZE, place)

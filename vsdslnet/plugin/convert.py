@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import vapoursynth as vs
@@ -21,7 +22,7 @@ from vsdslnet.plugin.peak import within_peak
 from vsdslnet.plugin.plain import plain_hdr
 from vsdslnet.plugin.scene import SceneCuts, with_scene_cuts
 from vsdslnet.plugin.sdr_rgb import tagged, to_sdr_rgb
-from vsdslnet.weights import find, is_lut, model_radius_frames, read
+from vsdslnet.weights import find, is_lut, lut_of, model_radius_frames, read
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -123,6 +124,7 @@ def frame_lut(
     check_input(clip)
     overrides.check_family(clip.format.color_family)
     _check_first_frame(clip, overrides)
+    settings = replace(settings, model=lut_of(settings.model))
     readable = with_scene_cuts(tagged(clip, overrides), cuts)
     return frame_lattice(readable, n, settings, model_radius_frames(settings.model), cuts)
 

@@ -23,6 +23,7 @@ from vsdslnet.plugin.frames import torch_selector, window_tensor
 from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES, block_cuts, cuts_in, keys_of
 from vsdslnet.plugin.scene import SceneCuts
 from vsdslnet.plugin.sdr_rgb import to_sdr_rgb, to_sdr_yuv
+from vsdslnet.weights import find, read
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -102,7 +103,7 @@ def _lattices(tagged: vs.VideoNode, backend: BackendOptions, radius_frames: int,
     """Single pixels, each with the lattice of its frame's window in a property."""
     from vsdslnet.inference.lut.key_size import small_size
 
-    width, height = small_size(tagged.width, tagged.height)
+    width, height = small_size(tagged.width, tagged.height, scale=read(find(backend.model)).config.scale)
     small = to_sdr_rgb(tagged, width=width, height=height)
 
     def learn(frames: list[vs.VideoFrame]) -> vs.VideoFrame:

@@ -13,7 +13,7 @@ from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import convert_alike, deliver
 from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES, keys_in_clip
 from vsdslnet.plugin.scene import SceneCuts
-from vsdslnet.weights import LUT_SUFFIX, is_lut
+from vsdslnet.weights import lut_of
 
 __all__ = ["LightPoint", "light_curves", "light_points"]
 
@@ -60,7 +60,7 @@ def light_curves(
 
 
 def _by_lut(settings: EncodeSettings, cuts: list[int] | None) -> EncodeSettings:
-    model = settings.model if is_lut(settings.model) else settings.model + LUT_SUFFIX
+    model = lut_of(settings.model)
     # Looking for a cut means reading a whole key interval: where they are not known, that would be most of the time.
     scene_cuts = SceneCuts.NONE if cuts is None else SceneCuts.PROPS
     return replace(settings, model=model, scene_cuts=scene_cuts.value)
