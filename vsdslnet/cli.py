@@ -254,7 +254,9 @@ def models() -> None:
     for name in weights.available_models():
         file = weights.read(weights.find(name))
         print(f"{name}: {file.config.frames} frames, {file.config.features} features, {file.sha256[:16]}")
-        print(f"{name}{weights.LUT_SUFFIX}: the same as 3D LUTs, for previews and for machines that are too slow")
+    for name in weights.available_luts():
+        learnt_from = weights.find(name).stem
+        print(f"{name}: 3D LUTs learnt from {learnt_from}, for previews and for machines that are too slow")
     for name in looks.available_looks():
         print(f"--look {name}: {looks.read_look(name).sha256[:16]}")
 

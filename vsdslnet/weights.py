@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LUT_SUFFIX",
     "WeightsFile",
+    "available_luts",
     "available_models",
     "find",
     "is_lut",
@@ -65,6 +66,14 @@ class WeightsFile:
 def available_models() -> list[str]:
     """Names that ``model=`` accepts, sorted."""
     return _KIND.names()
+
+
+def available_luts() -> list[str]:
+    """Names of the LUTs that ``model=`` accepts, each network's once, sorted."""
+    names: dict[Path, str] = {}
+    for name in available_models():
+        names.setdefault(find(lut_of(name)), lut_of(name))
+    return list(names.values())
 
 
 def is_lut(model: str) -> bool:

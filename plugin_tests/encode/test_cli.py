@@ -176,10 +176,12 @@ def test_a_page_or_a_lut_never_takes_a_film_s_place(
     assert clip.read_bytes() == before
 
 
-def test_models_name_their_fast_form(command: Command) -> None:
+def test_models_and_their_luts_are_told(command: Command) -> None:
     done = command("models")
     assert done.returncode == 0
-    assert [line.partition(":")[0] for line in done.stdout.splitlines()][:2] == ["dslnet", "dslnet-lut"]
+    told = [line.partition(":")[0] for line in done.stdout.splitlines()]
+    assert told[:3] == ["dslnet", "dslnet-fast", "dslnet-lut"]
+    assert "dslnet-fast-lut" not in told, "the same as dslnet-lut"
 
 
 @pytest.mark.usefixtures("ctrl_c_heard")

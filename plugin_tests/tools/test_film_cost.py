@@ -16,6 +16,7 @@ from vsdslnet.errors import MediaError
 from vsdslnet.options import BackendOptions
 from vsdslnet.tools import film_cost
 from vsdslnet.tools.film_cost import ModelCost, film_of, model_costs
+from vsdslnet.weights import lut_of
 
 
 def test_a_film_is_counted_without_being_read(clip: Path) -> None:
@@ -39,6 +40,7 @@ def test_machines_for_a_day(hours: float, nodes: int) -> None:
 
 def test_every_model_has_its_cost(clip: Path, small_model: str, monkeypatch: pytest.MonkeyPatch, core: Any) -> None:
     monkeypatch.setattr(film_cost, "available_models", lambda: [small_model])
+    monkeypatch.setattr(film_cost, "available_luts", lambda: [lut_of(small_model)])
     monkeypatch.setattr(film_cost, "_NETWORK_PX", 48 * 32)
     film = film_of(given(clip))
     told: list[tuple[str, int, int]] = []

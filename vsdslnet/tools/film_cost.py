@@ -22,7 +22,7 @@ from vsdslnet.encode.source.script import frame_error
 from vsdslnet.errors import BackendError, MediaError, one_line
 from vsdslnet.options import BackendOptions
 from vsdslnet.plugin.lut_keys import KEY_INTERVAL_FRAMES
-from vsdslnet.weights import LUT_SUFFIX, available_models, is_lut
+from vsdslnet.weights import available_luts, available_models, is_lut
 
 __all__ = ["Film", "ModelCost", "film_of", "model_costs"]
 
@@ -118,14 +118,14 @@ def _scripts_film(info: SourceInfo) -> Film:
 def model_costs(
     film: Film, backend: BackendOptions, *, told: Callable[[str, int, int], None] = lambda what, done, total: None
 ) -> Iterator[ModelCost]:
-    """The cost of every installed model, of the precisions that pay here, then of its LUTs; the dearest first.
+    """The cost of every installed model, of the precisions that pay here, then of the LUTs; the dearest first.
 
     ``backend``: on which device; a precision that is not "auto" is the only one. ``told`` hears what is timed.
     BackendError if a model can't run on the device.
     """
     precisions = [backend.precision] if backend.precision != "auto" else _precisions(backend)
     runs = [(model, precision) for model in available_models() for precision in precisions]
-    runs += [(model + LUT_SUFFIX, "auto") for model in available_models()]
+    runs += [(model, "auto") for model in available_luts()]
     for number, (model, precision) in enumerate(runs):
         told(f"{model} {precision}", number, len(runs))
         settings = EncodeSettings(**vars(backend) | {"model": model, "precision": precision}, scene_cuts="none")
