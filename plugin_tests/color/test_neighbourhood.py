@@ -7,7 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from vsdslnet.color.measured import level_of, measured_nits, measured_pq
+from vsdslnet.color.measured import (
+    MEASURED,
+    ToneCurve,
+    _formula_gain_nits,
+    _gain_nits,
+    level_of,
+    measured_nits,
+    measured_pq,
+)
 from vsdslnet.color.neighbourhood import neighbourhood_lines, surrounding
 from vsdslnet.color.primaries import luminance_of
 from vsdslnet.color.transfer import pq_to_nits
@@ -101,3 +109,14 @@ def test_gradients_are_finite_everywhere() -> None:
     measured_pq(sdr, lines_of(sdr)).sum().backward()
     assert sdr.grad is not None
     assert torch.isfinite(sdr.grad).all()
+
+
+@pytest.mark.parametrize("curve", [MEASURED, MEASURED._replace(shadow_stops=1.0)])
+def test_the_gain_s_table_is_its_formula(curve: ToneCurve) -> None:
+    level = torch.rand(20_000, generator=torch.Generator().manual_seed(2)).requires_grad_()
+    read, exact = _gain_nits(level, curve), _formula_gain_nits(level.double(), curve)
+    assert ((read - exact) / exact).abs().max() < 3e-6
+    ends = torch.tensor([0.0, 1.0])
+    assert torch.allclose(_gain_nits(ends, curve).double(), _formula_gain_nits(ends.double(), curve), rtol=1e-6)
+    slope, exact_slope = (torch.autograd.grad(gain.sum(), level, retain_graph=True)[0] for gain in (read, exact))
+    assert (slope - exact_slope).abs().max() < 1e-2 * exact_slope.abs().max()
