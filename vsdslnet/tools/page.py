@@ -131,11 +131,17 @@ _SLIDER_SCRIPT = """for (const section of document.querySelectorAll("section")) 
   const slider = section.querySelector("input");
   const show = () => compare.style.setProperty("--at", slider.value + "%");
   slider.addEventListener("input", show);
-  compare.addEventListener("pointermove", (event) => {
-    if (!event.buttons) return;
+  const follow = (event) => {
     const box = compare.getBoundingClientRect();
     slider.value = (100 * (event.clientX - box.left)) / box.width;
     show();
+  };
+  compare.addEventListener("pointerdown", (event) => {
+    // Followed wherever it goes, so that it reaches the ends.
+    const dragged = new AbortController();
+    addEventListener("pointermove", follow, dragged);
+    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => dragged.abort(), dragged);
+    follow(event);
   });
   show();
 }
@@ -171,7 +177,7 @@ img { max-width: 100%; height: auto; display: block; }
 figure { margin: 0; }
 figcaption { color: #9aa0a6; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 1rem; }
-.compare { position: relative; overflow: hidden; touch-action: none; }
+.compare { position: relative; overflow: hidden; touch-action: none; user-select: none; }
 .compare img { width: 100%; }
 .before { position: absolute; inset: 0; clip-path: inset(0 calc(100% - var(--at)) 0 0); }
 .name { position: absolute; bottom: 0.5rem; padding: 0 0.5rem; background: #16181bb0; border-radius: 3px; }
