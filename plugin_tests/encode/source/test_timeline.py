@@ -5,9 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 
-from plugin_tests.encode.container.odd_media import film, join
+from plugin_tests.encode.container.odd_media import film, join, tones
 from vsdslnet.encode.source.probe import open_media
 from vsdslnet.encode.source.timeline import Placer, Timeline, continued, read_timeline
 
@@ -35,9 +36,38 @@ def test_a_recording_that_begins_hours_later_goes_on_at_once(tmp_path: Path) -> 
     part = film(tmp_path / "a.ts", rate=Fraction(25), frames=25, sound="mp2")
     later = film(tmp_path / "b.ts", rate=Fraction(25), frames=25, sound="mp2", start_seconds=7200)
     with open_media(join(tmp_path / "c.ts", part, later)) as media:
-        [(number, seconds)] = read_timeline(media).added[0]
+        added = read_timeline(media).added
+    [(number, seconds)] = added[0]
     assert number == 25
     assert seconds == pytest.approx(-7199, abs=0.1)
+    [(_, of_sound)] = added[1]
+    assert of_sound == seconds
+
+
+def test_sound_that_comes_long_after_the_later_picture_follows_it(tmp_path: Path) -> None:
+    part = film(tmp_path / "a.ts", rate=Fraction(25), frames=25, sound="mp2")
+    silent = film(tmp_path / "b.ts", rate=Fraction(25), frames=600, sound=None, start_seconds=7200)
+    late = film(tmp_path / "c.ts", rate=Fraction(25), frames=25, sound="mp2", start_seconds=7224)
+    with open_media(join(tmp_path / "d.ts", part, silent, late)) as media:
+        added = read_timeline(media).added
+    assert [seconds for _, seconds in added[1]] == [seconds for _, seconds in added[0]]
+
+
+def test_a_pause_of_the_picture_that_sound_fills_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.ts"
+    with av.open(str(path), "w") as output:
+        video, audio = output.add_stream("mpeg2video", rate=25), output.add_stream("mp2", rate=48_000)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        packets = tones(audio, seconds=Fraction(14))
+        for number in (*range(5), *range(330, 335)):
+            image = av.VideoFrame(64, 48, "yuv420p")
+            image.pts, image.time_base = number, Fraction(1, 25)
+            packets += video.encode(image)
+        packets += video.encode(None)
+        for packet in sorted(packets, key=lambda packet: packet.dts * Fraction(packet.time_base)):
+            output.mux(packet)
+    with open_media(path) as media:
+        assert read_timeline(media).added == {}
 
 
 def test_frames_go_on_where_they_start_again() -> None:

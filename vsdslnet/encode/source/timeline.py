@@ -87,8 +87,10 @@ def read_timeline(container: av.container.InputContainer) -> Timeline:
         return Timeline(start_seconds=start)
     tracks: dict[int, _Track] = {}
     forward: dict[int, set[int]] = {}
+    following: dict[int, set[int]] = {}
     sparse: dict[int, list[int]] = {}
     last: dict[int, float] = {}
+    behind: set[int] = set()  # streams that have not stepped forward since another did
     for place, packet in enumerate(_packets(container)):
         index, unit = packet.stream_index, float(packet.time_base)
         if packet.stream.type not in ("audio", "video"):
@@ -99,13 +101,17 @@ def read_timeline(container: av.container.InputContainer) -> Timeline:
         at = track.at[-1] if stamp is None and track.at else (stamp or 0) * unit
         if index in last and at > max(last.values()) + _STEP_FORWARD_SECONDS:
             forward.setdefault(index, set()).add(len(track.at))
+            behind = set(last) - {index}
+        elif index in behind and at > last[index] + _STEP_FORWARD_SECONDS:
+            following.setdefault(index, set()).add(len(track.at))
+            behind.discard(index)
         last[index] = at
         track.at.append(at)
         shown = at if packet.pts is None else packet.pts * unit
         track.shown.append(shown)
         track.ends.append(shown + (packet.duration or 0) * unit)
         track.places.append(place)
-    return Timeline(start_seconds=start, added=_added(tracks, forward, sparse))
+    return Timeline(start_seconds=start, added=_added(tracks, forward, following, sparse))
 
 
 def continued(timestamps: Sequence[int], time_base: Fraction, added: Sequence[tuple[int, float]]) -> list[int]:
@@ -135,12 +141,15 @@ def _is_header(packet: Any) -> bool:
 
 
 def _added(
-    tracks: dict[int, _Track], forward: dict[int, set[int]], sparse: dict[int, list[int]]
+    tracks: dict[int, _Track],
+    forward: dict[int, set[int]],
+    following: dict[int, set[int]],
+    sparse: dict[int, list[int]],
 ) -> dict[int, list[tuple[int, float]]]:
     steps = sorted(
         (track.places[number], index, number)
         for index, track in tracks.items()
-        for number in track.steps(forward.get(index, set()))
+        for number in track.steps(forward.get(index, set()) | following.get(index, set()))
     )
     added: dict[int, list[tuple[int, float]]] = {}
     joins: list[tuple[int, float]] = []
@@ -148,6 +157,10 @@ def _added(
         first = steps[0][0]
         join = {index: number for place, index, number in reversed(steps) if place < first + _JOIN_PACKETS}
         steps = [step for step in steps if join.get(step[1]) != step[2]]
+        if joins and all(number in following.get(index, ()) for index, number in join.items()):
+            for index, number in join.items():  # long after the stream that they follow
+                added.setdefault(index, []).append((number, joins[-1][1]))
+            continue
         ended = max(_latest(tracks[index], added.get(index, []), number) for index, number in join.items())
         begins = min(_earliest(tracks[index], number) for index, number in join.items())
         for index, number in join.items():
