@@ -27,6 +27,7 @@ from vsdslnet.errors import (
     OutputError,
     WeightsError,
     one_line,
+    printable,
 )
 from vsdslnet.options import BackendOptions, JobOptions, ModelOptions, PictureOptions
 
@@ -169,7 +170,7 @@ def preview(
             )
         else:
             frames = write_report(_given(source, script_arg), page, settings, at_seconds=at_seconds, told=told)
-    print(f"{page}: frames {', '.join(map(str, frames))}")
+    print(printable(f"{page}: frames {', '.join(map(str, frames))}"))
 
 
 @app.command(help_epilogue=EXIT_CODES)
@@ -204,7 +205,8 @@ def lut(
     if more:
         raise ArgumentError("at", at, "one time")
     cube = output or _beside(source, ".cube")
-    print(f"{cube}: frame {write_lut(_given(source, script_arg), cube, settings, at_seconds=at_seconds)}")
+    frame = write_lut(_given(source, script_arg), cube, settings, at_seconds=at_seconds)
+    print(printable(f"{cube}: frame {frame}"))
 
 
 @app.command(help_epilogue=EXIT_CODES)
@@ -235,7 +237,8 @@ def info(source: Path, /, *, tracks: Path | None = None, script_arg: ScriptArgum
     rate = float(found.frame_rate)
     length = "unknown length" if found.duration_seconds is None else f"{found.duration_seconds:.3f} s"
     turned = ", turned" if found.display_matrix else ""
-    print(f"{source}: {found.width}x{found.height}{turned}, {rate:.3f} fps, {length}; SDR, can be converted")
+    size = f"{found.width}x{found.height}"
+    print(printable(f"{source}: {size}{turned}, {rate:.3f} fps, {length}; SDR, can be converted"))
     colours = colours_in_words(found.tags, is_rgb=found.is_rgb, width=found.width, height=found.height)
     print(f"colours: {colours}")
     for what in left_out:
@@ -475,7 +478,7 @@ def _terminated(_signal: int, _frame: object) -> None:
 
 
 def _say(text: str) -> None:
-    print(f"vsdslnet: {text}", file=sys.stderr)
+    print(f"vsdslnet: {printable(text)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

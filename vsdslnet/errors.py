@@ -19,6 +19,8 @@ Inside VapourSynth every one of them reaches the script as ``vs.Error`` with the
 
 from __future__ import annotations
 
+import unicodedata
+
 __all__ = [
     "ArgumentError",
     "BackendError",
@@ -31,6 +33,7 @@ __all__ = [
     "OutputError",
     "WeightsError",
     "one_line",
+    "printable",
     "shorten",
 ]
 
@@ -118,6 +121,15 @@ class JobError(DslnetError):
 def one_line(error: object) -> str:
     """What another library's error says, without line breaks."""
     return " ".join(str(error).split())
+
+
+def printable(text: str) -> str:
+    """Text with names of files in it, in one line: control characters and bytes that are no UTF-8 as escapes.
+
+    >>> print(printable("a\\nb.mkv"))
+    a\\nb.mkv
+    """
+    return "".join(ascii(c)[1:-1] if unicodedata.category(c) in ("Cc", "Cs") else c for c in text)
 
 
 def shorten(value: object, limit: int = 80) -> str:

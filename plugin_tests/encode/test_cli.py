@@ -72,6 +72,33 @@ def test_a_bad_source_is_code_3(kind: str, command: Command, tmp_path: Path) -> 
     assert not (tmp_path / "out.mkv.vsdslnet").exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
+@pytest.mark.parametrize(
+    ("name", "says"), [(b"a\xff", "its name is not UTF-8"), (b"x" * 300, "File name too long")], ids=["bytes", "long"]
+)
+def test_names_that_no_file_should_have_are_told(
+    name: bytes, says: str, command: Command, clip: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / os.fsdecode(name)
+    for arguments in (["encode", f"{path}.mkv", "-o", tmp_path / "out.mkv", "-q"], ["info", path], ["lut", path]):
+        assert_one_line(command(*arguments), 3, says)
+    for arguments in (["encode", clip, "-q", "-o", f"{path}.mkv"], ["lut", clip, "-o", f"{path}.cube"]):
+        assert_one_line(command(*arguments), 4, says)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_is_one_line_whatever_the_name(command: Command, tmp_path: Path) -> None:
+    assert_one_line(command("info", tmp_path / "a\n\x1b[31mb.mkv"), 3, "a\\n\\x1b[31mb.mkv: there is no such file")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes with names")
+def test_a_pipe_is_refused_and_not_waited_for(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    os.mkfifo(path)
+    for arguments in (["encode", path, "-o", tmp_path / "out.mkv", "-q"], ["info", path]):
+        assert_one_line(command(*arguments), 3, "is a pipe")
+
+
 def test_a_bad_output_is_code_4(command: Command, clip: Path, tmp_path: Path) -> None:
     (tmp_path / "is.mkv").write_bytes(b"there")
     for output, says in (

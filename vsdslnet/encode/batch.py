@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ from vsdslnet.errors import (
     MediaError,
     OutputError,
     WeightsError,
+    printable,
 )
 from vsdslnet.options import JobOptions
 
@@ -132,7 +134,7 @@ def encode_files(
 
 def _say(text: str) -> None:
     """An error, for a person."""
-    print(f"vsdslnet: {text}", file=sys.stderr)
+    print(f"vsdslnet: {printable(text)}", file=sys.stderr)
 
 
 def _encode(
@@ -189,7 +191,7 @@ def _numbers(drop: str | None) -> list[int]:
 
 def _tell_person(options: JobOptions, text: str) -> None:
     if not options.quiet and not options.json_lines:
-        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(text)
+        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(printable(text))
 
 
 def _tell_program(options: JobOptions, event: str, **values: object) -> None:
@@ -210,8 +212,11 @@ def _is_there(output: Path, settings: EncodeSettings) -> bool:
 
 
 def _expanded(source: Path) -> list[Path]:
-    if source.exists() or not glob.has_magic(str(source)):
+    if not glob.has_magic(str(source)):
         return [source]
+    with contextlib.suppress(OSError):  # a name that no file can have
+        if source.exists():
+            return [source]
     pattern = source.expanduser()
     found = sorted(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
     if not found:

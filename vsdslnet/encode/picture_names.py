@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from vsdslnet.encode.place import check_name
+from vsdslnet.encode.place import check_name, check_possible
 from vsdslnet.errors import ArgumentError, OutputError
 
 __all__ = ["PictureNames"]
@@ -47,6 +47,7 @@ class PictureNames:
 
     def check_place(self, suffixes: tuple[str, ...]) -> None:
         """Refuse a name or a folder as :func:`check_name` does, but for a folder that can be made (OutputError)."""
+        check_possible(self.path(0))
         if self.folder.is_dir():
             check_name(self.path(0), suffixes=suffixes)
             return

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vsdslnet.errors import ArgumentError, OutputError
 
-__all__ = ["check_name", "check_place"]
+__all__ = ["check_name", "check_place", "check_possible"]
 
 
 def check_place(output: Path, *, suffix: str) -> None:
@@ -20,8 +20,21 @@ def check_place(output: Path, *, suffix: str) -> None:
         raise OutputError(f"{output.parent}: can't be written to; name another place")
 
 
+def check_possible(output: Path) -> None:
+    """Refuse a name that no file can have, wherever it lies (OutputError)."""
+    try:
+        str(output).encode()
+        output.exists()
+    except UnicodeEncodeError:
+        raise OutputError(f"{output}: its name is not UTF-8; take another") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise OutputError(f"{output}: can't be written ({why}); take another name") from None
+
+
 def check_name(output: Path, *, suffixes: tuple[str, ...]) -> None:
     """Refuse a name without one of the suffixes (ArgumentError), or one that no file can have (OutputError)."""
+    check_possible(output)
     if output.suffix.lower() not in suffixes:
         raise ArgumentError("output", str(output), "a name ending in " + ", ".join(suffixes))
     if output.is_dir():

@@ -15,6 +15,7 @@ from rich.table import Column
 
 from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import ChunkResult, Journal
+from vsdslnet.errors import printable
 
 __all__ = ["JsonReporter", "PersonReporter", "QuietReporter", "Reporter"]
 
@@ -213,14 +214,14 @@ class PersonReporter:
         """See :class:`Reporter`."""
         said = [f"will not be in the file: {what}" for what in left_out]
         for line in [*said, *(f"the encoder warns: {warning}" for warning in warnings)]:
-            self._progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
+            self._progress.console.print(printable(line), highlight=False, markup=False, soft_wrap=True)
 
     def planned(self, job: Job, journal: Journal) -> None:
         """See :class:`Reporter`."""
         self._tally = _Tally(job, journal)
         self._progress.start()
         begins = f"{Path(job.source.path).name}: frames {job.frames}, chunks {len(job.chunks)}, {job.encoder}"
-        self._progress.console.print(begins, highlight=False, markup=False, soft_wrap=True)
+        self._progress.console.print(printable(begins), highlight=False, markup=False, soft_wrap=True)
         if journal.finished:
             kept = f"going on: {self._tally.kept} of {job.frames} frames are finished"
             self._progress.console.print(kept, highlight=False)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vsdslnet.encode.source.present import check_present
 from vsdslnet.encode.source.probe import open_media
 from vsdslnet.encode.source.script import ScriptCall, check_arguments
 from vsdslnet.errors import ArgumentError, MediaError
@@ -48,7 +49,8 @@ class Given:
 
     def check(self) -> None:
         """MediaError if a file is missing or can't be read, before anything is looked at."""
-        if self.path.suffix.lower() in _AVISYNTH and self.path.is_file():
+        check_present(self.path, what="script" if self.is_script else "video file")
+        if self.path.suffix.lower() in _AVISYNTH:
             raise MediaError(
                 f"{self.path}: is an AviSynth script, and scripts have to be VapourSynth's (.vpy); have a program that "
                 "knows AviSynth write its picture first (ffmpeg -i film.avs -c:v ffv1 film.mkv) and convert that file"
@@ -56,10 +58,6 @@ class Given:
         if not self.is_script:
             open_media(self.path).close()
             return
-        if not self.path.exists():
-            raise MediaError(f"{self.path}: there is no such file; check the path")
-        if not self.path.is_file():
-            raise MediaError(f"{self.path}: is a directory; name a script in it")
         if self.tracks is not None:
             open_media(self.tracks).close()
 

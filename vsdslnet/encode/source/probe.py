@@ -21,6 +21,7 @@ from vsdslnet.encode.source.colour import (
     missing_in,
 )
 from vsdslnet.encode.source.nature import hidden_pixels, left_out_by_nature, pixels_a_chroma_sample
+from vsdslnet.encode.source.present import check_present
 from vsdslnet.encode.source.script import ScriptCall
 from vsdslnet.errors import MediaError
 from vsdslnet.options import Deinterlace, FieldOrder
@@ -122,10 +123,7 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 def open_media(path: Path) -> av.container.InputContainer:
     """Open a file for reading; MediaError says in one line why it can't be."""
-    if not path.exists():
-        raise MediaError(f"{path}: there is no such file; check the path")
-    if path.is_dir():
-        raise MediaError(f"{path}: is a directory; name a video file in it")
+    check_present(path, what="video file")
     try:
         # Absolute: what stands before a colon would be taken for a protocol.
         return av.open(str(path.absolute()))

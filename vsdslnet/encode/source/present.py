@@ -1,0 +1,30 @@
+"""Whether a name is that of a file that can be read, asked before anybody opens it."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from vsdslnet.errors import MediaError
+
+__all__ = ["check_present"]
+
+
+def check_present(path: Path, *, what: str) -> None:
+    """MediaError, in one line, unless ``path`` is a file; ``what`` is what a user should name instead of a directory.
+
+    A pipe is none: a source is read several times, and whoever opens one waits for a writer, perhaps for ever.
+    """
+    try:
+        str(path).encode()
+        mode = path.stat().st_mode
+    except UnicodeEncodeError:
+        raise MediaError(f"{path}: its name is not UTF-8, which VapourSynth asks for; rename it") from None
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        raise MediaError(f"{path}: there is no such file; check the path") from None
+    except OSError as error:
+        raise MediaError(f"{path}: can't be looked at ({error.strerror}); check the path and its permissions") from None
+    if stat.S_ISDIR(mode):
+        raise MediaError(f"{path}: is a directory; name a {what} in it")
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        raise MediaError(f"{path}: is a pipe, and a source is read several times; write it to a file first")
