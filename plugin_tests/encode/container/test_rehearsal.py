@@ -177,6 +177,31 @@ def test_chapters_before_the_picture_are_moved_to_its_start(quick: EncodeSetting
         assert starts == pytest.approx([0, 0, 0.2], abs=0.001)
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
+def test_chapters_without_a_title_or_after_the_start_keep_their_times(
+    suffix: str, quick: EncodeSettings, tmp_path: Path
+) -> None:
+    plain = film(tmp_path / "plain.mkv", frames=24)
+    told = [(200, "A"), (400, None), (700, "B")]
+    with av.open(str(plain)) as before, av.open(str(tmp_path / "in.mkv"), "w") as after:
+        copies = {stream.index: after.add_stream_from_template(stream, opaque=True) for stream in before.streams}
+        after.set_chapters(
+            [
+                {"id": start, "start": start, "end": start + 100, "time_base": Fraction(1, 1000)}
+                | {"metadata": {"title": title} if title else {}}
+                for start, title in told
+            ]
+        )
+        for packet in before.demux():
+            if packet.size:
+                packet.stream = copies[packet.stream_index]
+                after.mux(packet)
+    encode(tmp_path / "in.mkv", tmp_path / f"out{suffix}", quick)
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        found = [(float(c["start"] * c["time_base"]), c["metadata"].get("title", "")) for c in container.chapters()]
+    assert found == ([] if suffix == ".mkv" else [(0.0, "")]) + [(0.2, "A"), (0.4, ""), (0.7, "B")]
+
+
 def test_the_text_track_of_mp4_s_chapters_is_not_told_as_lost(quick: EncodeSettings, tmp_path: Path) -> None:
     source = film(tmp_path / "in.mp4", chapters=[(0, 200), (200, 500)])
     _, said = encode(source, tmp_path / "out.mkv", quick)

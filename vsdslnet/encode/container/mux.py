@@ -189,7 +189,8 @@ class _File:
     def begin(self, source: Any, job: Job) -> None:
         """Write the header, with tags and chapters: from here on streams have the time base that the muxer gives."""
         self._container.metadata.update(fresh_tags(source.metadata))
-        chapters = programme_chapters(source.chapters(), start_seconds=job.timeline.start_seconds)
+        start = job.timeline.start_seconds
+        chapters = programme_chapters(source.chapters(), start_seconds=start, as_text=not self._matroska)
         if chapters:
             self._container.set_chapters(chapters)
         try:
