@@ -15,6 +15,7 @@ import pytest
 from plugin_tests.encode.media import InProcessExecutor, make_clip
 from vsdslnet.encode.run import encode_file
 from vsdslnet.encode.settings import EncodeSettings
+from vsdslnet.encode.source.probe import probe
 from vsdslnet.errors import OutputError
 
 WIDTH, HEIGHT = 96, 64
@@ -103,3 +104,17 @@ def test_bitmaps_have_no_place_in_mp4(film: Path, small_model: str, tmp_path: Pa
     settings = EncodeSettings(model=small_model, strength=0.0, preset="draft", encoder="av")
     with pytest.raises(OutputError, match=r"\.mp4 can't hold subtitle stream 1 \(pgssub\)[^;]*; .*\.mkv.* --drop 1"):
         encode_file(film, tmp_path / "out.mp4", settings, executor=InProcessExecutor())
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_bitmap_without_an_end_makes_no_file_last_for_weeks(
+    suffix: str, film: Path, small_model: str, tmp_path: Path
+) -> None:
+    with av.open(str(film)) as container:  # what FFmpeg's encoder of a DVD's subtitles writes
+        assert (container.duration or 0) / av.time_base > 4e6
+    assert probe(film).duration_seconds is None
+    settings = EncodeSettings(model=small_model, strength=0.0, preset="draft", encoder="av")
+    done = encode_file(film, tmp_path / f"out{suffix}", settings, executor=InProcessExecutor(), drop=[1])
+    assert [what.partition(",")[2] for what in done.dropped] == [" as asked"]
+    with av.open(str(done.output)) as container:
+        assert (container.duration or 0) / av.time_base == pytest.approx(1.0, abs=0.2)

@@ -29,6 +29,7 @@ from vsdslnet.encode.container.trimmed import trimmed_template, without_hidden
 from vsdslnet.encode.container.video_packets import VideoPacket, VideoPackets
 from vsdslnet.encode.ffmpeg_log import ffmpeg_messages, ffmpeg_reason
 from vsdslnet.encode.job.description import Job
+from vsdslnet.encode.source.probe import ENDLESS_SECONDS
 from vsdslnet.encode.source.timeline import Placer, Timeline
 from vsdslnet.encode.source.tracks import open_tracks
 from vsdslnet.errors import JobError
@@ -287,6 +288,8 @@ def _placed(source: Any, others: dict[int, _Other], timeline: Timeline) -> Itera
         # The last one of joined Ogg files is below 0, or that in 32 bits without a sign.
         if seconds < 0 or (packet.stream.type == "audio" and seconds > _LONGEST_SOUND_SECONDS):
             packet.duration = lasted.get(packet.stream_index, 0)
+        elif seconds >= ENDLESS_SECONDS:
+            packet.duration = 0
         lasted[packet.stream_index] = packet.duration or 0
         yield packet
 

@@ -26,13 +26,24 @@ from vsdslnet.encode.source.script import ScriptCall
 from vsdslnet.errors import MediaError
 from vsdslnet.options import Deinterlace, FieldOrder
 
-__all__ = ["SourceIdentity", "SourceInfo", "claimed_rates", "identify", "main_video", "open_media", "probe"]
+__all__ = [
+    "ENDLESS_SECONDS",
+    "SourceIdentity",
+    "SourceInfo",
+    "claimed_rates",
+    "identify",
+    "main_video",
+    "open_media",
+    "probe",
+]
 
 # Enough frames to meet one with its own field flags; the planning pass looks at every frame.
 _FRAMES_LOOKED_AT = 4
 # FFmpeg's names of formats that BestSource does not take.
 _ONE_BIT = ("monow", "monob")
 _SAMPLES, _SAMPLE_BYTES = 64, 65_536
+# "Until the next one": the largest time that FFmpeg has for a subtitle, 32 bits of milliseconds.
+ENDLESS_SECONDS = 0xFFFFFFFF // 1000
 
 
 class SourceIdentity(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,7 +196,7 @@ def probe(path: Path, *, transfer_in: int | None = None, interlaced: bool = Fals
             claimed_rates=claimed_rates(stream),
             sample_aspect=(aspect.numerator, aspect.denominator),
             display_matrix=_display_matrix(frames[0]),
-            duration_seconds=None if container.duration is None else container.duration / av.time_base,
+            duration_seconds=_duration_seconds(container),
             is_rgb=frames[0].format.is_rgb or frames[0].format.has_palette,
             crop=hidden_pixels(stream, frames[0]),
             left_out=left_out_by_nature(stream, frames),
@@ -238,6 +249,13 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise MediaError(f"{path}: can't be read ({error.strerror}); check its permissions") from None
+
+
+def _duration_seconds(container: av.container.InputContainer) -> float | None:
+    """How long the file says that it lasts; None too where it counts a subtitle without an end."""
+    if container.duration is None or container.duration >= ENDLESS_SECONDS * av.time_base:
+        return None
+    return container.duration / av.time_base
 
 
 def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...]:
