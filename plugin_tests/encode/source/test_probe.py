@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
+from plugin_tests.encode.container.odd_media import film
 from plugin_tests.encode.media import make_clip
 from vsdslnet.encode.source.clip import open_source
 from vsdslnet.encode.source.colour import container_tags
@@ -164,3 +165,16 @@ def test_pixels_of_one_bit_are_refused_with_the_cure(tmp_path: Path) -> None:
     path.write_bytes(b"P4\n64 64\n" + bytes(512))
     with pytest.raises(MediaError, match=r"pixels of one bit.*-pix_fmt gray"):
         probe(path)
+
+
+@pytest.mark.parametrize("pixels", ["rgb555le", "rgb565le", "rgb8"])
+def test_samples_of_few_bits_are_refused_before_the_decoder_meets_them(pixels: str, tmp_path: Path) -> None:
+    path = film(tmp_path / "in.nut", codec="rawvideo", pixel_format=pixels, sound=None, frames=2)
+    with pytest.raises(MediaError, match=rf"has {pixels} pixels, less than 8 bits a sample.*-pix_fmt gbrp OUT\.mkv"):
+        probe(path)
+
+
+@pytest.mark.parametrize("pixels", ["gray", "nv12", "bgr0", "gray10le"])
+def test_samples_of_eight_bits_and_more_are_taken(pixels: str, tmp_path: Path) -> None:
+    codec = "ffv1" if pixels == "gray10le" else "rawvideo"
+    assert probe(film(tmp_path / "in.nut", codec=codec, pixel_format=pixels, sound=None, frames=2)).width == 64

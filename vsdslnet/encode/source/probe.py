@@ -39,8 +39,7 @@ __all__ = [
 
 # Enough frames to meet one with its own field flags; the planning pass looks at every frame.
 _FRAMES_LOOKED_AT = 4
-# FFmpeg's names of formats that BestSource does not take.
-_ONE_BIT = ("monow", "monob")
+_LEAST_BITS = 8  # of a sample, for BestSource
 _SAMPLES, _SAMPLE_BYTES = 64, 65_536
 # "Until the next one": the largest time that FFmpeg has for a subtitle, 32 bits of milliseconds.
 ENDLESS_SECONDS = 0xFFFFFFFF // 1000
@@ -177,11 +176,7 @@ def probe(path: Path, *, transfer_in: int | None = None, interlaced: bool = Fals
             pass  # damage further on is the decoder's business; damage at once is below
         if not frames:
             raise MediaError(f"{path}: no video frame can be decoded; check that the file plays")
-        if frames[0].format.name in _ONE_BIT:
-            raise MediaError(
-                f"{path}: has pixels of one bit, which can't be decoded; make them grey "
-                "(ffmpeg -i IN -pix_fmt gray OUT.png)"
-            )
+        _check_bits(path, frames[0].format)
         sign = None if transfer_in is not None else file_hdr_sign(stream, declared, frames)
         if sign:
             raise MediaError(f"{path}: is HDR already ({sign}); {HDR_CURE}")
@@ -249,6 +244,21 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise MediaError(f"{path}: can't be read ({error.strerror}); check its permissions") from None
+
+
+def _check_bits(path: Path, pixels: av.VideoFormat) -> None:
+    """MediaError for samples that BestSource does not take: black and white, RGB 5:6:5 and the like, Bayer."""
+    bits = min(component.bits for component in pixels.components)
+    if bits == 1 and len(pixels.components) == 1:
+        raise MediaError(
+            f"{path}: has pixels of one bit, which can't be decoded; make them grey "
+            "(ffmpeg -i IN -pix_fmt gray OUT.png)"
+        )
+    if bits < _LEAST_BITS:
+        raise MediaError(
+            f"{path}: has {pixels.name} pixels, less than 8 bits a sample, which can't be decoded; convert it first "
+            "(ffmpeg -i IN -map 0 -c copy -c:v ffv1 -pix_fmt gbrp OUT.mkv)"
+        )
 
 
 def _duration_seconds(container: av.container.InputContainer) -> float | None:
