@@ -14,6 +14,7 @@ from typing import Any
 
 import av
 
+from vsdslnet.encode.container.matroska_chapters import lost_chapters
 from vsdslnet.encode.container.tags import fresh_tags, lost_tags
 from vsdslnet.encode.ffmpeg_log import ffmpeg_messages
 from vsdslnet.errors import ArgumentError, OutputError
@@ -133,6 +134,8 @@ def passage_of(
             left_out.append(f"{stream_name(stream)} (no container has a place for it)")
     if refused:
         raise OutputError(f"{output}: {_refusal(refused, output.suffix, suffixes)}")
+    if source.streams and "matroska" in source.format.name:
+        left_out += lost_chapters(Path(source.name), kept=len(source.chapters()))
     left_out += [f"tag {name} ({output.suffix} has no place for it)" for name in lost_tags(source.metadata, wanted)]
     return Passage(copied=tuple(copied), as_text=as_text, attached=tuple(attached), left_out=tuple(left_out))
 
