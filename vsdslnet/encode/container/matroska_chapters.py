@@ -42,7 +42,7 @@ def lost_chapters(path: Path, *, kept: int) -> list[str]:
     try:
         with path.open("rb") as file:
             editions = [_edition(data) for kind, data in _elements(_chapters(file)) if kind == _EDITION]
-    except (IndexError, OSError, OverflowError):  # damage
+    except (LookupError, OSError, OverflowError, ValueError):  # damage
         return []
     lost = []
     if any(edition.rearranges for edition in editions):
@@ -87,11 +87,8 @@ def _chapters(file: BinaryIO) -> bytes:
         if kind == _CLUSTER:
             break
         if kind == _SEEK_HEAD:
-            for entry in (
-                dict(_elements(data)) for kind, data in _elements(file.read(min(size, _MOST_BYTES))) if kind == _SEEK
-            ):
-                if _number(entry.get(_SEEK_ID, b"")) == _CHAPTERS:
-                    told = _number(entry.get(_SEEK_POSITION, b""))
+            found = _told_place(file.read(min(size, _MOST_BYTES)))
+            told = told if found is None else found
         else:
             file.seek(size, 1)
     if told is None:
@@ -99,6 +96,13 @@ def _chapters(file: BinaryIO) -> bytes:
     file.seek(start + told)
     kind, size = _head(file)
     return file.read(min(size, _MOST_BYTES)) if kind == _CHAPTERS else b""
+
+
+def _told_place(seek_head: bytes) -> int | None:
+    """Where the Chapters element lies, counted from the segment's contents, if the seek head has it."""
+    entries = [dict(_elements(data)) for kind, data in _elements(seek_head) if kind == _SEEK]
+    places = [entry[_SEEK_POSITION] for entry in entries if _number(entry.get(_SEEK_ID, b"")) == _CHAPTERS]
+    return _number(places[0]) if places else None
 
 
 def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
