@@ -46,7 +46,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """What was imported stays, so that no collection of garbage has to look through it.
 
-    VapourSynth's ``frames()`` collects all each time it is called: 0.1 s here, where the modules of all tests are.
+    VapourSynth's ``frames()`` collects all each time it ends (findings/vapoursynth-frames-collects-garbage.sh): a third
+    of a second here, where the modules of all tests are.
     """
     gc.collect()
     gc.freeze()

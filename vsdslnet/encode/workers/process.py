@@ -6,6 +6,7 @@ Lines of JSON both ways. On stdin: a chunk's index. On stdout: one of the events
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import queue
 import signal
@@ -117,6 +118,8 @@ def _serve(folder: Path, orders: queue.SimpleQueue[int], teller: _Teller) -> Non
     if job is None:
         raise JobError(f"{folder}: no job was begun here")
     maker = ChunkMaker(job, folder)
+    # VapourSynth collects garbage after each chunk's frames: 0.1 s without a frame under way if it looked at PyTorch.
+    gc.freeze()
     teller.tell(Ready())
     finishing: threading.Thread | None = None
     while True:

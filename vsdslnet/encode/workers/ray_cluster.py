@@ -6,6 +6,7 @@ indices and results travel through Ray. A chunk whose node or actor is lost goes
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 import tempfile
@@ -190,6 +191,7 @@ class _ChunkActor:
                 check_node(self._job)
                 check_here(self._job.identity.settings)
                 self._maker = ChunkMaker(self._job, self._folder)
+                gc.freeze()  # as a local worker does
             result = self._maker.make(self._job.chunks[index], self._note)
             if self._store is not None:
                 self._store.put_chunk(chunk_path(self._folder, index, self._job.suffix))
