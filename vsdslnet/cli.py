@@ -292,8 +292,11 @@ def fit(
     overwrite
         Replace the output if it is there already.
     """
+    from vsdslnet.encode.place import check_possible
+
     if output.suffix != ".safetensors":
         raise ArgumentError("output", str(output), "a name that ends in .safetensors")
+    check_possible(output)
     if output.exists() and not overwrite:
         raise OutputError(f"{output}: is there already; name another or add --overwrite")
     if not output.absolute().parent.is_dir():

@@ -32,6 +32,7 @@ __all__ = [
     "MissingPackageError",
     "OutputError",
     "WeightsError",
+    "is_utf8",
     "one_line",
     "printable",
     "shorten",
@@ -130,6 +131,15 @@ def printable(text: str) -> str:
     a\\nb.mkv
     """
     return "".join(ascii(c)[1:-1] if unicodedata.category(c) in ("Cc", "Cs") else c for c in text)
+
+
+def is_utf8(text: str) -> bool:
+    """Whether text can be written; what the system gives of other bytes (PEP 383) can't."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def shorten(value: object, limit: int = 80) -> str:

@@ -54,6 +54,7 @@ def test_help_tells_the_exit_codes(command: Command) -> None:
         (["--workers", "0"], "workers=0"),
         (["--codec", "mpeg2"], "mpeg2"),
         (["--engine", "ray"], "--engine is called --executor now"),
+        (["--params", "no-such=\udcff"], "params='no-such=\\udcff' is not allowed: UTF-8"),
         (["--store", "s3://bucket/jobs"], "store='s3://bucket/jobs' is not allowed: only with --executor ray"),
     ],
 )
@@ -74,7 +75,7 @@ def test_a_bad_source_is_code_3(kind: str, command: Command, tmp_path: Path) -> 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
 @pytest.mark.parametrize(
-    ("name", "says"), [(b"a\xff", "its name is not UTF-8"), (b"x" * 300, "File name too long")], ids=["bytes", "long"]
+    ("name", "says"), [(b"a\xff", "its path is not UTF-8"), (b"x" * 300, "File name too long")], ids=["bytes", "long"]
 )
 def test_names_that_no_file_should_have_are_told(
     name: bytes, says: str, command: Command, clip: Path, tmp_path: Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from vsdslnet.errors import ArgumentError, OutputError
+from vsdslnet.errors import ArgumentError, OutputError, is_utf8
 
 __all__ = ["check_name", "check_place", "check_possible"]
 
@@ -22,11 +22,10 @@ def check_place(output: Path, *, suffix: str) -> None:
 
 def check_possible(output: Path) -> None:
     """Refuse a name that no file can have, wherever it lies (OutputError)."""
+    if not is_utf8(str(output.absolute())):
+        raise OutputError(f"{output}: its path is not UTF-8; take another")
     try:
-        str(output).encode()
         output.exists()
-    except UnicodeEncodeError:
-        raise OutputError(f"{output}: its name is not UTF-8; take another") from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise OutputError(f"{output}: can't be written ({why}); take another name") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vsdslnet.errors import ArgumentError
+from vsdslnet.errors import ArgumentError, is_utf8
 from vsdslnet.options import (
     FAST_MODEL,
     FULL_MODEL,
@@ -105,7 +105,9 @@ class EncodeSettings(
             raise ArgumentError("crf", self.crf, f"a number from 0 to {top}", "lower is better and larger")
         if self.hdr10plus and self.transfer != "pq":
             raise ArgumentError("hdr10plus", True, "only with transfer pq", "leave it out: HLG has no such metadata")
-        for name in self.parameters:
+        for name, value in self.parameters.items():
+            if not is_utf8(f"{name}={value}"):
+                raise ArgumentError("params", f"{name}={value}", "UTF-8")
             if _is_protected(name, self.codec):
                 raise ArgumentError("params", name, "any parameter but those that make the file HDR10", "leave it out")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from vsdslnet.errors import MediaError
+from vsdslnet.errors import MediaError, is_utf8
 
 __all__ = ["check_present"]
 
@@ -15,11 +15,10 @@ def check_present(path: Path, *, what: str) -> None:
 
     A pipe is none: a source is read several times, and whoever opens one waits for a writer, perhaps for ever.
     """
+    if not is_utf8(str(path.absolute())):
+        raise MediaError(f"{path}: its path is not UTF-8, which VapourSynth asks for; rename it")
     try:
-        str(path).encode()
         mode = path.stat().st_mode
-    except UnicodeEncodeError:
-        raise MediaError(f"{path}: its name is not UTF-8, which VapourSynth asks for; rename it") from None
     except (FileNotFoundError, NotADirectoryError, ValueError):
         raise MediaError(f"{path}: there is no such file; check the path") from None
     except OSError as error:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 import vapoursynth as vs
 
-from vsdslnet.errors import ArgumentError, ClipError, MediaError, one_line
+from vsdslnet.errors import ArgumentError, ClipError, MediaError, is_utf8, one_line
 from vsdslnet.plugin.formats import check_input
 
 __all__ = ["Output", "ScriptCall", "check_arguments", "evaluate", "forget_output", "frame_error"]
@@ -45,9 +45,11 @@ class Output(NamedTuple):
 
 def check_arguments(arguments: Mapping[str, str]) -> None:
     """ArgumentError for what no variable of a script can be called."""
-    for name in arguments:
+    for name, value in arguments.items():
         if not name.isidentifier() or name.startswith("__"):
             raise ArgumentError("script-arg", name, "name=value, the name being that of a variable in the script")
+        if not is_utf8(value):
+            raise ArgumentError("script-arg", f"{name}={value}", "UTF-8")
 
 
 _kept: dict[tuple[str, bytes], Output] = {}

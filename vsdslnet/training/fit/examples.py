@@ -52,7 +52,7 @@ def examples_of(sdr: Sequence[Path], hdr: Sequence[Path]) -> list[Example]:
     """
     for argument, paths in (("sdr", sdr), ("hdr", hdr)):
         for path in paths:
-            if not path.is_file():
+            if not _is_file(path):
                 raise ArgumentError(argument, str(path), "an existing file", "check the path")
     if not hdr:
         raise ArgumentError("hdr", "nothing", "pictures, a video, or gain-map photographs", "name the HDR side")
@@ -61,6 +61,13 @@ def examples_of(sdr: Sequence[Path], hdr: Sequence[Path]) -> list[Example]:
     if len(sdr) == len(hdr) == 1 and not {sdr[0].suffix.lower(), hdr[0].suffix.lower()} & (SDR_SUFFIXES | HDR_SUFFIXES):
         return film(sdr[0], hdr[0])
     return stills(sdr, hdr)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have, or a folder that may not be looked into
+        return False
 
 
 def stills(sdr: Sequence[Path], hdr: Sequence[Path]) -> list[Example]:
