@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from plugin_tests.encode.container.odd_media import cover_bytes, film, join, remux
-from plugin_tests.encode.media import InProcessExecutor, packets, video_times
+from plugin_tests.encode.media import InProcessExecutor, make_clip, packets, video_times
 from plugin_tests.reliability.conformance.hdr10_files import media_info
+from vsdslnet.encode.container.tags import fresh_tags, lost_tags
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import Finished, encode_file
 from vsdslnet.encode.settings import EncodeSettings
@@ -335,6 +336,22 @@ def test_a_tag_that_mp4_has_no_place_for_is_named_before_the_work(quick: EncodeS
                 after.mux(packet)
     _, said = encode(tmp_path / "tagged.mkv", tmp_path / "out.mp4", quick)
     assert said == ["tag DIRECTOR (.mp4 has no place for it)"]
+
+
+def test_a_timecode_goes_into_mp4_and_numbers_of_mxf_stay_behind() -> None:
+    tags = {"timecode": "01:00:00:00", "UID": "adab4424", "product_name": "OP1a Muxer", "artist": "A"}
+    assert fresh_tags(tags) == {"timecode": "01:00:00:00", "artist": "A"}
+    assert lost_tags(tags, "mp4") == []
+
+
+@pytest.mark.parametrize(("suffix", "name"), [(".mkv", "title"), (".mp4", "name")])
+def test_the_title_of_a_track_of_mp4_stays_its_title(
+    suffix: str, name: str, quick: EncodeSettings, tmp_path: Path
+) -> None:
+    source = make_clip(tmp_path / "in.mp4", frames=12)
+    encode(source, tmp_path / f"out{suffix}", quick)
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        assert container.streams.audio[0].metadata[name] == "Voix"
 
 
 def test_avi_with_mp3_arrives(quick: EncodeSettings, tmp_path: Path) -> None:

@@ -178,3 +178,19 @@ def test_samples_of_few_bits_are_refused_before_the_decoder_meets_them(pixels: s
 def test_samples_of_eight_bits_and_more_are_taken(pixels: str, tmp_path: Path) -> None:
     codec = "ffv1" if pixels == "gray10le" else "rawvideo"
     assert probe(film(tmp_path / "in.nut", codec=codec, pixel_format=pixels, sound=None, frames=2)).width == 64
+
+
+def test_a_still_picture_before_the_film_is_not_taken_for_it(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mp4"), "w") as output:
+        for width in (32, 64):
+            video = output.add_stream("mpeg4", rate=25)
+            video.width, video.height, video.pix_fmt = width, 32, "yuv420p"
+        output.start_encoding()
+        for video, frames in zip(output.streams.video, (1, 5), strict=True):
+            for at in range(frames):
+                image = av.VideoFrame(video.width, 32, "yuv420p")
+                image.pts, image.time_base = at, Fraction(1, 25)
+                output.mux(video.encode(image))
+            output.mux(video.encode(None))
+    info = probe(tmp_path / "a.mp4")
+    assert (info.track, info.width, len(open_source(info).clip)) == (1, 64, 5)

@@ -22,7 +22,7 @@ from vsdslnet.encode.container.passage import (
     passage_of,
     stream_name,
 )
-from vsdslnet.encode.container.tags import fresh_tags
+from vsdslnet.encode.container.tags import fresh_tags, stream_tags
 from vsdslnet.encode.container.template import StandingAlone, open_template
 from vsdslnet.encode.container.text_subtitles import TextConverter, add_text_stream
 from vsdslnet.encode.container.trimmed import trimmed_template, without_hidden
@@ -151,7 +151,7 @@ class _File:
         video.codec_context.framerate = job.frame_rate
         video.codec_context.sample_aspect_ratio = Fraction(*job.source.sample_aspect)
         if original is not None:
-            video.metadata.update(fresh_tags(original.metadata))
+            video.metadata.update(stream_tags(original.metadata))
             video.disposition = original.disposition
         if job.form.fourcc:  # Matroska says ProRes's kind by it, too
             video.codec_context.codec_tag = job.form.fourcc
@@ -173,7 +173,7 @@ class _File:
                 stream = add_text_stream(self._container, original, codec)
                 added[index] = _Other(stream, TextConverter(original, stream))
             stream.disposition = original.disposition
-            stream.metadata.update(fresh_tags(original.metadata))
+            stream.metadata.update(stream_tags(original.metadata))
             self._names[stream.index] = stream_name(original)
         for attached in passage.attached:
             stream = self._container.add_attachment(attached.name, attached.mimetype, attached.data)

@@ -130,6 +130,8 @@ def passage_of(
             as_text[stream.index] = _TEXT_CODECS[wanted]
         elif stream.type == "audio" or _holders(stream, suffixes):
             refused.append(stream)
+        elif stream.codec_context is None:
+            left_out.append(f"{stream_name(stream)} (FFmpeg can't tell what it is)")
         else:
             left_out.append(f"{stream_name(stream)} (no container has a place for it)")
     if refused:

@@ -144,11 +144,14 @@ def open_media(path: Path) -> av.container.InputContainer:
 
 
 def main_video(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    """The first video stream that is not a cover picture and that can be decoded."""
+    """The first video stream that is not a cover picture and that can be decoded; a film before a still picture.
+
+    Animated AVIF has its first picture beside the film, some MP4 files have one that stands for it.
+    """
     films = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
-    for stream in films:
-        if stream.codec_context is not None:
-            return stream
+    decodable = [stream for stream in films if stream.codec_context is not None]
+    if decodable:
+        return next((stream for stream in decodable if stream.frames != 1), decodable[0])
     if films:
         raise MediaError(
             f"{path}: the FFmpeg inside PyAV has no decoder for its video; convert it with a program that has one "
