@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+import imageio_ffmpeg
 import numpy as np
 import pytest
 
@@ -85,6 +87,23 @@ def test_each_picture_has_the_bar_where_its_field_had_it(top_first: bool, marked
         assert len(source.timestamps) == len(source.clip)
         seconds = np.diff([at * float(source.time_base) for at in source.timestamps])
         assert seconds == pytest.approx(each / STEP / 50, abs=0.0011)
+
+
+@pytest.mark.parametrize("top_first", [True, False])
+@pytest.mark.parametrize(("codec", "suffix"), [("ffvhuff", ".mkv"), ("jpeg2000", ".mov")])
+def test_fields_that_the_container_alone_tells_are_believed_of_codecs_without_a_word(
+    codec: str, suffix: str, top_first: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / f"b{suffix}"
+    fields = write(tmp_path / "a.mkv", top_first=top_first)
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", fields, "-flags", "+ilme", "-c:v", codec, path]
+    subprocess.run(command, check=True)
+    with av.open(str(path)) as container:
+        assert not any(frame.interlaced_frame for frame in container.decode(video=0))
+    with pytest.raises(MediaError, match="is interlaced; deinterlace it: --deinterlace frame"):
+        look_at(given(path), EncodeSettings())
+    clip = open_source(look_at(given(path), EncodeSettings(deinterlace="frame"))).clip
+    assert bars(clip)[2:-2] == pytest.approx([2 * STEP * number for number in range(FRAMES)][2:-2], abs=1)
 
 
 def test_frames_marked_as_progressive_stay(core: Any) -> None:

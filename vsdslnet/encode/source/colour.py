@@ -27,6 +27,7 @@ __all__ = [
     "INTERLACED_CURE",
     "check_frame",
     "colours_in_words",
+    "container_fields",
     "container_tags",
     "file_hdr_sign",
     "first_tags",
@@ -38,8 +39,14 @@ __all__ = [
 INTERLACED_CURE = "--deinterlace frame, --deinterlace field, or a script (.vpy), as for telecined film"
 HDR_CURE = "there is nothing to convert, unless it is SDR after all: then say --transfer-in 1"
 
-_UNSPECIFIED = {"_Matrix": Matrix.UNSPECIFIED, "_Transfer": Transfer.UNSPECIFIED, "_Primaries": Primaries.UNSPECIFIED}
+_UNSPECIFIED = {
+    **{"_Matrix": Matrix.UNSPECIFIED, "_Transfer": Transfer.UNSPECIFIED, "_Primaries": Primaries.UNSPECIFIED},
+    "_FieldBased": 0,  # what BestSource makes of a frame that says nothing
+}
 _RANGES = {int(ColorRange.MPEG): Range.LIMITED, int(ColorRange.JPEG): Range.FULL}
+# AVFieldOrder of FFmpeg: TT, BB, TB, BT; the field that is stored first counts, as in its decoders of raw pictures.
+_FIELD_ORDERS = {2: 2, 3: 1, 4: 2, 5: 1}
+_SILENT_OF_FIELDS = ("ffvhuff", "huffyuv", "jpeg2000", "png", "qtrle", "r10k", "r210", "v308", "v408", "v410")
 # FFmpeg's names of grey formats, with alpha and without.
 _GREY_FORMATS = ("gray", "ya8", "ya16")
 # video_full_range_flag is 0 unless it is there (H.264 and H.265, E.2.1).
@@ -59,6 +66,16 @@ def container_tags(stream: Any) -> dict[str, int]:
     grey = context.format is not None and context.format.name.startswith(_GREY_FORMATS)
     silent = {"_Range": Range.FULL} if grey and context.name not in _LIMITED_WHEN_SILENT else {}
     return {**silent, **_props(context, context.chroma_sample_location)}
+
+
+def container_fields(stream: Any) -> dict[str, int]:
+    """The property of interlaced frames, where the container calls them so and their codec has no word for it.
+
+    What other codecs say of their own frames is believed: containers are often wrong.
+    """
+    context = stream.codec_context
+    value = _FIELD_ORDERS.get(int(context.field_order), 0) if context.name in _SILENT_OF_FIELDS else 0
+    return {"_FieldBased": value} if value else {}
 
 
 def file_hdr_sign(stream: Any, declared: Mapping[str, int], frames: Iterable[Any]) -> str | None:

@@ -15,6 +15,7 @@ import msgspec
 from vsdslnet.encode.source.colour import (
     HDR_CURE,
     INTERLACED_CURE,
+    container_fields,
     container_tags,
     file_hdr_sign,
     first_tags,
@@ -183,7 +184,8 @@ def probe(path: Path, *, transfer_in: int | None = None, interlaced: bool = Fals
         sign = None if transfer_in is not None else file_hdr_sign(stream, declared, frames)
         if sign:
             raise MediaError(f"{path}: is HDR already ({sign}); {HDR_CURE}")
-        if not interlaced and any(frame.interlaced_frame for frame in frames):
+        fields = container_fields(stream)
+        if not interlaced and (fields or any(frame.interlaced_frame for frame in frames)):
             raise MediaError(f"{path}: is interlaced; deinterlace it: {INTERLACED_CURE}")
         aspect = stream.sample_aspect_ratio or Fraction(1)
         return SourceInfo(
@@ -198,7 +200,7 @@ def probe(path: Path, *, transfer_in: int | None = None, interlaced: bool = Fals
             is_rgb=frames[0].format.is_rgb or frames[0].format.has_palette,
             crop=hidden_pixels(stream, frames[0]),
             left_out=left_out_by_nature(stream, frames),
-            container_tags=missing_in(frames, declared),
+            container_tags={**missing_in(frames, declared), **fields},
             tags=first_tags(frames, declared),
             chroma=pixels_a_chroma_sample(frames[0]),
         )
