@@ -38,3 +38,10 @@ def test_a_network_keeps_its_parameters_and_its_result() -> None:
     use_fast_depthwise(network)
     assert list(network.state_dict()) == names
     torch.testing.assert_close(network(window), expected)
+
+
+@pytest.mark.parametrize(("channels", "dtype"), [(8, torch.float32), (16, torch.float32), (24, torch.bfloat16)])
+def test_few_channels_stay_out_of_bf16(channels: int, dtype: torch.dtype) -> None:
+    x = torch.rand(1, channels, 9, 9, dtype=torch.bfloat16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert depthwise_conv(x, torch.rand(channels, 1, 5, 5), torch.zeros(channels)).dtype == dtype

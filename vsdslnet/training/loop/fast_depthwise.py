@@ -22,6 +22,8 @@ from vsdslnet.network.blocks import DepthwiseConv
 __all__ = ["depthwise_conv", "use_fast_depthwise"]
 
 _FOLD = 4
+_FEW_CHANNELS = 16
+"""Up to so many a processor convolves in fp32: some of PyTorch's bf16 kernels for them were seen to hang."""
 
 
 class _DepthwiseFunction(torch.autograd.Function):
@@ -81,9 +83,11 @@ def _tap_index(kernel: int, taps: int) -> Tensor:
 def depthwise_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Depthwise convolution with zero padding that keeps the size: x (N, C, H, W), weight (C, 1, k, k)."""
     if torch.is_autocast_enabled(x.device.type):
-        dtype = torch.get_autocast_dtype(x.device.type)
+        exact = x.device.type == "cpu" and x.shape[1] <= _FEW_CHANNELS
+        dtype = torch.float32 if exact else torch.get_autocast_dtype(x.device.type)
         x, weight = x.to(dtype), weight.to(dtype)
-    y: Tensor = _DepthwiseFunction.apply(x, weight)
+    with torch.autocast(x.device.type, enabled=False):  # which would cast them once more
+        y: Tensor = _DepthwiseFunction.apply(x, weight)
     return y if bias is None else y + bias.to(y.dtype).view(1, -1, 1, 1)
 
 
