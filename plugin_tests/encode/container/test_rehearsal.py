@@ -16,6 +16,7 @@ import pytest
 from plugin_tests.encode.container.odd_media import cover_bytes, film, join, remux
 from plugin_tests.encode.media import InProcessExecutor, make_clip, packets, video_times
 from plugin_tests.reliability.conformance.hdr10_files import media_info
+from vsdslnet.encode.container import mux
 from vsdslnet.encode.container.tags import fresh_tags, lost_tags
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import Finished, encode_file
@@ -313,6 +314,42 @@ def test_timestamps_that_start_again_go_on_with_sound_in_step(
         assert pictures[picture] - sound[packet] == pytest.approx(own, abs=0.005)
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_sound_that_becomes_another_kind_is_refused_by_name_and_time(
+    suffix: str, quick: EncodeSettings, tmp_path: Path
+) -> None:
+    parts = [
+        film(tmp_path / f"{sound}.ts", rate=Fraction(25), frames=25, sound=sound, start_seconds=at)
+        for sound, at in (("ac3", 0), ("mp2", 1))
+    ]
+    source, output = join(tmp_path / "in.ts", *parts), tmp_path / f"out{suffix}"
+    told = refused(source, output, quick, OutputError)
+    assert re.search(r"can't hold sound stream 1 \(ac3\), which is of another kind from 1\.\d s on \(cut.*--drop", told)
+    assert encode(source, output, quick, drop=[1])[0].frames == 50
+
+
+def test_a_refusal_is_told_though_the_muxer_refuses_to_close_as_well(
+    quick: EncodeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = [
+        film(tmp_path / f"{sound}.ts", rate=Fraction(25), frames=25, sound=sound, start_seconds=at)
+        for sound, at in (("ac3", 0), ("mp2", 1))
+    ]
+    monkeypatch.setattr(mux, "_begins_as", lambda packet: True)  # let MP4's muxer meet what it takes for AC-3
+    assert "Invalid data" in refused(join(tmp_path / "in.ts", *parts), tmp_path / "out.mp4", quick, OutputError)
+
+
+def test_sound_that_begins_too_late_for_its_kind_to_be_told_is_not_left_out_unasked(
+    quick: EncodeSettings, tmp_path: Path
+) -> None:
+    silent = film(tmp_path / "a.ts", rate=Fraction(25), frames=25, sound=None)
+    loud = film(tmp_path / "b.ts", rate=Fraction(25), frames=25, sound="mp2", start_seconds=1)
+    source, output = join(tmp_path / "in.ts", silent, loud), tmp_path / "out.mkv"
+    told = refused(source, output, quick, OutputError)
+    assert re.search(r"can't hold sound stream 1 .*; convert it first \(ffmpeg .* -c:a flac OUT\.mkv\).*--drop 1", told)
+    assert encode(source, output, quick, drop=[1])[0].frames == 50
+
+
 @pytest.mark.parametrize("rate", [Fraction(24_000, 1001), Fraction(30_000, 1001), Fraction(25), Fraction(60_000, 1001)])
 def test_a_constant_rate_in_milliseconds_is_constant_in_mp4(
     rate: Fraction, quick: EncodeSettings, tmp_path: Path
@@ -342,6 +379,17 @@ def test_a_timecode_goes_into_mp4_and_numbers_of_mxf_stay_behind() -> None:
     tags = {"timecode": "01:00:00:00", "UID": "adab4424", "product_name": "OP1a Muxer", "artist": "A"}
     assert fresh_tags(tags) == {"timecode": "01:00:00:00", "artist": "A"}
     assert lost_tags(tags, "mp4") == []
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_stream_of_timecode_goes_on_as_what_it_says(suffix: str, quick: EncodeSettings, tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mov", frames=12, tags={"timecode": "01:00:00:00"})
+    with av.open(str(source)) as container:
+        assert [stream.type for stream in container.streams] == ["video", "audio", "data"]
+    assert encode(source, tmp_path / f"out{suffix}", quick)[1] == []
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        tags = {name.lower(): value for name, value in container.streams.video[0].metadata.items()}
+    assert tags["timecode"] == "01:00:00:00"
 
 
 @pytest.mark.parametrize(("suffix", "name"), [(".mkv", "title"), (".mp4", "name")])

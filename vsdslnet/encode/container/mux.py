@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -45,6 +46,14 @@ _CODEC_TAGS = {"hevc": "hvc1", "av1": "av01"}
 _SAY_HOW_LONG = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "avi", "flv", "asf")
 # A last frame or sound may be shorter than the header has it.
 _MISSING_SECONDS = 1.0
+# Formats in which sound may become another codec's under the same number, and the 16 bits with which frames begin,
+# by FFmpeg's names of decoders.
+_MAY_CHANGE = ("mpegts", "mpeg")
+_SYNC_WORDS = {
+    **dict.fromkeys(("ac3", "eac3"), (0x0B77, 0xFFFF)),
+    **dict.fromkeys(("mp2", "mp2float", "mp3", "mp3float"), (0xFFE0, 0xFFE0)),
+}
+_ANOTHER_KIND_PACKETS = 8
 # No packet of sound lasts longer.
 _LONGEST_SOUND_SECONDS = 60
 _EQUAL_TIMES_ALLOWED = 0x20000  # AVFMT_TS_NONSTRICT of FFmpeg
@@ -114,7 +123,7 @@ def write_container(
     with (
         ffmpeg_messages(av.logging.ERROR),
         template,
-        av.open(target, "w", format=container_format, options=options) as container,
+        _written(target, container_format, options) as container,
     ):
         file = _File(container)
         original = None if job.source.track is None else source.streams[job.source.track]
@@ -131,6 +140,19 @@ def write_container(
     ]
     missing = _missing_end(source, passage, job, file.end_seconds)
     return [*passage.left_out, *_lost_aspect(job, container_format), *unread, *missing]
+
+
+@contextmanager
+def _written(target: Any, container_format: str, options: dict[str, str]) -> Iterator[Any]:
+    """The output, closed in the end; what went wrong before is not covered up by a refusal to close."""
+    container = av.open(target, "w", format=container_format, options=options)
+    try:
+        yield container
+    except BaseException:
+        with suppress(av.FFmpegError, OSError, ValueError):
+            container.close()
+        raise
+    container.close()
 
 
 class _File:
@@ -261,8 +283,18 @@ def _in_time(
 def _source_packets(source: Any, others: dict[int, _Other], timeline: Timeline) -> Iterator[tuple[Any, int]]:
     """(packet, its stream's index in the source), at the programme's time; trimmed-away ones are left out."""
     ends: dict[int, int] = {}
+    strange: dict[int, int] = {}  # packets in a row
     for packet in without_hidden(_placed(source, others, timeline)):
         index = packet.stream_index
+        if source.format.name in _MAY_CHANGE and not _begins_as(packet):
+            strange[index] = strange.get(index, 0) + 1
+            if strange[index] == _ANOTHER_KIND_PACKETS:
+                raise MuxError(
+                    f"{stream_name(packet.stream)}, which is of another kind from "
+                    f"{float((packet.pts or 0) * packet.time_base):.1f} s on (cut the source there)"
+                )
+            continue  # damage
+        strange[index] = 0
         if packet.pts is None and packet.dts is None:  # a cover has no time; damaged sound goes on
             packet.pts = packet.dts = ends.get(index, 0)
         ends[index] = (packet.pts if packet.pts is not None else packet.dts) + (packet.duration or 0)
@@ -271,6 +303,13 @@ def _source_packets(source: Any, others: dict[int, _Other], timeline: Timeline) 
             packet = converter.packet(packet)
         if packet is not None:
             yield packet, index
+
+
+def _begins_as(packet: Any) -> bool:
+    """Whether a packet of sound begins with its codec's sync word, as far as it has one."""
+    context = packet.stream.codec_context
+    sync, mask = _SYNC_WORDS.get(context.name if context is not None else "", (0, 0))
+    return int.from_bytes(bytes(packet)[:2], "big") & mask == sync
 
 
 def _placed(source: Any, others: dict[int, _Other], timeline: Timeline) -> Iterator[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ _SILENT_ZEROS = frozenset(
     f"pcm_{kind}{order}" for kind in ("s16", "s24", "s32", "f32", "f64") for order in ("le", "be")
 )
 _SILENCE_SAMPLES = 64
+_PACKETS_OF_HALF_AN_HOUR = 150_000
 _CONVERT = "convert it first (ffmpeg -i IN -map 0 -c copy -c:a flac OUT.mkv)"
 _CONVERT_TO_PCM = "convert it first (ffmpeg -i IN -map 0 -c copy -c:a pcm_s24le OUT.mkv)"
 _KINDS = {"audio": "sound", "subtitle": "subtitle"}
@@ -120,11 +122,13 @@ def passage_of(
                 left_out.append(f"{stream_name(stream)} (only .mkv has a place for it)")
         elif stream.type == "video":
             left_out.append(f"{stream_name(stream)} (a second picture)")
+        elif stream.type == "data" and "timecode" in stream.metadata:
+            continue  # a tag of the picture says it
         elif stream.type not in ("audio", "subtitle"):
             left_out.append(stream_name(stream))
-        elif _is_empty(stream):
+        elif _is_empty(stream) and not _begins_late(Path(source.name), stream.index):
             left_out.append(f"{stream_name(stream)} (nothing in it can be read)")
-        elif _holds(stream, wanted):
+        elif not _is_empty(stream) and _holds(stream, wanted):
             copied.append(stream.index)
         elif _is_text(stream):
             as_text[stream.index] = _TEXT_CODECS[wanted]
@@ -197,7 +201,7 @@ def _refusal(streams: Sequence[Any], suffix: str, suffixes: Sequence[str]) -> st
 
 
 def _holders(stream: Any, suffixes: Sequence[str]) -> list[str]:
-    return [suffix for suffix in suffixes if _holds(stream, CONTAINER_FORMATS[suffix])]
+    return [suffix for suffix in suffixes if not _is_empty(stream) and _holds(stream, CONTAINER_FORMATS[suffix])]
 
 
 def _holds(stream: Any, container_format: str) -> bool:
@@ -227,6 +231,16 @@ def _is_empty(stream: Any) -> bool:
     """A stream that is announced, but of which nothing was found to tell what it is."""
     context = stream.codec_context
     return stream.type == "audio" and context is not None and not context.sample_rate
+
+
+def _begins_late(path: Path, index: int) -> bool:
+    """Whether a stream that was empty when the file was opened has something after all: FFmpeg looks at the beginning.
+
+    Half an hour of packets is looked through and no more, as a stream may well be announced and never sent.
+    """
+    with av.open(str(path)) as container:
+        packets = islice(container.demux(), _PACKETS_OF_HALF_AN_HOUR)
+        return any(packet.stream_index == index and packet.size for packet in packets)
 
 
 def _is_text(stream: Any) -> bool:
