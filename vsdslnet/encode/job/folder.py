@@ -32,6 +32,11 @@ def locked(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(exist_ok=True)
+    except FileExistsError:
+        raise OutputError(f"{folder}: is in the way, and no folder; move it, or name another output") from None
+    except OSError as error:
+        raise OutputError(f"{folder.parent}: can't be written to ({error.strerror})") from None
+    try:
         file = (folder / _LOCK_NAME).open("wb")
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -53,7 +58,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def sweep(folder: Path, *, everything: bool) -> None:
     """Remove what a killed process left half-written; with ``everything`` all but the lock."""
-    for path in folder.iterdir():
+    for path in _files(folder):
         if path.name != _LOCK_NAME and (everything or path.name.endswith(".partial")):
             path.unlink()
 
@@ -65,11 +70,16 @@ def holds_job(folder: Path) -> bool:
 
 def clear(folder: Path) -> None:
     """Remove a finished job's folder: its journal after everything else, so that a stop is understood."""
-    for path in folder.iterdir():
+    for path in _files(folder):
         if path.name not in (JOURNAL_NAME, _LOCK_NAME):
             path.unlink()
     (folder / JOURNAL_NAME).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _files(folder: Path) -> list[Path]:
+    """What may be ours: network storage puts folders of its own (@eaDir) into any."""
+    return [path for path in folder.iterdir() if path.is_symlink() or not path.is_dir()]
 
 
 def _lock(file: BinaryIO) -> None:
