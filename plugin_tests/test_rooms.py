@@ -28,8 +28,9 @@ ROOMS = {
     "encode": "color hdr10 hdr10plus inference looks plugin weights",
     "tools": "color encode inference plugin stills views weights",
     "command_options": "",
+    "standard_streams": "",
     "__main__": "cli",
-    "cli": "command_options encode looks tools training weights",  # training: fit alone
+    "cli": "command_options encode looks standard_streams tools training weights",  # training: fit alone
     "training": "color inference looks network stills views weights",
 }
 # The same inside the rooms that have rooms, in the order in which data flows: each imports earlier ones only.

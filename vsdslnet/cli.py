@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ from vsdslnet.errors import (
     printable,
 )
 from vsdslnet.options import BackendOptions, JobOptions, ModelOptions, PictureOptions
+from vsdslnet.standard_streams import prepare_standard_streams
 
 if TYPE_CHECKING:
     from vsdslnet.encode.source.given import Given
@@ -454,6 +456,7 @@ def _executor(job: JobOptions) -> Executor:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; never returns."""
     signal.signal(signal.SIGTERM, _terminated)
+    prepare_standard_streams()
     try:
         app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
@@ -469,6 +472,11 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(5)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _say(f"what there is to say can't be written ({error.strerror})")
+        sys.exit(4)
     sys.exit(0)
 
 

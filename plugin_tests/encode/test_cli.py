@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,8 +21,9 @@ import vapoursynth as vs
 from plugin_tests.encode.conftest import Command
 from plugin_tests.encode.media import make_clip, video_times
 from plugin_tests.encode.source.test_probe import bad_source
+from vsdslnet.encode.progress import JsonReporter
 from vsdslnet.encode.source.frame_errors import told_of
-from vsdslnet.errors import MediaError
+from vsdslnet.errors import JobError, MediaError
 
 
 def assert_one_line(done: subprocess.CompletedProcess[str], code: int, says: str) -> None:
@@ -86,6 +90,33 @@ def test_names_that_no_file_should_have_are_told(
     for arguments in (["encode", clip, "-q", "-o", f"{path}.mkv"], ["lut", clip, "-o", f"{path}.cube"]):
         assert_one_line(command(*arguments), 4, says)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+@pytest.mark.parametrize("error_stream", ["2>/dev/full", "2>&-"])
+def test_an_error_stream_that_nobody_can_write_to_stops_nothing(
+    error_stream: str, clip: Path, small_model: str, tmp_path: Path
+) -> None:
+    words = ["encode", str(clip), "-o", "out.mkv", "--model", small_model, "--strength", "0", "--preset", "draft"]
+    line = shlex.join([sys.executable, "-m", "vsdslnet", *words, "--encoder", "av", "--threads", "1"])
+    assert subprocess.run(f"{line} {error_stream}", shell=True, cwd=tmp_path, check=False).returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+def test_what_can_not_be_said_is_an_error_of_one_line(clip: Path) -> None:
+    line = f"{shlex.join([sys.executable, '-m', 'vsdslnet', 'info', str(clip)])} >/dev/full"
+    done = subprocess.run(line, shell=True, check=False, capture_output=True, text=True)
+    assert_one_line(done, 4, "can't be written (No space left on device)")
+
+
+def test_events_that_nobody_can_be_told_stop_the_job() -> None:
+    class Full(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(errno.EPIPE, "Broken pipe")
+
+    with pytest.raises(JobError, match=r"standard output: can't be written \(Broken pipe\).*run this command again"):
+        JsonReporter(Full()).muxing()
 
 
 def test_an_error_is_one_line_whatever_the_name(command: Command, tmp_path: Path) -> None:

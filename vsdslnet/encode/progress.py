@@ -15,7 +15,7 @@ from rich.table import Column
 
 from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.job.journal import ChunkResult, Journal
-from vsdslnet.errors import printable
+from vsdslnet.errors import JobError, printable
 
 __all__ = ["JsonReporter", "PersonReporter", "QuietReporter", "Reporter"]
 
@@ -167,8 +167,12 @@ class JsonReporter:
 
     def tell(self, event: str, **values: object) -> None:
         """Write one line."""
-        self._stream.write(json.dumps({"event": event, **values}) + "\n")
-        self._stream.flush()
+        try:
+            self._stream.write(json.dumps({"event": event, **values}) + "\n")
+            self._stream.flush()
+        except OSError as error:  # a program that is to hear of it and does not is no reason to go on
+            why = f"can't be written ({error.strerror}); what is finished is kept: run this command again"
+            raise JobError(f"standard output: {why}") from None
 
     def _tell_state(self, event: str, **values: object) -> None:
         assert self._tally is not None
