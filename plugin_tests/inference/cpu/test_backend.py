@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ import torch
 from plugin_tests.inference.networks import BLOCKS, SMALL, lively, window
 from vsdslnet.errors import BackendError
 from vsdslnet.inference.backend import is_out_of_memory
+from vsdslnet.inference.cpu import graph
 from vsdslnet.inference.cpu.backend import CpuBackend
 from vsdslnet.inference.cpu.graph import StripGraph
 from vsdslnet.inference.cpu.strip_layers import Target
@@ -223,3 +225,27 @@ def test_neighbours_are_moved_onto_the_centre_first() -> None:
     expected = plain(network, compensated(frames[None])[0])
     assert (expected - plain(network, frames)).abs().max() > 0.01
     assert (CpuBackend(network)(frames.clone()) - expected).abs().max() <= EXACT
+
+
+@pytest.mark.parametrize("config", [msgspec.structs.replace(SMALL, frame_blend=True), BLOCKS], ids=["pixels", "blocks"])
+def test_strips_in_memory_do_not_grow_with_the_frame(config: DSLNetConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layer computed long before it is read, or long after what is read with it, would keep all of a frame."""
+    alive: list[int] = []
+    finish = graph._Run._finish
+
+    def counted(run: graph._Run, *done: Any) -> None:
+        finish(run, *done)
+        alive.append(len(run._strips))
+
+    monkeypatch.setattr(graph._Run, "_finish", counted)
+    # Several threads finish strips in an order that differs by some.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    most = []
+    for strips in (48, 80):
+        backend = CpuBackend(lively(config), tile=(64, 8 * config.scale))
+        alive.clear()
+        backend(window(8 * strips * config.scale, 16 * config.scale, config=config))
+        most.append(max(alive))
+    torch.set_num_threads(threads)
+    assert most[1] == most[0]

@@ -144,8 +144,9 @@ class StreamedDSLNet:
             place = out[:, rows, columns]
             return place.copy_(pq[..., : place.shape[-2], : place.shape[-1]])
 
-        evidence = self._evidence(graph, window, wide)
-        said = self._said(graph, window, conditions, wide, evidence)
+        features = self._features(graph, window, conditions, wide)
+        evidence = self._evidence(graph, window, wide, features)
+        said = self._said(graph, features, evidence)
         graph.add(composed, *(layer.with_halo(pixels.radius) for layer in (said, evidence) if layer is not None))
         graph.run(self.everywhere)
 
@@ -157,21 +158,21 @@ class StreamedDSLNet:
         """Rows and columns of a window's blocks."""
         return window.shape[-2] // self.scale, window.shape[-1] // self.scale
 
-    def _evidence(self, graph: StripGraph, window: Tensor, band: Band) -> Layer | None:
+    def _evidence(self, graph: StripGraph, window: Tensor, band: Band, features: Layer) -> Layer | None:
         """What the frames' blocks show; None without blending."""
         if not self.config.frame_blend:
             return None
         columns = self._in_pixels(band.left, band.right)
 
-        def shown(span: Span) -> Tensor:
+        def shown(span: Span, _: Tensor) -> Tensor:
             return block_evidence(window[None, ..., self._in_pixels(*span), columns], self.scale)
 
-        return graph.add(shown)
+        # It needs the frames alone; but if it read nothing, it would be first or last: all its strips, or all others,
+        # would lie in memory.
+        return graph.add(shown, features)
 
-    def _said(
-        self, graph: StripGraph, window: Tensor, conditions: Conditions, band: Band, evidence: Layer | None
-    ) -> Layer:
-        """What the head says, in blocks."""
+    def _features(self, graph: StripGraph, window: Tensor, conditions: Conditions, band: Band) -> Layer:
+        """F_Modulated, in blocks."""
         modulation = self._network.stfm.modulation
         height, width = self._blocks(window)
         modulate = Modulator(modulation, conditions.vectors, self._exact, height=height, width=width)
@@ -183,7 +184,10 @@ class StreamedDSLNet:
             residual = conv(graph, residual)
         for block in self._residual:
             residual = block(graph, residual)
-        features = self._residual_out(graph, residual, add=modulated)
+        return self._residual_out(graph, residual, add=modulated)
+
+    def _said(self, graph: StripGraph, features: Layer, evidence: Layer | None) -> Layer:
+        """What the head says of F_Modulated and, where it is told, of what the blocks show."""
         if evidence is not None and evidence_feature_channels(self.config):
             features = graph.add(lambda _, strip, shown: self._network.with_evidence(strip, shown), features, evidence)
         features = self._lkqe_in(graph, features)
