@@ -49,6 +49,7 @@ _LIT_LEVEL = 0.05
 """SDR level below which no shoulder changes, and no light is so little that dividing by it would lose digits."""
 
 _GAIN_STEPS = 4096
+"""SDR levels that a table of gains divides 0..1 into."""
 
 _END_SLOPE = 0.3
 """Of the shoulder at SDR white, as a share of the slope before it: the last 8-bit steps stay steps."""
