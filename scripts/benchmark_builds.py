@@ -17,6 +17,7 @@ decoder is timed but in "first", where vspipe starts, opens the clip and ends af
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -32,6 +33,8 @@ from typing import Any
 WHATS = ("lut", "scrub", "plain", "first")
 SHOWN_FRAMES = 8
 KEY_INTERVAL_FRAMES = 48
+WARM_UP_FRAMES = 22
+"""The core keeps twenty frames of what is read in order: a film's first ones find new memory, all others theirs."""
 FIRST = """
 import vapoursynth as vs
 clip = vs.core.bs.VideoSource(source, showprogress=0).resize.Bicubic(width=WIDTH, height=HEIGHT, format=vs.YUV420P8)
@@ -49,7 +52,7 @@ def main() -> None:
     parser.add_argument("--now-path", default=str(Path(__file__).resolve().parent.parent), help="PYTHONPATH for it")
     parser.add_argument("--only", default=",".join(WHATS), help="some of " + ",".join(WHATS))
     parser.add_argument("--sizes", default="1920x1080,3840x2160")
-    parser.add_argument("--frames", type=int, default=40, choices=range(1, KEY_INTERVAL_FRAMES), metavar="1..47")
+    parser.add_argument("--frames", type=int, default=25, choices=range(1, 26), metavar="1..25")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -113,41 +116,51 @@ def measure(source: Path, frames: int, *, what: str, size: str) -> dict[str, flo
     held = [shown.get_frame(n) for n in range(SHOWN_FRAMES)]
     blank = core.std.BlankClip(shown, length=1 + 100 * KEY_INTERVAL_FRAMES, keep=True)
     clip = core.std.ModifyFrame(blank, blank, lambda n, f: held[n % SHOWN_FRAMES])
+    clip = clip.std.SetFrameProps(_Matrix=1, _Transfer=1, _Primaries=1)  # as most films, whatever the clip was
     without_a_network()
     if what == "plain":
         hdr = core.dslnet.Convert(clip, strength=0, format=vs.YUV420P10)
     else:
         hdr = core.dslnet.Convert(clip, model="dslnet-lut", format=vs.YUV420P10, scene_cuts="none")
+    hdr.get_frame(KEY_INTERVAL_FRAMES // 2).close()  # both LUTs are made
     between = range(1, KEY_INTERVAL_FRAMES)
-    for n in (KEY_INTERVAL_FRAMES // 2, *range(1, 4)):  # both LUTs are made, memory is found
-        hdr.get_frame(n).close()
-    before, started = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     if what == "scrub":
-        for n in random.Random(1).choices(between, k=frames):
-            hdr.get_frame(n).close()
+        order = random.Random(1).choices(between, k=WARM_UP_FRAMES + frames)
+        shown_frames = (hdr.get_frame(n) for n in order)
     else:
-        for frame in hdr[between[0] : between[0] + frames].frames(close=True):
-            frame.close()
+        shown_frames = hdr[between[0] : between[0] + WARM_UP_FRAMES + frames].frames(close=True)
+    for _ in range(WARM_UP_FRAMES):
+        next(shown_frames).close()
+    gc.freeze()  # frames() ends with a full collection, once a film
+    before, started = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+    for frame in shown_frames:
+        frame.close()
     return spent(before, started, frames, resource.RUSAGE_SELF)
 
 
 def without_a_network() -> None:
     """LUTs from nothing: they are made before anything is timed, and the network would take most of a run."""
     import numpy as np
+    import torch
 
     from vsdslnet.plugin import lut
     from vsdslnet.plugin.frames import reporting
 
     axis = np.linspace(0, 1, 33, dtype=np.float32) ** 0.9 * 0.7
     blue, green, red = np.meshgrid(axis, axis, axis, indexing="ij")
-    lattice = np.stack([red, green, blue]).tobytes()
+    lattice = np.stack([red, green, blue])
+    if hasattr(lut, "_lattice_selector"):  # the first builds'
 
-    def learn(frames: list[Any]) -> Any:
-        learnt = frames[len(frames) // 2].copy()
-        learnt.props["DSLNetLattice"] = lattice
-        return learnt
+        def learn(frames: list[Any]) -> Any:
+            learnt = frames[len(frames) // 2].copy()
+            learnt.props["DSLNetLattice"] = lattice.tobytes()
+            return learnt
 
-    lut._lattice_selector = lambda settings: reporting(learn)
+        lut._lattice_selector = lambda settings: reporting(learn)
+    else:
+        from vsdslnet.inference.lut import distil
+
+        distil.distil = lambda window, backend: torch.from_numpy(lattice)
 
 
 def spent(before: resource.struct_rusage, started: float, frames: int, who: int) -> dict[str, float]:

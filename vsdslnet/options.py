@@ -219,7 +219,7 @@ class OutputOptions(TransferOptions):
     dither_type: Dither | None = option(
         None,
         "Dithering when bits are taken away, as in core.resize.",
-        otherwise="error_diffusion below 16 bits, else none",
+        otherwise="error_diffusion (LUTs: ordered) below 16 bits, else none",
     )
     num_streams: int = option(
         1,

@@ -220,6 +220,20 @@ def test_ten_bits_are_dithered_and_sixteen_are_not(core: Any, small_model: str) 
     assert len(np.unique(sixteen)) == 1
 
 
+@pytest.mark.parametrize(("model", "dither"), [("{}", "error_diffusion"), ("{}-lut", "ordered")])
+def test_a_lut_dithers_by_the_quick_pattern_and_a_network_by_error_diffusion(
+    core: Any, small_model: str, model: str, dither: str
+) -> None:
+    clip = textured(core, vs.YUV420P8)
+    arguments = {"model": model.format(small_model), "format": vs.YUV420P10}
+    unsaid, said, undithered = (
+        planes(core.dslnet.Convert(clip, **arguments, **more).get_frame(0))
+        for more in ({}, {"dither_type": dither}, {"dither_type": "none"})
+    )
+    assert same(unsaid, said)
+    assert not same(unsaid, undithered)
+
+
 @pytest.mark.parametrize("model", ["{}", "{}-lut"])
 def test_white_scales_what_is_below_diffuse_white_and_its_light_follows(
     core: Any, small_model: str, model: str

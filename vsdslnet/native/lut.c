@@ -26,7 +26,6 @@ enum { MOST_KEYS = 2, LEAST_SIDE = 2, MOST_SIDE = 129, NODE = 4 /* floats, the l
 typedef struct {
     VSNode *clip, *keys, *lattices;
     VSVideoInfo vi;
-    PqTable table;
 } Lut;
 
 /* The tetrahedron that a pixel lies in: its first node, what leads from there to the other three, and the share of
@@ -145,8 +144,7 @@ static inline void to_yuv(Pixels *p) {
     }
 }
 
-WIDE static void apply(const Picture *p, int is_yuv, const float *lattice, int side, const PqTable *table,
-                       Light *light) {
+WIDE static void apply(const Picture *p, int is_yuv, const float *lattice, int side, Light *light) {
     Pixels pixels;
     Tetrahedra tetrahedra;
     for (int y = 0; y < p->height; y++)
@@ -157,7 +155,7 @@ WIDE static void apply(const Picture *p, int is_yuv, const float *lattice, int s
                 to_rgb(&pixels);
             find_tetrahedra(&pixels, side, &tetrahedra);
             read_lattice(lattice, side, &tetrahedra, &pixels);
-            add_light(table, &pixels, count, light);
+            add_light(&pixels, count, light);
             if (is_yuv)
                 to_yuv(&pixels);
             store_pixels(p, y, x, count, &pixels);
@@ -249,7 +247,7 @@ static const VSFrame *VS_CC lut_get_frame(int n, int activation_reason, void *in
     VSFrame *frame = take_writable(n, d->clip, context, core, vsapi);
     Picture picture = picture_of(frame, &d->vi, vsapi);
     Light light = {0};
-    apply(&picture, d->vi.format.colorFamily == cfYUV, lattice, side, &d->table, &light);
+    apply(&picture, d->vi.format.colorFamily == cfYUV, lattice, side, &light);
     free(lattice);
     set_light(frame, &light, (double)d->vi.width * d->vi.height, vsapi);
     return frame;
@@ -286,7 +284,6 @@ static void VS_CC lut_create(const VSMap *in, VSMap *out, void *user_data, VSCor
         lut_free(d, core, vsapi);
         return;
     }
-    fill_pq_table(&d->table);
     VSFilterDependency reads[] = {{d->clip, rpStrictSpatial}, {d->keys, rpStrictSpatial}, {d->lattices, rpGeneral}};
     vsapi->createVideoFilter(out, "Lut", &d->vi, lut_get_frame, lut_free, fmParallel, reads, 3, d, core);
 }

@@ -72,7 +72,7 @@ static inline float largest_lift(const float *lift, int count) {
 }
 
 /* The most that a row's samples in and beside each block of luma lift. */
-static void block_lifts(const float *lift, int width, int across, int blocks, float *most) {
+WIDE static void block_lifts(const float *lift, int width, int across, int blocks, float *most) {
     for (int block = 0; block < blocks; block++) {
         int first = ((block * BLOCK) >> across) - 1, last = ((block * BLOCK + BLOCK - 1) >> across) + 1;
         first = first > 0 ? first : 0;
@@ -99,42 +99,49 @@ static void weaken_row(const Peak *d, const float *lift, uint16_t *blue, uint16_
         }
 }
 
-/* Two samples along an axis, and the second one's share. */
+/* The two rows of chroma around a row of luma, and the second one's share. */
 typedef struct {
     int first, second;
     float share;
-} Pair;
+} Rows;
 
-/* The chroma samples around a luma sample. */
-static inline Pair around(int at, int subsampling, int is_cosited, int count) {
-    /* In half samples of luma; one chroma sample further left, so that nothing is negative. */
-    int sample = 2 << subsampling, place = sample + 2 * at + (is_cosited ? 0 : 1 - (1 << subsampling));
+static inline Rows rows_around(int y, int subsampling, int is_top, int count) {
+    /* In half samples of luma; one chroma sample further up, so that nothing is negative. */
+    int sample = 2 << subsampling, place = sample + 2 * y + (is_top ? 0 : 1 - (1 << subsampling));
     int low = place / sample - 1, high = low + 1;
-    Pair pair = {low > 0 ? low : 0, high < count ? high : count - 1, (float)(place % sample) / (float)sample};
-    return pair;
+    Rows rows = {low > 0 ? low : 0, high < count ? high : count - 1, (float)(place % sample) / (float)sample};
+    return rows;
 }
 
-static inline float blended(const uint16_t *above, const uint16_t *below, Pair across, float down) {
-    float first = (float)above[across.first] + down * ((float)below[across.first] - (float)above[across.first]);
-    float second = (float)above[across.second] + down * ((float)below[across.second] - (float)above[across.second]);
-    return first + across.share * (second - first);
-}
-
-/* Lowers the luma of a row's pixels from `first` on as far as each of the places asks for. */
+/* Lowers the luma of a row's pixels, a block from `first` on, as far as each of the places asks for. */
 WIDE static void lower_luma(const Peak *d, const Planes *p, int y, int first, int count, uint16_t *luma) {
     int bits = d->vi.format.bitsPerSample, across = d->vi.format.subSamplingW, down = d->vi.format.subSamplingH;
+    int phases = 1 << across, start = first >> across, samples = (count + phases - 1) >> across;
     float grey = (float)(128 << (bits - 8)), scale = 1.0f / (float)(224 << (bits - 8));
+    float blue[BLOCK + 1], red[BLOCK + 1];
+    int highest[BLOCK];
     for (int place = 0; place < d->places; place++) {
-        Pair rows = around(y, down, d->is_top[place], p->height[1]);
-        const uint16_t *blue[2] = {p->pixels[1] + rows.first * p->stride[1], p->pixels[1] + rows.second * p->stride[1]};
-        const uint16_t *red[2] = {p->pixels[2] + rows.first * p->stride[2], p->pixels[2] + rows.second * p->stride[2]};
-        for (int x = first; x < first + count; x++) {
-            Pair columns = around(x, across, 1, p->width[1]);
-            float cb = (blended(blue[0], blue[1], columns, rows.share) - grey) * scale;
-            float cr = (blended(red[0], red[1], columns, rows.share) - grey) * scale;
-            int highest = highest_luma(d, above_luma(d, cb, cr));
-            luma[x] = (uint16_t)(luma[x] < highest ? luma[x] : highest);
+        Rows rows = rows_around(y, down, d->is_top[place], p->height[1]);
+        const uint16_t *above[2], *below[2];
+        for (int k = 0; k < 2; k++) {
+            above[k] = p->pixels[1 + k] + rows.first * p->stride[1 + k] + start;
+            below[k] = p->pixels[1 + k] + rows.second * p->stride[1 + k] + start;
         }
+        int last = p->width[1] - 1 - start;
+        for (int i = 0; i <= samples; i++) {
+            int x = i < last ? i : last;
+            blue[i] = ((float)above[0][x] + rows.share * ((float)below[0][x] - (float)above[0][x]) - grey) * scale;
+            red[i] = ((float)above[1][x] + rows.share * ((float)below[1][x] - (float)above[1][x]) - grey) * scale;
+        }
+        for (int phase = 0; phase < phases; phase++) {
+            float share = (float)phase / (float)phases;
+            for (int i = 0; i < samples; i++) {
+                float cb = blue[i] + share * (blue[i + 1] - blue[i]), cr = red[i] + share * (red[i + 1] - red[i]);
+                highest[i * phases + phase] = highest_luma(d, above_luma(d, cb, cr));
+            }
+        }
+        for (int x = 0; x < count; x++)
+            luma[first + x] = (uint16_t)(luma[first + x] < highest[x] ? luma[first + x] : highest[x]);
     }
 }
 

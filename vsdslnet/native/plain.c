@@ -26,7 +26,6 @@ typedef struct {
     VSNode *clip;
     VSVideoInfo vi;
     Curve light, signal;
-    PqTable table;
     float matrix[9];
 } Plain;
 
@@ -82,7 +81,7 @@ WIDE static void convert_picture(const Plain *d, const Picture *p, Light *light)
             read_curve(&d->signal, pixels.g);
             read_curve(&d->signal, pixels.b);
             store_pixels(p, y, x, count, &pixels);
-            add_light(&d->table, &pixels, count, light);
+            add_light(&pixels, count, light);
         }
 }
 
@@ -138,7 +137,6 @@ static void VS_CC plain_create(const VSMap *in, VSMap *out, void *user_data, VSC
     d->light.value[0] = d->signal.value[0] = 0;
     d->light.value[STEPS + 1] = d->light.value[STEPS];
     d->signal.value[STEPS + 1] = d->signal.value[STEPS];
-    fill_pq_table(&d->table);
     VSFilterDependency reads[] = {{d->clip, rpStrictSpatial}};
     vsapi->createVideoFilter(out, "Plain", &d->vi, plain_get_frame, plain_free, fmParallel, reads, 1, d, core);
 }

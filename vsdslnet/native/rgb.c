@@ -18,14 +18,6 @@ double nits_to_pq(double nits) {
     return pow((C1 + C2 * y) / (1 + C3 * y), M2);
 }
 
-void fill_pq_table(PqTable *table) {
-    for (int i = 0; i <= PQ_STEPS; i++)
-        table->step[i].nits = (float)pq_to_nits((double)i / PQ_STEPS);
-    for (int i = 0; i < PQ_STEPS; i++)
-        table->step[i].rise = table->step[i + 1].nits - table->step[i].nits;
-    table->step[PQ_STEPS].rise = 0;
-}
-
 int is_rgb48_or_rgbs(const VSVideoInfo *vi) {
     const VSVideoFormat *format = &vi->format;
     int bits = format->bitsPerSample;

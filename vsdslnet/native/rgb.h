@@ -19,7 +19,7 @@
 #define WIDE
 #endif
 
-enum { PIXELS = 256, LANES = 16, PQ_STEPS = 4096 };
+enum { PIXELS = 256, LANES = 16 };
 
 /* Some pixels of a row. */
 typedef struct {
@@ -41,18 +41,8 @@ typedef struct {
     double sum_nits;
 } Light;
 
-/* ST 2084: cd/m2 of PQ_STEPS + 1 evenly spaced signals, and what is added from each to the next. */
-typedef struct {
-    float nits, rise;
-} PqStep;
-
-typedef struct {
-    PqStep step[PQ_STEPS + 1];
-} PqTable;
-
 double pq_to_nits(double signal);
 double nits_to_pq(double nits);
-void fill_pq_table(PqTable *table);
 
 /* Whether a clip is one of R'G'B' planes that the functions here take. */
 int is_rgb48_or_rgbs(const VSVideoInfo *vi);
@@ -104,31 +94,31 @@ static inline void store_pixels(const Picture *p, int y, int x, int count, const
     }
 }
 
+/* pq_to_nits() as the square of a rational function, without a division of doubles or a power: within 3e-5 of itself
+ * and 0.01 cd/m2 together, black exactly black. */
+static inline float light_of(float signal) {
+    float over = signal * (8.4420141f + signal * (6381.19443f + signal * (508063.579f + signal * (2283295.5f +
+                 signal * (1924713.56f + signal * 736923.547f)))));
+    float under = 1.0f + signal * (1237.55862f + signal * (126295.756f + signal * (79326.4042f + signal * (-272235.24f +
+                  signal * (136267.302f - signal * 16298.34f)))));
+    float root = over / under;
+    return root * root;
+}
+
 /* Adds the light of `count` pixels of PQ signals; those behind them are black. */
-static inline void add_light(const PqTable *table, const Pixels *pq, int count, Light *light) {
-    float top[PIXELS], part[PIXELS], nits[PIXELS], largest[LANES] = {0}, sum[LANES] = {0};
-    int step[PIXELS];
+static inline void add_light(const Pixels *pq, int count, Light *light) {
+    float top[PIXELS], largest[LANES] = {0}, sum[LANES] = {0};
     for (int i = 0; i < PIXELS; i++) {
         float r = pq->r[i], g = pq->g[i], b = pq->b[i];
         float more = r > g ? r : g;
         top[i] = more > b ? more : b;
     }
     for (int i = count; i < PIXELS; i++)
-        top[i] = 0.0f; /* and its light is 0: the table begins with black */
-    for (int i = 0; i < PIXELS; i++) {
-        float place = top[i] * (float)PQ_STEPS;
-        int whole = (int)place;
-        step[i] = whole;
-        part[i] = place - (float)whole;
-    }
-    for (int i = 0; i < PIXELS; i++) {
-        const PqStep *at = table->step + step[i];
-        nits[i] = at->nits + part[i] * at->rise;
-    }
+        top[i] = 0.0f;
     for (int i = 0; i < PIXELS; i += LANES)
         for (int k = 0; k < LANES; k++) {
             largest[k] = top[i + k] > largest[k] ? top[i + k] : largest[k];
-            sum[k] += nits[i + k];
+            sum[k] += light_of(top[i + k]);
         }
     for (int k = 0; k < LANES; k++) {
         light->largest = largest[k] > light->largest ? largest[k] : light->largest;

@@ -101,7 +101,7 @@ def _stays_yuv(clip: vs.VideoNode, target: vs.VideoFormat, options: ClipOptions)
 
 
 def _finished(hdr: vs.VideoNode, target: vs.VideoFormat, options: ClipOptions) -> vs.VideoNode:
-    dither_type = options.dither_type or default_dither(target)
+    dither_type = options.dither_type or default_dither(target, is_quick=is_lut(options.model))
     if options.transfer == "hlg":
         return _to_hlg_output(hdr, target, options.peak_nits, dither_type)
     return _to_output(hdr, target, options.peak_nits, dither_type)

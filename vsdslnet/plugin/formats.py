@@ -72,7 +72,11 @@ def _default_format(source: vs.VideoFormat) -> vs.VideoFormat:
     return source.replace(sample_type=vs.INTEGER, bits_per_sample=16)
 
 
-def default_dither(video_format: vs.VideoFormat) -> str:
-    """Below 16 bits PQ needs dither to stay free of bands; at 16 bits and in float it would only add noise."""
+def default_dither(video_format: vs.VideoFormat, *, is_quick: bool) -> str:
+    """Below 16 bits PQ needs dither to stay free of bands; at 16 bits and in float it would only add noise.
+
+    Error diffusion, whose noise is the least regular; for what ``is_quick`` otherwise a pattern: diffusion took a
+    quarter of a LUT's frame, and x265 makes files of the same size and distortion of both.
+    """
     needs_dither = video_format.sample_type == vs.INTEGER and video_format.bits_per_sample < 16
-    return "error_diffusion" if needs_dither else "none"
+    return ("ordered" if is_quick else "error_diffusion") if needs_dither else "none"
