@@ -32,6 +32,7 @@ from vsdslnet.encode.source.look import look_at
 from vsdslnet.encode.source.probe import SourceInfo
 from vsdslnet.encode.source.script import forget_output, frame_error
 from vsdslnet.errors import ArgumentError, JobError, MediaError, OutputError, one_line
+from vsdslnet.plugin.caches import frames_in_order
 from vsdslnet.plugin.color_tags import ColorOverrides
 from vsdslnet.plugin.hdr_signs import first_integer
 
@@ -182,7 +183,7 @@ def _new_job(
     cuts, aspects = [], AspectChanges()
     number, overrides = -1, identity.settings.part(ColorOverrides)
     try:
-        for number, frame in enumerate(scene_cuts(source.clip).frames(close=True)):
+        for number, frame in enumerate(frames_in_order(scene_cuts(source.clip))):
             if first_integer(frame.props, "_SceneChangePrev"):
                 cuts.append(number)
             check_frame(path, number, frame.props, overrides, of_script=info.call is not None)

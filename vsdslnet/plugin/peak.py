@@ -16,6 +16,7 @@ import vapoursynth as vs
 
 from vsdslnet.color.h273 import BT2020_LUMA, ChromaLocation
 from vsdslnet.color.pq import pq_scalar
+from vsdslnet.plugin.caches import read_together
 
 __all__ = ["graph_within_peak", "within_peak"]
 
@@ -42,10 +43,10 @@ def within_peak(clip: vs.VideoNode, peak_nits: float) -> vs.VideoNode:
 
 def graph_within_peak(clip: vs.VideoNode, peak: float) -> vs.VideoNode:
     """The same of any YUV clip, with the peak as PQ signal, as a graph: for floats, which ``dslnet.Peak`` refuses."""
-    luma, blue, red = (_shared(plane) for plane in _shared(clip).std.SplitPlanes())
+    luma, blue, red = (read_together(plane) for plane in read_together(clip).std.SplitPlanes())
     if clip.format.subsampling_w or clip.format.subsampling_h:
         blue, red = _possible_chroma(blue, red, peak)
-    chroma = _shared(vs.core.std.ShufflePlanes([luma, blue, red], [0, 0, 0], vs.YUV))
+    chroma = read_together(vs.core.std.ShufflePlanes([luma, blue, red], [0, 0, 0], vs.YUV))
     for each_blue, each_red in _upsampled_chroma(chroma):
         highest_luma = _code(clip.format, peak, _above_luma("y", "z"))
         luma = vs.core.std.Expr([luma, each_blue, each_red], f"x {highest_luma} min", luma.format.id)
@@ -65,7 +66,8 @@ def _possible_chroma(blue: vs.VideoNode, red: vs.VideoNode, peak: float) -> tupl
         grey, span = 128 << (bits - 8), 224 << (bits - 8)
     above_luma = _above_luma(f"x {grey} - {span} /", f"y {grey} - {span} /")
     weakened = f"z {grey} - {peak} {above_luma} {peak} max / * {grey} +"
-    return _shared(vs.core.std.Expr([blue, red, blue], weakened)), _shared(vs.core.std.Expr([blue, red, red], weakened))
+    weaker = [vs.core.std.Expr([blue, red, each], weakened) for each in (blue, red)]
+    return read_together(weaker[0]), read_together(weaker[1])
 
 
 def _upsampled_chroma(clip: vs.VideoNode) -> list[tuple[vs.VideoNode, vs.VideoNode]]:
@@ -73,17 +75,10 @@ def _upsampled_chroma(clip: vs.VideoNode) -> list[tuple[vs.VideoNode, vs.VideoNo
     subsampling = (clip.format.subsampling_w, clip.format.subsampling_h)
     places = [ChromaLocation.TOP_LEFT, ChromaLocation.LEFT] if subsampling == (1, 1) else [ChromaLocation.LEFT]
     full = (
-        _shared(clip.std.SetFrameProps(_ChromaLocation=int(place)).resize.Bilinear(format=vs.YUV444PS))
+        read_together(clip.std.SetFrameProps(_ChromaLocation=int(place)).resize.Bilinear(format=vs.YUV444PS))
         for place in places
     )
     return [(pixels.std.ShufflePlanes(1, vs.GRAY), pixels.std.ShufflePlanes(2, vs.GRAY)) for pixels in full]
-
-
-def _shared(clip: vs.VideoNode) -> vs.VideoNode:
-    """A clip that several others read. Left alone, the core caches such a one until all of its memory is used;
-    its readers here ask for the same frame together, so it need not last longer than what is in flight."""
-    clip.std.SetVideoCache(mode=1, fixedsize=1, maxsize=vs.core.num_threads)
-    return clip
 
 
 def _code(video_format: vs.VideoFormat, peak: float, above_luma: str = "0") -> str:

@@ -9,6 +9,7 @@ import vapoursynth as vs
 
 from vsdslnet.color.pq import nits_of_codes
 from vsdslnet.hdr10plus.shot_light import HISTOGRAM_BINS, ShotMeter
+from vsdslnet.plugin.caches import read_together
 
 __all__ = ["add_to_shot", "frame_light_nits", "with_light", "with_shot_light"]
 
@@ -54,12 +55,13 @@ def add_to_shot(frame: vs.VideoFrame, meter: ShotMeter) -> None:
 
 def _channels(delivered: vs.VideoNode) -> list[vs.VideoNode]:
     """R', G' and B' in 16 bits, as grey clips."""
-    red, green, blue = delivered.resize.Bilinear(format=vs.RGB48, range_s="full").std.SplitPlanes()
+    rgb = read_together(delivered).resize.Bilinear(format=vs.RGB48, range_s="full")
+    red, green, blue = (read_together(channel) for channel in read_together(rgb).std.SplitPlanes())
     return [red, green, blue]
 
 
 def _brightest(channels: list[vs.VideoNode]) -> vs.VideoNode:
-    return vs.core.std.Expr(channels, "x y max z max")
+    return read_together(vs.core.std.Expr(channels, "x y max z max"))
 
 
 def _measured(delivered: vs.VideoNode, brightest: vs.VideoNode) -> vs.VideoNode:

@@ -17,6 +17,7 @@ from vsdslnet.encode.job.journal import ChunkResult
 from vsdslnet.encode.source.clip import deliver, open_converted
 from vsdslnet.encode.source.script import frame_error
 from vsdslnet.errors import JobError
+from vsdslnet.plugin.caches import frames_in_order
 
 __all__ = ["ChunkMaker", "Progress"]
 
@@ -61,7 +62,7 @@ class ChunkMaker:
         ahead = min(_FRAMES_AHEAD, vs.core.num_threads)
         clip = self._clip[chunk.first : chunk.end]
         try:
-            for done, frame in enumerate(clip.frames(prefetch=ahead, backlog=ahead, close=True), start=1):
+            for done, frame in enumerate(frames_in_order(clip, ahead=ahead), start=1):
                 file.add(frame)
                 progress(chunk.index, done, file.max_nits)
         except BaseException as error:
