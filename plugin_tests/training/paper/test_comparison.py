@@ -13,12 +13,13 @@ import torch
 from plugin_tests.command_line import run_python
 from plugin_tests.paths import ROOT, SCRIPTS
 from plugin_tests.training.dataset.small_datasets import write_dataset
+from vsdslnet.errors import ArgumentError
 from vsdslnet.network.config import DSLNetConfig
 from vsdslnet.training.config.run import TrainConfig, load_schedule
 from vsdslnet.training.dataset.store import WindowDataset
 from vsdslnet.training.loop.log_plots import read_log
 from vsdslnet.training.loop.run import train
-from vsdslnet.training.paper.comparison import compare, scaled_schedule
+from vsdslnet.training.paper.comparison import compare, finished, scaled_schedule
 from vsdslnet.training.paper.tables import PAPER, Figures, as_markdown, plot_figures
 from vsdslnet.training.paper.variants import VARIANTS, build_variant
 
@@ -102,15 +103,41 @@ def _figures(name: str, seed: int, psnr_db: float) -> Figures:
 
 def test_tables_hold_mean_spread_and_the_papers_figures(tmp_path: Path) -> None:
     rows = [_figures("dslnet", 1, 30.0), _figures("dslnet", 2, 32.0), _figures("m0", 1, 28.0)]
-    text = as_markdown(rows, seconds={"m0": 0.25}, note="A note.")
+    text = as_markdown(rows, seconds={"m0": 0.25}, note="A note.", base={"all": 25.0})
     assert text.startswith("A note.")
     assert "## Table 2" in text
     assert "## Table 1" not in text
     assert "31.00 ± 1.41 (35.28)" in text
     assert "28.00 (33.80)" in text
     assert text.count("| 0.25 |") == 1
+    assert "by group" not in text
     plot_figures(rows, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 1000
+
+
+def test_of_several_groups_there_is_a_table_by_group() -> None:
+    rows = [
+        msgspec.structs.replace(_figures("dslnet", seed, 30.0), group_psnr_db={"clean": clean, "noisy": 31.0})
+        for seed, clean in ((1, 34.0), (2, 35.0))
+    ]
+    text = as_markdown(rows, seconds={}, note="", base={"clean": 33.0, "noisy": 28.0})
+    assert "| network | clean | noisy |" in text
+    assert "| the base alone | 33.00 | 28.00 |" in text
+    assert "| dslnet | 34.50 ± 0.71 | 31.00 ± 0.00 |" in text
+
+
+def test_rows_trained_elsewhere_join_those_of_a_folder(tmp_path: Path) -> None:
+    own, elsewhere = _figures("dslnet", 1, 30.0), [_figures("dslnet", 1, 29.0), _figures("m0", 1, 28.0)]
+    folder = tmp_path / "out" / "dslnet" / "seed1"
+    folder.mkdir(parents=True)
+    (folder / "figures.json").write_bytes(msgspec.json.encode(own))
+    (tmp_path / "elsewhere.json").write_bytes(msgspec.json.encode(elsewhere))
+    found = finished(tmp_path / "out", steps=10, windows=2, also=[tmp_path / "elsewhere.json"])
+    assert found == [own, elsewhere[1]]
+    assert finished(tmp_path, steps=11, windows=2, also=[tmp_path / "elsewhere.json"]) == []
+    (tmp_path / "broken.json").write_text("{}")
+    with pytest.raises(ArgumentError, match=r"broken\.json"):
+        finished(tmp_path, steps=10, windows=2, also=[tmp_path / "broken.json"])
 
 
 def test_the_papers_figures_cover_every_row_it_prints() -> None:

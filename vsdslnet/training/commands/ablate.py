@@ -35,6 +35,9 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--validation", type=Path, help="validation dataset")
     parser.add_argument("--look", help="train and measure only on windows of this SDR look, such as youtube")
     parser.add_argument("--out", type=Path, default=Path("out/tables"), help="folder for runs, tables and plot")
+    parser.add_argument(
+        "--also", type=Path, nargs="+", default=[], metavar="FIGURES", help="figures.json of rows trained elsewhere"
+    )
     parser.add_argument("--schedule", default="tables", help="a schedule's name or a .toml file")
     parser.add_argument("--steps", type=int, help="number of steps, instead of the schedule's; its halvings move along")
     parser.add_argument("--batch", type=int, help="windows a step, instead of the schedule's")
@@ -92,10 +95,10 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.collect:
         dataset = WindowDataset(arguments.dataset, look=arguments.look)
         compare(names, config, dataset, validation, arguments.out, seeds=seeds, windows=windows)
-    figures = finished(arguments.out, steps=config.steps, windows=windows)
+    figures = finished(arguments.out, steps=config.steps, windows=windows, also=arguments.also)
     if not figures:
         raise ArgumentError("--out", str(arguments.out), "a folder with rows of this budget", "train some first")
-    base = measure_base(config, validation, windows)
+    base, by_group = measure_base(config, validation, windows)
     seconds = time_frames([row.variant for row in figures], arguments.out / "seconds.json")
     note = (
         f"{config.steps} steps of {config.batch} crops of {config.patch_px} px (the paper: 350,000 steps), "
@@ -104,7 +107,7 @@ def run(arguments: argparse.Namespace) -> None:
         f"The base alone: {base['psnr_db']:.2f} dB, SR-SIM {base['sr_sim']:.4f}, dE_ITP {base['delta_e_itp']:.2f}. "
         "Figures in brackets are the paper's, on its own data."
     )
-    markdown = as_markdown(figures, seconds=seconds, note=note)
+    markdown = as_markdown(figures, seconds=seconds, note=note, base=by_group)
     (arguments.out / "tables.md").write_text(markdown, encoding="utf-8")
     (arguments.out / "figures.json").write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
     plot_figures(figures, arguments.out / "figures.png")

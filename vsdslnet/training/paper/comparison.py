@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import torch
 
+from vsdslnet.errors import ArgumentError
 from vsdslnet.network.config import Base
 from vsdslnet.network.window import WindowNetwork
 from vsdslnet.training.config.run import LossConfig, TrainConfig
@@ -77,11 +78,20 @@ def compare(
     return figures
 
 
-def finished(out: Path, *, steps: int, windows: int) -> list[Figures]:
-    """What :func:`compare` has measured in a folder so far with this budget, by name and seed."""
+def finished(out: Path, *, steps: int, windows: int, also: Iterable[Path] = ()) -> list[Figures]:
+    """What :func:`compare` has measured in a folder so far with this budget, by name and seed.
+
+    ``also``: files of the rows of other folders, whose own come first.
+    """
     paths = sorted(out.glob("*/seed*/figures.json"))
     rows = [msgspec.json.decode(path.read_bytes(), type=Figures) for path in paths]
-    return [row for row in rows if (row.steps, row.windows) == (steps, windows)]
+    for path in also:
+        try:
+            rows += msgspec.json.decode(path.read_bytes(), type=list[Figures])
+        except (OSError, msgspec.DecodeError) as error:
+            raise ArgumentError("--also", str(path), f"a figures.json of this command ({error})") from None
+    of_budget = [row for row in rows if (row.steps, row.windows) == (steps, windows)]
+    return list({(row.variant, row.seed): row for row in reversed(of_budget)}.values())[::-1]
 
 
 def _figures(
@@ -97,24 +107,32 @@ def _figures(
         known = msgspec.json.decode(path.read_bytes(), type=Figures)
         if (known.steps, known.windows) == (config.steps, windows):
             return known
+    measured = measure(network, validation, windows)
     figures = Figures(
         variant=name,
         seed=config.seed,
         steps=config.steps,
         parameters=count_parameters(network),
         windows=windows,
-        **measure(network, validation, windows),
+        **_whole(measured),
+        group_psnr_db={group: mean_by_name(rows)["psnr_db"] for group, rows in measured.items()},
     )
     path.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
     return figures
 
 
+def _whole(measured: dict[str, list[dict[str, float]]]) -> dict[str, float]:
+    """Means over all windows of all groups."""
+    return mean_by_name([row for rows in measured.values() for row in rows])
+
+
 @torch.no_grad()
-def measure(network: WindowNetwork, dataset: WindowDataset, windows: int) -> dict[str, float]:
-    """PSNR, SR-SIM and dE_ITP of PQ within [0, 1000 cd/m²], means over ``windows`` windows of each group."""
+def measure(network: WindowNetwork, dataset: WindowDataset, windows: int) -> dict[str, list[dict[str, float]]]:
+    """PSNR, SR-SIM and dE_ITP of PQ within [0, 1000 cd/m²], of ``windows`` windows of each group."""
     network.eval()
-    rows = []
-    for members in dataset.groups.values():
+    measured: dict[str, list[dict[str, float]]] = {}
+    for group, members in dataset.groups.items():
+        rows = measured[group] = []
         stride = max(1, len(members) // windows)
         for index in members[::stride][:windows]:
             pq, target = render_window(network, dataset[index])
@@ -125,13 +143,15 @@ def measure(network: WindowNetwork, dataset: WindowDataset, windows: int) -> dic
                     "delta_e_itp": delta_e_mean(pq, target),
                 }
             )
-    return mean_by_name(rows)
+    return measured
 
 
-@torch.no_grad()
-def measure_base(config: TrainConfig, dataset: WindowDataset, windows: int) -> dict[str, float]:
-    """:func:`measure` of the base that all networks correct: an untrained network is it, whichever."""
-    return measure(build_variant("csrnet", config.network), dataset, windows)
+def measure_base(
+    config: TrainConfig, dataset: WindowDataset, windows: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """The base that all networks correct, as an untrained one is, whichever: means of all windows, PSNR by group."""
+    measured = measure(build_variant("csrnet", config.network), dataset, windows)
+    return _whole(measured), {group: mean_by_name(rows)["psnr_db"] for group, rows in measured.items()}
 
 
 @torch.no_grad()

@@ -54,7 +54,10 @@ _TITLES = {
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One trained network, measured: means over the validation windows, ``windows`` of each group."""
+    """One trained network, measured: means over the validation windows, ``windows`` of each group.
+
+    ``group_psnr_db`` is PSNR by the validation's groups.
+    """
 
     variant: str
     seed: int
@@ -64,12 +67,16 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     psnr_db: float
     sr_sim: float
     delta_e_itp: float
+    group_psnr_db: dict[str, float] = {}
 
 
-def as_markdown(figures: Sequence[Figures], *, seconds: Mapping[str, float], note: str) -> str:
+def as_markdown(
+    figures: Sequence[Figures], *, seconds: Mapping[str, float], note: str, base: Mapping[str, float]
+) -> str:
     """The tables that the measured variants belong to, the paper's figures beside ours; DSLNet ends each.
 
-    ``seconds`` is what a frame costs each variant, by name, in seconds of one core.
+    ``seconds`` is what a frame costs each variant, by name, in seconds of one core; ``base`` is what the base alone has
+    in each of the validation's groups, PSNR in dB. Of several groups there is a table by group as well.
     """
     by_name: dict[str, list[Figures]] = {}
     for row in figures:
@@ -87,7 +94,7 @@ def as_markdown(figures: Sequence[Figures], *, seconds: Mapping[str, float], not
         lines.append("")
     if set(by_name) == {"dslnet"}:
         lines += [*_HEAD, _line("dslnet", by_name["dslnet"], seconds), ""]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_by_group(by_name, base)])
 
 
 _HEAD = (
@@ -109,6 +116,20 @@ def _line(name: str, rows: Sequence[Figures], seconds: Mapping[str, float]) -> s
         f"{seconds[name]:.2f}" if name in seconds else "",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _by_group(by_name: Mapping[str, Sequence[Figures]], base: Mapping[str, float]) -> list[str]:
+    """PSNR by group, of all networks; no lines where there is one group."""
+    if len(base) < 2:
+        return []
+    head = ["## PSNR by group, dB", "", f"| network | {' | '.join(base)} |", "|---" * (len(base) + 1) + "|"]
+    rows = [f"| the base alone | {' | '.join(f'{value:.2f}' for value in base.values())} |"]
+    for name in sorted(by_name, key=list(VARIANTS).index):
+        measured = [row.group_psnr_db for row in by_name[name] if set(row.group_psnr_db) == set(base)]
+        if measured:
+            cells = [_cell([row[group] for row in measured], ".2f", None) for group in base]
+            rows.append(f"| {name} | {' | '.join(cells)} |")
+    return [*head, *rows, ""]
 
 
 def _cell(values: Sequence[float], form: str, paper: float | None) -> str:
