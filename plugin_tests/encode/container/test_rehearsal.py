@@ -16,7 +16,7 @@ import pytest
 from plugin_tests.encode.container.odd_media import cover_bytes, film, join, remux
 from plugin_tests.encode.media import InProcessExecutor, make_clip, packets, video_times
 from plugin_tests.reliability.conformance.hdr10_files import media_info
-from vsdslnet.encode.container import mux
+from vsdslnet.encode.container import source_packets
 from vsdslnet.encode.container.tags import fresh_tags, lost_tags
 from vsdslnet.encode.progress import QuietReporter
 from vsdslnet.encode.run import Finished, encode_file
@@ -335,7 +335,7 @@ def test_a_refusal_is_told_though_the_muxer_refuses_to_close_as_well(
         film(tmp_path / f"{sound}.ts", rate=Fraction(25), frames=25, sound=sound, start_seconds=at)
         for sound, at in (("ac3", 0), ("mp2", 1))
     ]
-    monkeypatch.setattr(mux, "_begins_as", lambda packet: True)  # let MP4's muxer meet what it takes for AC-3
+    monkeypatch.setattr(source_packets, "_begins_as", lambda packet: True)  # let MP4's muxer meet what it takes for AC-3
     assert "Invalid data" in refused(join(tmp_path / "in.ts", *parts), tmp_path / "out.mp4", quick, OutputError)
 
 

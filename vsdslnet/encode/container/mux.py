@@ -15,6 +15,7 @@ import av.logging
 from vsdslnet.color.h273 import Transfer
 from vsdslnet.encode.chunk.encoder_parameters import INTRA_ENCODERS
 from vsdslnet.encode.container.chapters import programme_chapters
+from vsdslnet.encode.container.errors import MuxError, refused
 from vsdslnet.encode.container.passage import (
     CONTAINER_FORMATS,
     Passage,
@@ -23,15 +24,14 @@ from vsdslnet.encode.container.passage import (
     passage_of,
     stream_name,
 )
+from vsdslnet.encode.container.source_packets import source_packets
 from vsdslnet.encode.container.tags import fresh_tags, stream_tags
 from vsdslnet.encode.container.template import StandingAlone, open_template
 from vsdslnet.encode.container.text_subtitles import TextConverter, add_text_stream
-from vsdslnet.encode.container.trimmed import trimmed_template, without_hidden
+from vsdslnet.encode.container.trimmed import trimmed_template
 from vsdslnet.encode.container.video_packets import VideoPacket, VideoPackets
-from vsdslnet.encode.ffmpeg_log import ffmpeg_messages, ffmpeg_reason
+from vsdslnet.encode.ffmpeg_log import ffmpeg_messages
 from vsdslnet.encode.job.description import Job
-from vsdslnet.encode.source.probe import ENDLESS_SECONDS
-from vsdslnet.encode.source.timeline import Placer, Timeline
 from vsdslnet.encode.source.tracks import open_tracks
 from vsdslnet.errors import JobError
 from vsdslnet.hdr10 import ContentLight, mastering_display
@@ -39,28 +39,14 @@ from vsdslnet.hdr10 import ContentLight, mastering_display
 if TYPE_CHECKING:
     from vsdslnet.hdr10plus.programme import Programme
 
-__all__ = ["MuxError", "Pictures", "mux", "write_container"]
+__all__ = ["Pictures", "mux", "write_container"]
 
 _CODEC_TAGS = {"hevc": "hvc1", "av1": "av01"}
 # Demuxers of formats whose header says how long a file lasts; others guess it from what there is.
 _SAY_HOW_LONG = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "avi", "flv", "asf")
 # A last frame or sound may be shorter than the header has it.
 _MISSING_SECONDS = 1.0
-# Formats in which sound may become another codec's under the same number, and the 16 bits with which frames begin,
-# by FFmpeg's names of decoders.
-_MAY_CHANGE = ("mpegts", "mpeg")
-_SYNC_WORDS = {
-    **dict.fromkeys(("ac3", "eac3"), (0x0B77, 0xFFFF)),
-    **dict.fromkeys(("mp2", "mp2float", "mp3", "mp3float"), (0xFFE0, 0xFFE0)),
-}
-_ANOTHER_KIND_PACKETS = 8
-# No packet of sound lasts longer.
-_LONGEST_SOUND_SECONDS = 60
 _EQUAL_TIMES_ALLOWED = 0x20000  # AVFMT_TS_NONSTRICT of FFmpeg
-
-
-class MuxError(Exception):
-    """A muxer refuses a packet or a header; the text says of which stream, and why."""
 
 
 class Pictures(Protocol):
@@ -219,7 +205,7 @@ class _File:
         try:
             self._container.start_encoding()
         except (av.FFmpegError, ValueError) as error:
-            raise _refused("the header", error) from None
+            raise refused("the header", error) from None
 
     def write(self, packet: Any, stream: Any) -> None:
         """Hand over a packet, its decoding time not before the last one's of its stream."""
@@ -237,14 +223,14 @@ class _File:
         try:
             self._container.mux_one(packet)
         except (av.FFmpegError, ValueError) as error:
-            raise _refused(self._names[stream.index], error) from None
+            raise refused(self._names[stream.index], error) from None
 
     def end(self) -> None:
         """Write what the muxer keeps for the end."""
         try:
             self._container.close()
         except (av.FFmpegError, ValueError) as error:
-            raise _refused("the end of the file", error) from None
+            raise refused("the end of the file", error) from None
 
 
 @dataclass(frozen=True)
@@ -255,21 +241,15 @@ class _Other:
     converter: TextConverter | None
 
 
-def _refused(what: str, error: Exception) -> Exception:
-    """A muxer's refusal; what the system refused (no space is left) stays what it is."""
-    if isinstance(error, OSError) and error.errno:
-        return error
-    return MuxError(f"{what} ({ffmpeg_reason(error)})")
-
-
 def _in_time(
     source: Any, others: dict[int, _Other], pictures: Pictures, picture: Any, job: Job
 ) -> Iterator[tuple[Any, Any]]:
     """(packet, stream) of everything, about in the order of time, as muxers want them."""
     time_base = Fraction(*job.time_base)
+    converters = {index: other.converter for index, other in others.items()}
     coded = iter(pictures)
     waiting = next(coded, None)
-    for packet, index in _source_packets(source, others, job.timeline):
+    for packet, index in source_packets(source, converters, job.timeline):
         at = (packet.dts if packet.dts is not None else packet.pts) * Fraction(packet.time_base)
         while waiting is not None and waiting.dts * time_base <= at:
             yield _video_packet(waiting, time_base), picture
@@ -278,59 +258,6 @@ def _in_time(
     while waiting is not None:
         yield _video_packet(waiting, time_base), picture
         waiting = next(coded, None)
-
-
-def _source_packets(source: Any, others: dict[int, _Other], timeline: Timeline) -> Iterator[tuple[Any, int]]:
-    """(packet, its stream's index in the source), at the programme's time; trimmed-away ones are left out."""
-    ends: dict[int, int] = {}
-    strange: dict[int, int] = {}  # packets in a row
-    for packet in without_hidden(_placed(source, others, timeline)):
-        index = packet.stream_index
-        if source.format.name in _MAY_CHANGE and not _begins_as(packet):
-            strange[index] = strange.get(index, 0) + 1
-            if strange[index] == _ANOTHER_KIND_PACKETS:
-                raise MuxError(
-                    f"{stream_name(packet.stream)}, which is of another kind from "
-                    f"{float((packet.pts or 0) * packet.time_base):.1f} s on (cut the source there)"
-                )
-            continue  # damage
-        strange[index] = 0
-        if packet.pts is None and packet.dts is None:  # a cover has no time; damaged sound goes on
-            packet.pts = packet.dts = ends.get(index, 0)
-        ends[index] = (packet.pts if packet.pts is not None else packet.dts) + (packet.duration or 0)
-        converter = others[index].converter
-        if converter is not None:
-            packet = converter.packet(packet)
-        if packet is not None:
-            yield packet, index
-
-
-def _begins_as(packet: Any) -> bool:
-    """Whether a packet of sound begins with its codec's sync word, as far as it has one."""
-    context = packet.stream.codec_context
-    sync, mask = _SYNC_WORDS.get(context.name if context is not None else "", (0, 0))
-    return int.from_bytes(bytes(packet)[:2], "big") & mask == sync
-
-
-def _placed(source: Any, others: dict[int, _Other], timeline: Timeline) -> Iterator[Any]:
-    """The source's packets at the programme's time."""
-    streams = [source.streams[index] for index in others]
-    placer = Placer(timeline)
-    lasted: dict[int, int] = {}
-    for packet in source.demux(streams) if streams else ():
-        if not packet.size:
-            continue
-        added = round(placer.added_seconds(packet.stream_index) / Fraction(packet.time_base))
-        packet.pts = None if packet.pts is None else packet.pts + added
-        packet.dts = None if packet.dts is None else packet.dts + added
-        seconds = (packet.duration or 0) * Fraction(packet.time_base)
-        # The last one of joined Ogg files is below 0, or that in 32 bits without a sign.
-        if seconds < 0 or (packet.stream.type == "audio" and seconds > _LONGEST_SOUND_SECONDS):
-            packet.duration = lasted.get(packet.stream_index, 0)
-        elif seconds >= ENDLESS_SECONDS:
-            packet.duration = 0
-        lasted[packet.stream_index] = packet.duration or 0
-        yield packet
 
 
 def _video_packet(coded: VideoPacket, time_base: Fraction) -> Any:

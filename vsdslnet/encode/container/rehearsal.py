@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from vsdslnet.encode.chunk.encoder_parameters import PLACEHOLDER_LIGHT
-from vsdslnet.encode.container.mux import MuxError, write_container
+from vsdslnet.encode.container.errors import MuxError
+from vsdslnet.encode.container.mux import write_container
 from vsdslnet.encode.container.passage import passage_of
 from vsdslnet.encode.container.video_packets import PictureTimes, VideoPacket, elementary_to_packet, with_light
 from vsdslnet.encode.job.description import Job
