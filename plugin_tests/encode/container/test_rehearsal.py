@@ -335,7 +335,8 @@ def test_a_refusal_is_told_though_the_muxer_refuses_to_close_as_well(
         film(tmp_path / f"{sound}.ts", rate=Fraction(25), frames=25, sound=sound, start_seconds=at)
         for sound, at in (("ac3", 0), ("mp2", 1))
     ]
-    monkeypatch.setattr(source_packets, "_begins_as", lambda packet: True)  # let MP4's muxer meet what it takes for AC-3
+    # Let MP4's muxer meet what it takes for AC-3.
+    monkeypatch.setattr(source_packets, "_begins_as", lambda packet: True)
     assert "Invalid data" in refused(join(tmp_path / "in.ts", *parts), tmp_path / "out.mp4", quick, OutputError)
 
 
