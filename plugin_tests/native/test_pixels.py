@@ -104,6 +104,17 @@ def test_luts_are_read_tetrahedrally_and_mixed(
     assert same(planes(clip.get_frame(0)), planes(clip_of(core, pixels, video_format).get_frame(0)))
 
 
+def test_light_is_st_2084s_at_every_level(core: Any) -> None:
+    axis = np.linspace(0, 1, 2, dtype=np.float32)
+    unchanged = np.stack(np.meshgrid(axis, axis, axis, indexing="ij")[::-1])
+    for signal_level in np.float32([*np.linspace(0, 1, 301), *np.geomspace(1e-6, 0.01, 30)]):
+        grey = np.full((3, 1, 1), signal_level, np.float32)
+        props = through_lut(core, clip_of(core, grey, vs.RGBS), [(0, 1.0)], [unchanged]).get_frame(0).props
+        nits = float(pq_to_nits(torch.tensor(float(signal_level), dtype=torch.float64)))
+        assert props["DSLNetAverageNits"] == pytest.approx(nits, rel=0, abs=3e-5 * (nits + 0.01)), signal_level
+        assert props["DSLNetMaxNits"] == pytest.approx(nits, rel=1e-5, abs=1e-9)
+
+
 def test_a_lut_leaves_no_trace_in_what_others_hold(core: Any) -> None:
     """The pass writes into the frame it was given if that is its own; one that a cache holds is not."""
     lattice = np.zeros((3, 2, 2, 2), np.float32)
