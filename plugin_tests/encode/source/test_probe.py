@@ -12,9 +12,11 @@ import av
 import numpy as np
 import pytest
 import vapoursynth as vs
+from PIL import Image
 
 from plugin_tests.encode.container.odd_media import film
 from plugin_tests.encode.media import make_clip
+from plugin_tests.encode.source.tiled_picture import write_tiled_picture
 from vsdslnet.encode.source.clip import open_source
 from vsdslnet.encode.source.colour import container_tags
 from vsdslnet.encode.source.probe import identify, probe
@@ -178,6 +180,15 @@ def test_samples_of_few_bits_are_refused_before_the_decoder_meets_them(pixels: s
 def test_samples_of_eight_bits_and_more_are_taken(pixels: str, tmp_path: Path) -> None:
     codec = "ffv1" if pixels == "gray10le" else "rawvideo"
     assert probe(film(tmp_path / "in.nut", codec=codec, pixel_format=pixels, sound=None, frames=2)).width == 64
+
+
+@pytest.mark.parametrize("thumbnail", [False, True])
+def test_a_picture_in_tiles_is_refused_as_decoders_give_one_of_them(thumbnail: bool, tmp_path: Path) -> None:
+    path = write_tiled_picture(tmp_path / "photograph.avif", thumbnail=thumbnail)
+    with Image.open(path) as picture:
+        assert picture.size == (128, 128)
+    with pytest.raises(MediaError, match=r"a picture in 4 tiles.*heif-convert, avifdec"):
+        probe(path)
 
 
 def test_a_still_picture_before_the_film_is_not_taken_for_it(tmp_path: Path) -> None:

@@ -147,12 +147,21 @@ def open_media(path: Path) -> av.container.InputContainer:
 def main_video(container: av.container.InputContainer, path: Path) -> av.VideoStream:
     """The first video stream that is not a cover picture and that can be decoded; a film before a still picture.
 
-    Animated AVIF has its first picture beside the film, some MP4 files have one that stands for it.
+    Animated AVIF has its first picture beside the film, some MP4 files have one that stands for it. Of a picture in
+    tiles FFmpeg's libraries know the tiles alone (findings/ffmpeg-libraries-show-one-tile.sh).
     """
-    films = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    kind = av.stream.Disposition
+    pictures = [stream for stream in container.streams.video if not stream.disposition & kind.attached_pic]
+    films = [stream for stream in pictures if not stream.disposition & kind.dependent]
     decodable = [stream for stream in films if stream.codec_context is not None]
-    if decodable:
-        return next((stream for stream in decodable if stream.frames != 1), decodable[0])
+    chosen = next((stream for stream in decodable if stream.frames != 1), decodable[0] if decodable else None)
+    if len(films) < len(pictures) and (chosen is None or chosen.frames == 1):
+        raise MediaError(
+            f"{path}: is a picture in {len(pictures) - len(films)} tiles, which can't be decoded as one; convert it "
+            "first (heif-convert, avifdec or ImageMagick, to PNG)"
+        )
+    if chosen is not None:
+        return chosen
     if films:
         raise MediaError(
             f"{path}: the FFmpeg inside PyAV has no decoder for its video; convert it with a program that has one "
