@@ -10,6 +10,7 @@ from typing import Any
 
 import av
 import numpy as np
+import pillow_heif
 import pytest
 import vapoursynth as vs
 from PIL import Image
@@ -183,9 +184,12 @@ def test_samples_of_eight_bits_and_more_are_taken(pixels: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("thumbnail", [False, True])
-def test_a_picture_in_tiles_is_refused_as_decoders_give_one_of_them(thumbnail: bool, tmp_path: Path) -> None:
-    path = write_tiled_picture(tmp_path / "photograph.avif", thumbnail=thumbnail)
-    with Image.open(path) as picture:
+@pytest.mark.parametrize("suffix", [".avif", ".heic"])
+def test_a_picture_in_tiles_is_refused_as_decoders_give_one_of_them(
+    suffix: str, thumbnail: bool, tmp_path: Path
+) -> None:
+    path = write_tiled_picture(tmp_path / f"photograph{suffix}", thumbnail=thumbnail)
+    with Image.open(path) if suffix == ".avif" else pillow_heif.open_heif(path).to_pillow() as picture:
         assert picture.size == (128, 128)
     with pytest.raises(MediaError, match=r"a picture in 4 tiles.*heif-convert, avifdec"):
         probe(path)

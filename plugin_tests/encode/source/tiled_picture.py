@@ -1,4 +1,4 @@
-"""An AVIF file whose picture is in tiles, as those of phones are (in HEIC), and as large ones have to be."""
+"""A file whose picture is in tiles, as those of phones are (HEIC), and as large ones have to be (AVIF)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ SIDE = 64
 
 
 def write_tiled_picture(path: Path, *, thumbnail: bool) -> Path:
-    """Four tiles, put together by a "grid" item (ISO/IEC 23008-12, 6.6.2.3), and perhaps a thumbnail beside them."""
-    data, description = _coded_tile()
+    """Four tiles, put together by a "grid" item (ISO/IEC 23008-12, 6.6.2.3), and perhaps a thumbnail beside them.
+
+    AVIF, or HEIC by the path's suffix.
+    """
+    is_avif = path.suffix == ".avif"
+    brand, coding = (b"avif", b"av01") if is_avif else (b"heic", b"hvc1")
+    data, description = _coded_tile("libsvtav1" if is_avif else "libx265")
     pictures = 5 if thumbnail else 4
     payloads = [struct.pack(">BBBBHH", 0, 0, 1, 1, 2 * SIDE, 2 * SIDE), *[data] * pictures]
     items = range(1, 2 + pictures)
     tiles = items[1:5]
     information = [
-        _full(b"infe", 2, int(item in tiles), struct.pack(">HH4s", item, 0, b"grid" if item == 1 else b"av01"), b"\0")
+        _full(b"infe", 2, int(item in tiles), struct.pack(">HH4s", item, 0, b"grid" if item == 1 else coding), b"\0")
         for item in items
     ]
     references = [_box(b"dimg", struct.pack(">HH4H", 1, 4, *tiles))]
@@ -29,11 +34,11 @@ def write_tiled_picture(path: Path, *, thumbnail: bool) -> Path:
         _full(b"ispe", 0, 0, struct.pack(">II", 2 * SIDE, 2 * SIDE)),
         _full(b"ispe", 0, 0, struct.pack(">II", SIDE, SIDE)),
         _full(b"pixi", 0, 0, bytes([3, 8, 8, 8])),
-        _box(b"av1C", description),
+        _box(b"av1C" if is_avif else b"hvcC", description),
     ]
     numbers = [bytes([1, 3]), *[bytes([2, 3, 0x80 | 4])] * pictures]  # the last one has to be understood
     belong = [struct.pack(">HB", item, len(own)) + own for item, own in zip(items, numbers, strict=True)]
-    head = _box(b"ftyp", b"avif", bytes(4), b"avif", b"mif1", b"miaf")
+    head = _box(b"ftyp", brand, bytes(4), brand, b"mif1", b"miaf")
 
     def meta(at: int) -> bytes:
         places = []
@@ -61,20 +66,22 @@ def write_tiled_picture(path: Path, *, thumbnail: bool) -> Path:
     return path
 
 
-def _coded_tile() -> tuple[bytes, bytes]:
-    """AV1 of a grey tile, and the body of the box that describes it."""
+def _coded_tile(encoder: str) -> tuple[bytes, bytes]:
+    """A grey tile, and the body of the box that describes it."""
     file = io.BytesIO()
-    with av.open(file, "w", format="avif") as output:
-        video = output.add_stream("libsvtav1", rate=Fraction(1))
+    with av.open(file, "w", format="mp4") as output:
+        video = output.add_stream(encoder, rate=Fraction(1))
         video.width, video.height, video.pix_fmt = SIDE, SIDE, "yuv420p"
-        video.options = {"preset": "11"}
         image = av.VideoFrame(SIDE, SIDE, "yuv420p")
         for plane in image.planes:
             plane.update(bytes([128]) * plane.buffer_size)
         output.mux(video.encode(image))
         output.mux(video.encode(None))
-    data = file.getvalue()
-    return _find(data, b"mdat"), _find(data, b"meta", b"iprp", b"ipco", b"av1C")
+    file.seek(0)
+    with av.open(file) as coded:
+        description = coded.streams.video[0].codec_context.extradata
+        assert description is not None
+        return bytes(next(coded.demux())), description
 
 
 def _box(kind: bytes, *parts: bytes) -> bytes:
@@ -84,14 +91,3 @@ def _box(kind: bytes, *parts: bytes) -> bytes:
 
 def _full(kind: bytes, version: int, flags: int, *parts: bytes) -> bytes:
     return _box(kind, struct.pack(">I", version << 24 | flags), *parts)
-
-
-def _find(data: bytes, kind: bytes, *further: bytes) -> bytes:
-    """The body of the first box along a path of kinds."""
-    at = 0
-    while True:
-        size, here = struct.unpack_from(">I4s", data, at)
-        if here == kind:
-            body = data[at + 8 : at + size]
-            return _find(body[4:] if kind == b"meta" else body, *further) if further else body
-        at += size
