@@ -13,16 +13,8 @@ import pytest
 from plugin_tests.paths import SCRIPTS
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.errors import ArgumentError
-from vsdslnet.options import (
-    BackendOptions,
-    ClipOptions,
-    ConvertOptions,
-    JobOptions,
-    LookOptions,
-    Options,
-    Spec,
-    specs,
-)
+from vsdslnet.option_specs import Options, Spec, specs
+from vsdslnet.options import BackendOptions, ClipOptions, ConvertOptions, JobOptions, LookOptions
 
 WRONG: list[tuple[str, str, Any]] = [
     *(("model", "model", v) for v in ("", None, 3, b"dslnet", ["dslnet"])),

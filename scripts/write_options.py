@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from vsdslnet import __version__  # noqa: E402
-from vsdslnet.options import ClipOptions, Spec, specs  # noqa: E402
+from vsdslnet.option_specs import Spec, specs  # noqa: E402
+from vsdslnet.options import ClipOptions  # noqa: E402
 
 HEADER = ROOT / "vsdslnet" / "native" / "options.h"
 README = ROOT / "README.md"

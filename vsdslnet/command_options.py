@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_origin
 
 from cyclopts import Group, Parameter
 
-from vsdslnet.options import Options, Spec, specs
+from vsdslnet.option_specs import Options, Spec, specs
 
 __all__ = ["with_options"]
 

@@ -71,7 +71,8 @@ def test_unknown_arguments_are_refused(core: Any) -> None:
 
 
 def test_the_shims_arguments_are_the_options(core: Any) -> None:
-    from vsdslnet.options import ClipOptions, specs
+    from vsdslnet.option_specs import specs
+    from vsdslnet.options import ClipOptions
 
     signature = next(f.signature for f in core.dslnet.functions() if f.name == "Convert")
     registered = [argument.split(":")[0] for argument in signature.split(";") if argument]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vsdslnet.errors import ArgumentError, is_utf8
+from vsdslnet.option_specs import another_default, specs
 from vsdslnet.options import (
     FAST_MODEL,
     FULL_MODEL,
@@ -18,8 +19,6 @@ from vsdslnet.options import (
     SceneOptions,
     SourceOptions,
     TransferOptions,
-    another_default,
-    specs,
 )
 
 __all__ = ["AUTO_MODEL", "Codec", "EncodeSettings"]

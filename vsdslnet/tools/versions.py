@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.errors import ArgumentError
-from vsdslnet.options import LookOptions, Spec, specs
+from vsdslnet.option_specs import Spec, specs
+from vsdslnet.options import LookOptions
 
 __all__ = ["Version", "parse_compare"]
 

@@ -21,12 +21,12 @@ from vsdslnet.encode.source.script_times import PictureTimes, script_times
 from vsdslnet.encode.source.timeline import Timeline, continued, read_timeline
 from vsdslnet.encode.stderr import stderr_caught
 from vsdslnet.errors import ClipError, MediaError, one_line
+from vsdslnet.option_specs import Options
 from vsdslnet.options import (
     BackendOptions,
     ClipOptions,
     ColorOptions,
     LookOptions,
-    Options,
     OutputTransfer,
     SceneOptions,
     TransferOptions,
