@@ -25,7 +25,7 @@ from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.clip import DecodeError, open_source, scene_cuts
 from vsdslnet.encode.source.colour import check_frame
 from vsdslnet.encode.source.crop import Edges, crop_text
-from vsdslnet.encode.source.frame_rate import frame_times
+from vsdslnet.encode.source.frame_rate import FrameTimes, frame_times
 from vsdslnet.encode.source.further_on import AspectChanges, look_further_on
 from vsdslnet.encode.source.given import Given
 from vsdslnet.encode.source.look import look_at
@@ -205,7 +205,16 @@ def _new_job(
         timeline=source.timeline,
         time_base=(times.time_base.numerator, times.time_base.denominator),
         timestamps=times.timestamps,
+        last_ticks=_last_ticks(times, source.last_seconds),
         rate=(times.rate.numerator, times.rate.denominator),
         chunks=cut_into_chunks(frames=frames, cuts=cuts, max_frames=identity.settings.chunk_frames),
         cuts=[cut for cut in cuts if cut],
     )
+
+
+def _last_ticks(times: FrameTimes, seconds: Fraction | None) -> int:
+    """What the job says of a last frame that a file shows for ``seconds``; of a constant rate, if it stays on."""
+    usual = 1 / times.rate
+    if seconds is None or (times.constant and seconds < usual * 3 / 2):  # rounded to milliseconds, it would be another
+        return 0
+    return round(seconds / times.time_base)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,7 +29,7 @@ from vsdslnet.encode.container.tags import fresh_tags, stream_tags
 from vsdslnet.encode.container.template import StandingAlone, open_template
 from vsdslnet.encode.container.text_subtitles import TextConverter, add_text_stream
 from vsdslnet.encode.container.trimmed import trimmed_template
-from vsdslnet.encode.container.video_packets import VideoPacket, VideoPackets
+from vsdslnet.encode.container.video_packets import PictureTimes, VideoPacket, VideoPackets
 from vsdslnet.encode.ffmpeg_log import ffmpeg_messages
 from vsdslnet.encode.job.description import Job
 from vsdslnet.encode.source.tracks import open_tracks
@@ -116,7 +116,8 @@ def write_container(
         picture = file.add_picture(template.streams.video[0], original, job)
         others = file.add_others(source, passage)
         file.begin(source, job)
-        for packet, stream in _in_time(source, others, pictures, picture, job):
+        coded = pictures if container_format == "matroska" else _lasting(pictures, PictureTimes(job))
+        for packet, stream in _in_time(source, others, coded, picture, job):
             file.write(packet, stream)
         file.end()
     unread = [
@@ -241,8 +242,21 @@ class _Other:
     converter: TextConverter | None
 
 
+def _lasting(pictures: Iterable[VideoPacket], times: PictureTimes) -> Iterator[VideoPacket]:
+    """For containers that count to the next picture's decoding: what the last one shown stays longer than others, the
+    last one decoded takes, or the track would end before the film does."""
+    waiting: VideoPacket | None = None
+    for packet in pictures:
+        if waiting is not None:
+            yield waiting
+        waiting = packet
+    if waiting is not None:
+        is_shown_last = waiting.pts == times.pts[-1]
+        yield waiting if is_shown_last else replace(waiting, duration=waiting.duration + times.last_stays_longer)
+
+
 def _in_time(
-    source: Any, others: dict[int, _Other], pictures: Pictures, picture: Any, job: Job
+    source: Any, others: dict[int, _Other], pictures: Iterable[VideoPacket], picture: Any, job: Job
 ) -> Iterator[tuple[Any, Any]]:
     """(packet, stream) of everything, about in the order of time, as muxers want them."""
     time_base = Fraction(*job.time_base)

@@ -49,7 +49,9 @@ class PictureTimes:
         self._one_frame = max(1, round(1 / job.frame_rate / Fraction(*job.time_base)))
         self.pts = job.timestamps
         self.durations = [later - at for at, later in pairwise(self.pts)]
-        self.durations.append(self.durations[-1] if self.durations else self._one_frame)
+        usual = self.durations[-1] if self.durations else self._one_frame
+        self.durations.append(job.last_ticks or usual)
+        self.last_stays_longer = max(0, self.durations[-1] - usual)
 
     def dts(self, place: int) -> int:
         """Decoding times: the presentation times, late by the reordering; before the first, extrapolated."""

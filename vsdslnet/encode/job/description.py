@@ -44,6 +44,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ``decoder_threads``  decode the source, 0: as many as BestSource likes.
     ``timeline``       from the source's times to the programme's.
     ``timestamps``     of the programme, in units of ``time_base`` seconds, one a frame, strictly rising.
+    ``last_ticks``     for which the last frame is shown, in the same units; 0: as long as the one before.
     ``rate``           frames a second, (numerator, denominator): what the timestamps show, on average.
     ``cuts``           first frames of shots, but for the first shot.
     """
@@ -56,6 +57,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     timeline: Timeline
     time_base: tuple[int, int]
     timestamps: list[int]
+    last_ticks: int = 0
     rate: tuple[int, int]
     chunks: list[Chunk]
     cuts: list[int]

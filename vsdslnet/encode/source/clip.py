@@ -14,6 +14,7 @@ from vsdslnet.encode.settings import EncodeSettings
 from vsdslnet.encode.source.colour import with_container_tags, with_guessed_tags
 from vsdslnet.encode.source.deinterlace import deinterlaced, field_times
 from vsdslnet.encode.source.further_on import changed
+from vsdslnet.encode.source.last_frame import last_frame_seconds
 from vsdslnet.encode.source.missing_times import INVALID_TIMESTAMP, rising, usual_step
 from vsdslnet.encode.source.probe import SourceInfo, claimed_rates, open_media
 from vsdslnet.encode.source.script import evaluate, frame_error
@@ -62,7 +63,8 @@ class DecodeError(MediaError):
 class Source(NamedTuple):
     """A clip and when its frames are shown: ``timestamps``, strictly rising, times ``time_base`` seconds.
 
-    ``left_out``: what of the file's times they leave out, in words.
+    ``left_out``: what of the file's times they leave out, in words. ``last_seconds``: how long the last frame stays, if
+    the file says so.
     """
 
     clip: vs.VideoNode
@@ -70,6 +72,7 @@ class Source(NamedTuple):
     time_base: Fraction
     timeline: Timeline
     left_out: tuple[str, ...] = ()
+    last_seconds: Fraction | None = None
 
 
 class _Times(NamedTuple):
@@ -95,9 +98,12 @@ def open_source(info: SourceInfo, *, threads: int = 0, index: Path | None = None
     clip, times = _timed(info.path, info.track, timeline, threads, index)
     _check_constant(clip, times.timestamps, times.time_base, info)
     timestamps, time_base = times.timestamps, times.time_base
+    last_seconds = None if timeline.added else last_frame_seconds(Path(info.path), info.track, timestamps[-1])
     if info.deinterlace == "field":
-        timestamps, time_base = field_times(timestamps, time_base, times.one_frame)
-    return Source(_as_shown(clip, info), timestamps, time_base, timeline)
+        last_frame = times.one_frame if last_seconds is None else last_seconds / time_base
+        timestamps, time_base = field_times(timestamps, time_base, last_frame)
+        last_seconds = None if last_seconds is None else last_seconds / 2
+    return Source(_as_shown(clip, info), timestamps, time_base, timeline, last_seconds=last_seconds)
 
 
 def open_converted(info: SourceInfo, settings: EncodeSettings, *, threads: int = 0, index: Path | None) -> vs.VideoNode:
