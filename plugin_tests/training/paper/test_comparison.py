@@ -136,7 +136,7 @@ def test_rows_trained_elsewhere_join_those_of_a_folder(tmp_path: Path) -> None:
     assert found == [own, elsewhere[1]]
     assert finished(tmp_path, steps=11, windows=2, also=[tmp_path / "elsewhere.json"]) == []
     (tmp_path / "broken.json").write_text("{}")
-    with pytest.raises(ArgumentError, match=r"broken\.json"):
+    with pytest.raises(ArgumentError, match=r"--also.*a figures\.json of this command"):
         finished(tmp_path, steps=10, windows=2, also=[tmp_path / "broken.json"])
 
 
