@@ -127,8 +127,8 @@ def with_crop(source: Path, target: Path, **pixels: int) -> Path:
     data = source.read_bytes()
     segment = data.index(bytes.fromhex("18538067"))
     tracks = data.rindex(bytes.fromhex("1654ae6b"), segment, data.index(bytes.fromhex("1f43b675")))
-    entry = data.index(b"\xae", tracks + 4)
-    video = data.index(b"\xe0", entry)
+    entry = child(data, tracks + 4, b"\xae")
+    video = child(data, entry + 1, b"\xe0")
     for at, width in ((tracks, 4), (entry, 1), (video, 1)):
         data = grown(data, at + width, len(added))
     end = video + 1
@@ -139,6 +139,16 @@ def with_crop(source: Path, target: Path, **pixels: int) -> Path:
     data = data[:size_at] + b"\x01" + b"\xff" * 7 + data[size_at + vint(data, size_at)[1] :]
     target.write_bytes(data)
     return target
+
+
+def child(data: bytes, size_at: int, identity: bytes) -> int:
+    """Where the first element of an identity begins in the one whose size lies there; numbers may look like it."""
+    at = size_at + vint(data, size_at)[1]
+    while not data.startswith(identity, at):
+        size_at = at + 9 - data[at].bit_length()
+        size, length = vint(data, size_at)
+        at = size_at + length + size
+    return at
 
 
 def vint(data: bytes, at: int) -> tuple[int, int]:
