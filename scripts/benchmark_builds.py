@@ -52,7 +52,8 @@ def main() -> None:
     parser.add_argument("--now-path", default=str(Path(__file__).resolve().parent.parent), help="PYTHONPATH for it")
     parser.add_argument("--only", default=",".join(WHATS), help="some of " + ",".join(WHATS))
     parser.add_argument("--sizes", default="1920x1080,3840x2160")
-    parser.add_argument("--frames", type=int, default=25, choices=range(1, 26), metavar="1..25")
+    most = KEY_INTERVAL_FRAMES - 1 - WARM_UP_FRAMES
+    parser.add_argument("--frames", type=int, default=most, choices=range(1, most + 1), metavar=f"1..{most}")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

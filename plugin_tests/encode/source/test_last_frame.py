@@ -12,7 +12,7 @@ import pytest
 from plugin_tests.encode.conftest import Command
 from vsdslnet.encode.source.clip import open_source
 from vsdslnet.encode.source.last_frame import last_frame_seconds
-from vsdslnet.encode.source.probe import probe
+from vsdslnet.encode.source.probe import open_media, probe
 
 MILLISECONDS = Fraction(1, 1000)
 VARIABLE = [0, 40, 80, 120, 500, 540]
@@ -57,9 +57,10 @@ def test_a_file_that_does_not_say_is_asked_in_vain(tmp_path: Path) -> None:
     path = shown_at(tmp_path / "in.ts", VARIABLE, last=5000)
     assert open_source(probe(path)).last_seconds is None
     whole = shown_at(tmp_path / "in.mkv", VARIABLE, last=40)
-    assert last_frame_seconds(whole, 0, 540) == Fraction(40, 1000)
-    assert last_frame_seconds(whole, 0, 500) is None  # another one comes after it
-    assert last_frame_seconds(whole, 0, 541) is None
+    with open_media(whole) as media:
+        assert last_frame_seconds(media, 0, 540) == Fraction(40, 1000)
+        assert last_frame_seconds(media, 0, 500) is None  # another one comes after it
+        assert last_frame_seconds(media, 0, 541) is None
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])

@@ -95,10 +95,10 @@ def open_source(info: SourceInfo, *, threads: int = 0, index: Path | None = None
     assert info.track is not None
     with open_media(Path(info.path)) as media:
         timeline = read_timeline(media)
-    clip, times = _timed(info.path, info.track, timeline, threads, index)
-    _check_constant(clip, times.timestamps, times.time_base, info)
-    timestamps, time_base = times.timestamps, times.time_base
-    last_seconds = None if timeline.added else last_frame_seconds(Path(info.path), info.track, timestamps[-1])
+        clip, times = _timed(info.path, info.track, timeline, threads, index)
+        _check_constant(clip, times.timestamps, times.time_base, info)
+        timestamps, time_base = times.timestamps, times.time_base
+        last_seconds = None if timeline.added else last_frame_seconds(media, info.track, timestamps[-1])
     if info.deinterlace == "field":
         last_frame = times.one_frame if last_seconds is None else last_seconds / time_base
         timestamps, time_base = field_times(timestamps, time_base, last_frame)

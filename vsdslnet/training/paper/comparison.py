@@ -90,8 +90,11 @@ def finished(out: Path, *, steps: int, windows: int, also: Iterable[Path] = ()) 
             rows += msgspec.json.decode(path.read_bytes(), type=list[Figures])
         except (OSError, msgspec.DecodeError) as error:
             raise ArgumentError("--also", str(path), f"a figures.json of this command ({error})") from None
-    of_budget = [row for row in rows if (row.steps, row.windows) == (steps, windows)]
-    return list({(row.variant, row.seed): row for row in reversed(of_budget)}.values())[::-1]
+    found: dict[tuple[str, int], Figures] = {}
+    for row in rows:
+        if (row.steps, row.windows) == (steps, windows):
+            found.setdefault((row.variant, row.seed), row)
+    return list(found.values())
 
 
 def _figures(
@@ -115,7 +118,7 @@ def _figures(
         parameters=count_parameters(network),
         windows=windows,
         **_whole(measured),
-        group_psnr_db={group: mean_by_name(rows)["psnr_db"] for group, rows in measured.items()},
+        group_psnr_db=_psnr_by_group(measured),
     )
     path.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
     return figures
@@ -124,6 +127,10 @@ def _figures(
 def _whole(measured: dict[str, list[dict[str, float]]]) -> dict[str, float]:
     """Means over all windows of all groups."""
     return mean_by_name([row for rows in measured.values() for row in rows])
+
+
+def _psnr_by_group(measured: dict[str, list[dict[str, float]]]) -> dict[str, float]:
+    return {group: mean_by_name(rows)["psnr_db"] for group, rows in measured.items()}
 
 
 @torch.no_grad()
@@ -151,7 +158,7 @@ def measure_base(
 ) -> tuple[dict[str, float], dict[str, float]]:
     """The base that all networks correct, as an untrained one is, whichever: means of all windows, PSNR by group."""
     measured = measure(build_variant("csrnet", config.network), dataset, windows)
-    return _whole(measured), {group: mean_by_name(rows)["psnr_db"] for group, rows in measured.items()}
+    return _whole(measured), _psnr_by_group(measured)
 
 
 @torch.no_grad()
